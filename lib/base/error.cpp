@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/error.hpp"
+
+#include <array>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace slipway {
+namespace {
+
+struct CodeRow {
+    Code code;
+    std::string_view name;
+    int exit_code;
+};
+
+// The one table from codes to the world outside.
+constexpr std::array code_table{
+    CodeRow{Code::InvalidArgument, "invalidArgument", 2},
+    CodeRow{Code::NotFound, "notFound", 4},
+    CodeRow{Code::Exists, "exists", 4},
+    CodeRow{Code::Busy, "busy", 4},
+    CodeRow{Code::Unsupported, "unsupported", 3},
+    CodeRow{Code::Permission, "permission", 3},
+    CodeRow{Code::NoSpace, "noSpace", 4},
+    CodeRow{Code::Corrupt, "corrupt", 4},
+    CodeRow{Code::KeyRequired, "keyRequired", 4},
+    CodeRow{Code::Timeout, "timeout", 4},
+    CodeRow{Code::Cancelled, "cancelled", 130},
+    CodeRow{Code::ToolFailed, "toolFailed", 4},
+    CodeRow{Code::Protocol, "protocol", 5},
+    CodeRow{Code::Internal, "internal", 5},
+};
+
+} // namespace
+
+Code code_of_errno(int errno_value) {
+    switch (errno_value) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENXIO:
+    case ENODEV:
+        return Code::NotFound;
+    case EEXIST:
+    case ENOTEMPTY:
+        return Code::Exists;
+    case EBUSY:
+    case EAGAIN:
+    case ETXTBSY:
+        return Code::Busy;
+    case EPERM:
+    case EACCES:
+    case EROFS:
+        return Code::Permission;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return Code::NoSpace;
+    case EOPNOTSUPP:
+    case ENOSYS:
+    case ENOTTY:
+        return Code::Unsupported;
+    case EINVAL:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EISDIR:
+    case EXDEV:
+        return Code::InvalidArgument;
+    case ETIMEDOUT:
+        return Code::Timeout;
+    case EIO:
+    case EUCLEAN:
+    case EBADMSG:
+    case EILSEQ:
+        return Code::Corrupt;
+    case EPIPE:
+    case ECONNRESET:
+        return Code::Protocol;
+    default:
+        return Code::Internal;
+    }
+}
+
+Error os_error(std::string what, int errno_value) {
+    return Error{.code = code_of_errno(errno_value), .what = std::move(what), .errno_value = errno_value};
+}
+
+std::string_view name_of(Code code) {
+    for (const auto& row : code_table)
+        if (row.code == code)
+            return row.name;
+    return "internal";
+}
+
+std::optional<Code> code_named(std::string_view name) {
+    for (const auto& row : code_table)
+        if (row.name == name)
+            return row.code;
+    return std::nullopt;
+}
+
+int exit_code_of(Code code) {
+    for (const auto& row : code_table)
+        if (row.code == code)
+            return row.exit_code;
+    return 5;
+}
+
+std::string render_text(const Error& error) {
+    std::string text = error.what;
+    if (error.errno_value != 0)
+        text += fmt::format(": {}", std::strerror(error.errno_value));
+    for (const auto& outer : error.context)
+        text = fmt::format("{}: {}", outer, text);
+    if (error.tool) {
+        text += fmt::format("\n  command: {} (exit status {})", fmt::join(error.tool->argv, " "),
+                            error.tool->exit_status);
+        if (!error.tool->stderr_tail.empty())
+            text += fmt::format("\n  it said: {}", error.tool->stderr_tail);
+    }
+    if (!error.hint.empty())
+        text += fmt::format("\n  try: {}", error.hint);
+    return text;
+}
+
+} // namespace slipway

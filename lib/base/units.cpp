@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/units.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace slipway {
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+    double number = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
+                                        std::chars_format::fixed);
+    auto suffix = std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    double factor = 1;
+    if (!suffix.empty()) {
+        constexpr std::string_view letters = "KMGTP";
+        auto power = letters.find(static_cast<char>(suffix[0] & ~0x20));
+        auto rest = suffix.substr(1);
+        if (power == std::string_view::npos || !(rest.empty() || rest == "iB" || rest == "B"))
+            error = std::errc::invalid_argument;
+        factor = std::pow(1024.0, static_cast<double>(power) + 1);
+    }
+    auto bytes = number * factor;
+    if (error != std::errc{} || text.empty() || number < 0 || bytes >= 9.2e18)
+        return fail(Code::InvalidArgument, fmt::format("'{}' is not a size", text),
+                    "write a number with K, M, G or T, such as 10G");
+    return static_cast<std::uint64_t>(std::llround(bytes));
+}
+
+std::string format_size(std::uint64_t bytes) {
+    constexpr std::array units{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    auto value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    while (value >= 1024 && unit + 1 < units.size()) {
+        value /= 1024;
+        ++unit;
+    }
+    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.3g} {}", value, units[unit]);
+}
+
+std::string format_seconds(double seconds) {
+    if (seconds < 60)
+        return fmt::format("{:.2f} s", seconds);
+    auto whole = static_cast<long>(seconds);
+    return fmt::format("{} min {} s", whole / 60, whole % 60);
+}
+
+} // namespace slipway

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/finding.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+
+namespace slipway::report {
+
+std::string_view name_of(Severity severity) {
+    switch (severity) {
+    case Severity::Info:
+        return "info";
+    case Severity::Warning:
+        return "warning";
+    case Severity::Error:
+        return "error";
+    case Severity::Blocker:
+        return "blocker";
+    }
+    return "info";
+}
+
+static Severity severity_named(std::string_view name) {
+    for (auto severity : {Severity::Warning, Severity::Error, Severity::Blocker})
+        if (name_of(severity) == name)
+            return severity;
+    return Severity::Info;
+}
+
+Json to_json(const Finding& finding) {
+    return {{"id", finding.id},
+            {"severity", name_of(finding.severity)},
+            {"where", finding.where},
+            {"text", finding.text},
+            {"remedy", finding.remedy}};
+}
+
+Finding finding_from_json(const Json& json) {
+    return {.id = json_get<std::string>(json, "id"),
+            .severity = severity_named(json_get<std::string>(json, "severity")),
+            .where = json_get<std::string>(json, "where"),
+            .text = json_get<std::string>(json, "text"),
+            .remedy = json_get<std::string>(json, "remedy")};
+}
+
+Json to_json(const Findings& findings) {
+    auto json = Json::array();
+    for (const auto& finding : findings)
+        json.push_back(to_json(finding));
+    return json;
+}
+
+Findings findings_from_json(const Json& json) {
+    Findings findings;
+    if (json.is_array())
+        for (const auto& item : json)
+            findings.push_back(finding_from_json(item));
+    return findings;
+}
+
+std::string render_text(const Finding& finding) {
+    auto text = fmt::format("{}: {}{}{}", name_of(finding.severity), finding.where,
+                            finding.where.empty() ? "" : ": ", finding.text);
+    if (!finding.remedy.empty())
+        text += fmt::format("; {}", finding.remedy);
+    return printable(text);
+}
+
+Severity worst_of(const Findings& findings) {
+    auto worst = Severity::Info;
+    for (const auto& finding : findings)
+        worst = std::max(worst, finding.severity);
+    return worst;
+}
+
+} // namespace slipway::report

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sys/mount.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/strings.hpp"
+
+namespace slipway::sys {
+namespace {
+
+// mountinfo escapes space, tab, newline and backslash in octal (proc_pid_mountinfo(5)).
+std::string unescape(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '\\' && i + 3 < text.size()) {
+            out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+            i += 3;
+        } else
+            out += text[i];
+    }
+    return out;
+}
+
+bool is_below(std::string_view path, std::string_view top) {
+    return path == top || (path.size() > top.size() && path.substr(0, top.size()) == top &&
+                           (top == "/" || path[top.size()] == '/'));
+}
+
+std::optional<dev_t> device_of(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0)
+        return std::nullopt;
+    return info.st_dev;
+}
+
+bool process_uses(const std::filesystem::path& process, dev_t device) {
+    for (const auto* name : {"cwd", "root", "exe"})
+        if (device_of(process / name) == device)
+            return true;
+    std::error_code ignored;
+    for (const auto& fd : std::filesystem::directory_iterator(process / "fd", ignored))
+        if (device_of(fd.path()) == device)
+            return true;
+    return false;
+}
+
+} // namespace
+
+Status mount(const MountSpec& spec) {
+    if (::mount(spec.source.c_str(), spec.target.c_str(), spec.type.empty() ? nullptr : spec.type.c_str(),
+                spec.flags, spec.options.empty() ? nullptr : spec.options.c_str()) != 0)
+        return fail_errno(fmt::format("mounting {} ({}) at {}", spec.source, spec.type, spec.target));
+    return {};
+}
+
+Status bind_mount(const std::string& source, const std::string& target) {
+    return mount({.source = source, .target = target, .type = "", .flags = MS_BIND});
+}
+
+Result<std::vector<std::string>> mounts_below(const std::string& path) {
+    SLIPWAY_TRY(auto text, read_file("/proc/self/mountinfo", 16 << 20));
+    std::vector<std::string> points;
+    for (auto line : split_lines(text)) {
+        auto words = split_words(line);
+        if (words.size() > 4)
+            if (auto point = unescape(words[4]); is_below(point, path))
+                points.push_back(point);
+    }
+    return points;
+}
+
+std::vector<std::string> users_of_mount(const std::string& path) {
+    std::vector<std::string> users;
+    auto device = device_of(path);
+    if (!device)
+        return users;
+    std::error_code ignored;
+    for (const auto& process : std::filesystem::directory_iterator("/proc", ignored)) {
+        auto pid = process.path().filename().string();
+        if (!parse_number(pid) || pid == std::to_string(::getpid()) || !process_uses(process.path(), *device))
+            continue;
+        auto name = read_file((process.path() / "comm").string());
+        users.push_back(fmt::format("{} ({})", name ? trim(*name) : "?", pid));
+    }
+    return users;
+}
+
+Status unmount_tree(const std::string& path) {
+    SLIPWAY_TRY(auto points, mounts_below(path));
+    std::vector<std::string> busy;
+    for (auto point = points.rbegin(); point != points.rend(); ++point) {
+        if (::umount2(point->c_str(), UMOUNT_NOFOLLOW) == 0)
+            continue;
+        if (errno == EBUSY)
+            busy.push_back(fmt::format("{} is kept busy by {}", *point, fmt::join(users_of_mount(*point), ", ")));
+        else
+            busy.push_back(fmt::format("{}: {}", *point, ::strerror(errno)));
+        ::umount2(point->c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
+    }
+    if (!busy.empty())
+        return fail(Code::Busy, fmt::format("unmounting below {}: {}", path, fmt::join(busy, "; ")));
+    return {};
+}
+
+Status enter_private_mount_namespace() {
+    if (::unshare(CLONE_NEWNS) != 0)
+        return fail_errno("making a mount namespace");
+    return mount({.source = "none", .target = "/", .type = "", .flags = MS_REC | MS_PRIVATE});
+}
+
+Result<std::vector<std::string>> kernel_filesystems() {
+    SLIPWAY_TRY(auto text, read_file("/proc/filesystems"));
+    std::vector<std::string> types;
+    for (auto line : split_lines(text))
+        if (auto words = split_words(line); !words.empty())
+            types.emplace_back(words.back());
+    return types;
+}
+
+} // namespace slipway::sys

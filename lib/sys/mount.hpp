@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mount system calls with errors that name source and target. Needs CAP_SYS_ADMIN; every caller
+// works in a mount namespace of its own.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "sys/fd.hpp"
+
+namespace slipway::sys {
+
+struct MountSpec {
+    std::string source;
+    std::string target; ///< a path of this process's own view, or /proc/self/fd/N
+    std::string type;
+    unsigned long flags = 0; ///< MS_*
+    std::string options{};   ///< the filesystem's own, comma-separated
+};
+[[nodiscard]] Status mount(const MountSpec& spec);
+[[nodiscard]] Status bind_mount(const std::string& source, const std::string& target);
+/// Mounted filesystems at or below a path, outermost first, of this process's namespace.
+[[nodiscard]] Result<std::vector<std::string>> mounts_below(const std::string& path);
+/// Unmounts at or below `path` in reverse order, trying all. Where one is busy it is detached
+/// lazily, and the error names the processes that keep it.
+[[nodiscard]] Status unmount_tree(const std::string& path);
+/// Processes with a working directory, root, program or open file on the mount at `path`.
+[[nodiscard]] std::vector<std::string> users_of_mount(const std::string& path);
+/// unshare(CLONE_NEWNS) and make everything private.
+[[nodiscard]] Status enter_private_mount_namespace();
+/// Filesystem types that this kernel has now (/proc/filesystems).
+[[nodiscard]] Result<std::vector<std::string>> kernel_filesystems();
+
+} // namespace slipway::sys

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guests the tests use, as data. Everything here is part of the cache key
+except `summary` and `expect`."""
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+# What a VMware guest's initramfs holds: its own controllers and nothing of virtio.
+VMWARE_MODULES = ("ata_piix", "ata_generic", "ahci", "sd_mod", "mptspi", "mptsas", "vmw_pvscsi")
+
+# Drivers no test needs; without them a guest is 150 MB smaller.
+UNUSED_MODULES = (
+    "sound", "net/bluetooth", "net/mac80211", "net/wireless", "drivers/bluetooth",
+    "drivers/comedi", "drivers/gpu", "drivers/hwmon", "drivers/iio", "drivers/infiniband",
+    "drivers/media", "drivers/mtd", "drivers/net/wireless", "drivers/staging",
+)
+
+COMMON_PACKAGES = (
+    "busybox", "e2fsprogs", "grub-pc", "ifupdown", "initramfs-tools", "iproute2", "kmod",
+    "linux-image-amd64", "login", "systemd-sysv", "udev", "udhcpc", "zstd",
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A package tree that several guests share; it has no initramfs and no boot loader yet."""
+    suite: str
+    packages: tuple[str, ...]
+    excluded_modules: tuple[str, ...] = UNUSED_MODULES
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One partition. `mib=0` takes what is left of the disk."""
+    fs: str  # ext4, xfs, btrfs, swap, bios_grub
+    mib: int = 0
+    uuid: str = ""
+    label: str = ""
+    mount: str = ""
+    options: str = "defaults"
+    subvolumes: tuple[tuple[str, str], ...] = ()  # (name, mount point), btrfs
+    system: int = 0  # which of Installed.systems mounts it; swap serves all
+
+
+@dataclass(frozen=True)
+class System:
+    base: str
+    hostname: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A guest made from packages. `names` is how fstab, grub.cfg and resume name devices:
+    "device" (/dev/sda1, as on VMware) or "uuid". `modules` empty means MODULES=most."""
+    summary: str
+    expect: dict[str, str]
+    systems: tuple[System, ...]
+    disk_mib: int
+    table: str  # dos, gpt
+    label_id: str
+    volumes: tuple[Volume, ...]
+    names: str = "device"
+    modules: tuple[str, ...] = VMWARE_MODULES
+    cmdline: str = "console=tty0 console=ttyS0,115200"
+    vanished_disk: str = "/dev/disk/by-id/scsi-36000c29d4a1f0b7e52c8936f1e07ab45"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A copy of another guest's disk with a few edits (see builder/derive.py)."""
+    summary: str
+    expect: dict[str, str]
+    parent: str
+    edits: tuple[tuple[str, ...], ...]
+
+
+BASES = {
+    "bookworm": Base("bookworm", COMMON_PACKAGES + ("btrfs-progs",)),
+    "trixie": Base("trixie", COMMON_PACKAGES + ("xfsprogs",)),
+}
+
+# What the serial console must show, by the bus the disk is on (builder/verify.py).
+LOGIN = r"login: "
+NO_ROOT = r"Gave up waiting for root"
+BROKEN = {"sata": LOGIN, "virtio": NO_ROOT}
+
+
+def uuid(number: int) -> str:
+    """A fixed UUID that is easy to recognise in a test's output."""
+    return f"5119a000-0000-4000-8000-{number:012d}"
+
+
+def ext4_and_swap(first: int) -> tuple[Volume, ...]:
+    return (
+        Volume("ext4", mib=1600, uuid=uuid(first), mount="/", options="errors=remount-ro"),
+        Volume("swap", uuid=uuid(first + 1)),
+    )
+
+
+def broken_stock(summary: str, expect: str, *edits: tuple[str, ...]) -> Derived:
+    return Derived(summary, {"virtio": expect}, "debian12-stock", edits)
+
+
+RECIPES = {
+    "debian12-ext4": Installed(
+        summary="Debian 12 as on VMware: msdos table, ext4 root, swap, sda names, no virtio",
+        expect=BROKEN,
+        systems=(System("bookworm", "debian12-ext4"),),
+        disk_mib=2048, table="dos", label_id="0x51190001", volumes=ext4_and_swap(11),
+        modules=VMWARE_MODULES + ("ext4",)),
+    "debian12-stock": Installed(
+        summary="Debian 12, healthy: as debian12-ext4 but UUIDs and a MODULES=most initramfs",
+        expect={"sata": LOGIN, "virtio": LOGIN},
+        systems=(System("bookworm", "debian12-stock"),),
+        disk_mib=2048, table="dos", label_id="0x51190002", volumes=ext4_and_swap(21),
+        names="uuid", modules=(), vanished_disk=""),
+    "debian13-xfs-boot": Installed(
+        summary="Debian 13 as on VMware: GPT with bios_grub, ext4 /boot, xfs root, swap",
+        expect=BROKEN,
+        systems=(System("trixie", "debian13-xfs-boot"),),
+        disk_mib=2560, table="gpt", label_id=uuid(30),
+        volumes=(
+            Volume("bios_grub", mib=1),
+            Volume("ext4", mib=300, uuid=uuid(31), label="boot", mount="/boot"),
+            Volume("xfs", mib=1800, uuid=uuid(32), label="root", mount="/"),
+            Volume("swap", uuid=uuid(33)),
+        ),
+        modules=VMWARE_MODULES + ("xfs", "ext4"),
+        cmdline="console=tty0 console=ttyS0,115200 resume=/dev/sda4"),
+    "debian12-btrfs": Installed(
+        summary="Debian 12 as on VMware: msdos table, btrfs with subvolumes @ and @home",
+        expect=BROKEN,
+        systems=(System("bookworm", "debian12-btrfs"),),
+        disk_mib=2048, table="dos", label_id="0x51190004",
+        volumes=(
+            Volume("btrfs", uuid=uuid(41), label="pool",
+                   subvolumes=(("@", "/"), ("@home", "/home"))),
+        ),
+        modules=VMWARE_MODULES + ("btrfs",)),
+    "debian12-two": Installed(
+        summary="two systems on one disk: Debian 12 on sda1 (boots), Debian 13 on sda2",
+        expect=BROKEN,
+        systems=(System("bookworm", "debian12-two"), System("trixie", "debian13-two")),
+        disk_mib=3072, table="dos", label_id="0x51190005",
+        volumes=(
+            Volume("ext4", mib=1400, uuid=uuid(51), label="first", mount="/"),
+            Volume("ext4", mib=1400, uuid=uuid(52), label="second", mount="/", system=1),
+            Volume("swap", uuid=uuid(53)),
+        ),
+        modules=VMWARE_MODULES + ("ext4",)),
+
+    "prove-firmware": broken_stock(
+        "stops in the firmware: the boot sector's code is zeroed",
+        r"Booting from Hard Disk", ("zero-disk", "0", "440")),
+    "prove-loader": broken_stock(
+        "stops in the loader: normal.mod and grub.cfg are gone",
+        r"grub rescue>",
+        ("remove", "boot/grub/i386-pc/normal.mod"), ("remove", "boot/grub/grub.cfg")),
+    "prove-kernel": broken_stock(
+        "stops before the kernel: vmlinuz is not a kernel",
+        r"invalid magic number", ("garbage", "boot/vmlinuz-*", "0")),
+    "prove-initramfs": broken_stock(
+        "stops in the kernel: the initramfs cannot be unpacked",
+        r"Unable to mount root fs", ("garbage", "boot/initrd.img-*", "65536")),
+    "prove-root": broken_stock(
+        "stops in the initramfs: root= names a UUID that no disk has",
+        NO_ROOT, ("replace", "boot/grub/grub.cfg", f"root=UUID={uuid(21)}",
+                  f"root=UUID={uuid(999)}")),
+    "prove-init": broken_stock(
+        "stops at init: neither systemd nor a shell is left to start",
+        r"No init found",
+        ("remove", "usr/sbin/init"), ("remove", "usr/lib/systemd/systemd"),
+        ("remove", "usr/bin/sh"), ("remove", "usr/bin/dash")),
+    "prove-login": broken_stock(
+        "stops in emergency mode: fstab wants a filesystem that no disk has",
+        r"emergency mode",
+        ("append", "etc/fstab",
+         f"UUID={uuid(998)} /srv ext4 defaults,x-systemd.device-timeout=5s 0 2\n")),
+    "prove-noserial": broken_stock(
+        "boots, but says nothing on the serial line: no console=ttyS0, quiet",
+        r"Booting from Hard Disk",
+        ("replace", "boot/grub/grub.cfg", "console=tty0 console=ttyS0,115200", "quiet"),
+        ("replace", "etc/default/grub", "console=tty0 console=ttyS0,115200", "quiet")),
+}
