@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lock that QEMU takes on an image: readers share, writers exclude each other and running VMs.
+#pragma once
+
+#include "base/error.hpp"
+#include "sys/fd.hpp"
+
+namespace slipway::image {
+
+enum class Access { Read, Write };
+
+/// Takes QEMU's lock bytes (QEMU's block/file-posix.c: permission i at byte 100+i, "not shared" at
+/// byte 200+i) on this open file; they go with its last descriptor. Our own QEMU tools run with
+/// locking=off under it, so that the image stays locked between them. Busy if another program
+/// holds what excludes us. Filesystems without such locks are not an error.
+[[nodiscard]] Status lock_image(sys::BorrowedFd file, Access access, const std::string& name);
+
+} // namespace slipway::image

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/qemu_img.hpp"
+
+#include <charconv>
+
+#include <linux/capability.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+
+namespace slipway::image {
+namespace {
+
+constexpr std::chrono::hours convert_deadline{24};
+
+sys::ProcessSpec qemu_img(std::vector<std::string> arguments, const BlockGraph& graph) {
+    sys::ProcessSpec spec;
+    spec.argv = {"qemu-img"};
+    spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+    spec.fds = graph.fds;
+    // DAC_OVERRIDE: the descriptors are opened again by path, also where root is no owner.
+    spec.confinement = sys::Confinement{.read_paths = sys::program_read_paths(),
+                                        .read_fds = graph.read_fds,
+                                        .write_fds = graph.write_fds,
+                                        .keep_capabilities = {CAP_DAC_OVERRIDE}};
+    return spec;
+}
+
+Error explain(Error error) {
+    if (error.code != Code::ToolFailed || !error.tool)
+        return error;
+    const auto& said = error.tool->stderr_tail;
+    if (said.find("No space left") != std::string::npos || said.find("File too large") != std::string::npos ||
+        said.find("quota exceeded") != std::string::npos)
+        error.code = Code::NoSpace;
+    else if (said.find("Could not open") != std::string::npos || said.find("nvalid") != std::string::npos ||
+             said.find("corrupt") != std::string::npos || said.find("Input/output error") != std::string::npos)
+        error.code = Code::Corrupt;
+    return error;
+}
+
+Result<sys::Captured> run_checked(const sys::Host& host, const sys::ProcessSpec& spec, sys::RunLimits limits, std::string what) {
+    limits.cancel = host.cancel;
+    auto captured = sys::run(*host.runner, spec, limits);
+    if (!captured && captured.error().code == Code::NotFound)
+        return fail(Code::Unsupported, "qemu-img is not installed", "apt install qemu-utils");
+    if (!captured)
+        return captured;
+    if (auto good = sys::check_tool(spec, *captured, std::move(what)); !good)
+        return fail(explain(std::move(good.error())));
+    return captured;
+}
+
+// qemu-img -p prints "    (12.34/100%)\r".
+void report_percent(const sys::Host& host, std::string_view piece) {
+    auto open = piece.rfind('(');
+    if (!host.progress || open == std::string_view::npos)
+        return;
+    double percent = 0;
+    auto text = piece.substr(open + 1);
+    if (std::from_chars(text.data(), text.data() + text.size(), percent).ec == std::errc{})
+        host.progress({.step = "convert", .done = static_cast<std::uint64_t>(percent * 10), .total = 1000, .bytes = false});
+}
+
+} // namespace
+
+Result<Overlay> Overlay::create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number) {
+    BlockGraph target;
+    target.fds.push_back({file, fd_number});
+    target.write_fds.push_back(fd_number);
+    auto spec = qemu_img({"create", "-q", "-f", "qcow2", sys::proc_path(fd_number), std::to_string(size)}, target);
+    SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, {}, "making an overlay"));
+    return Overlay(std::move(file), fd_number);
+}
+
+BlockGraph Overlay::graph_over(const BlockGraph& source, bool writable) const {
+    BlockGraph graph = source;
+    Json file{{"driver", "file"}, {"filename", sys::proc_path(number_)}, {"read-only", !writable}, {"locking", "off"}};
+    graph.node = {{"driver", "qcow2"}, {"read-only", !writable}, {"file", file}, {"backing", source.node}};
+    if (writable)
+        graph.node["discard"] = "unmap";
+    graph.fds.push_back({fd_, number_});
+    (writable ? graph.write_fds : graph.read_fds).push_back(number_);
+    return graph;
+}
+
+std::uint64_t Overlay::allocated() const {
+    struct stat info {};
+    return ::fstat(fd_.raw(), &info) == 0 ? static_cast<std::uint64_t>(info.st_blocks) * 512 : 0;
+}
+
+Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to, const ConvertOptions& options) {
+    constexpr int target_number = 19;
+    auto graph = from;
+    graph.fds.push_back({to, target_number});
+    graph.write_fds.push_back(target_number);
+    std::vector<std::string> arguments{"convert", "-p", "-O", std::string(name_of(options.format))};
+    if (options.compress)
+        arguments.emplace_back("-c");
+    if (!options.subformat.empty())
+        arguments.insert(arguments.end(), {"-o", fmt::format("subformat={}", options.subformat)});
+    arguments.push_back(from.filename());
+    arguments.push_back(sys::proc_path(target_number));
+    auto spec = qemu_img(arguments, graph);
+    sys::RunLimits limits{.deadline = convert_deadline};
+    limits.on_stdout = [&host](std::string_view piece) { report_percent(host, piece); };
+    SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, limits, "converting the disk"));
+    return {};
+}
+
+Status commit(const sys::Host& host, const BlockGraph& graph) {
+    auto spec = qemu_img({"commit", "-d", "-q", graph.filename()}, graph);
+    SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, {.deadline = convert_deadline}, "committing the changes into the image"));
+    return {};
+}
+
+Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& graph) {
+    auto spec = qemu_img({"info", "--output=json", graph.filename()}, graph);
+    SLIPWAY_TRY(auto captured, run_checked(host, spec, {}, "opening the image"));
+    SLIPWAY_TRY(auto info, parse_json(captured.out, "the answer of qemu-img"));
+    auto size = json_get<std::uint64_t>(info, "virtual-size");
+    if (size == 0)
+        return fail(Code::Corrupt, "the image holds a disk of no size");
+    return size;
+}
+
+Result<bool> same_content(const sys::Host& host, const BlockGraph& a, const BlockGraph& b) {
+    auto both = a;
+    both.fds.insert(both.fds.end(), b.fds.begin(), b.fds.end());
+    both.read_fds.insert(both.read_fds.end(), b.read_fds.begin(), b.read_fds.end());
+    auto spec = qemu_img({"compare", "-q", a.filename(), b.filename()}, both);
+    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec, {.deadline = convert_deadline, .cancel = host.cancel}));
+    if (captured.status > 1)
+        SLIPWAY_CHECK(sys::check_tool(spec, captured, "comparing two disks"));
+    return captured.status == 0;
+}
+
+Result<std::uint64_t> Source::virtual_size(const sys::Host& host) const {
+    struct stat info {};
+    if (probe_.format == Format::Raw && !block_device_ && !data_file_ && ::fstat(fd().raw(), &info) == 0)
+        return (static_cast<std::uint64_t>(info.st_size) + 511) / 512 * 512; // as QEMU rounds
+    auto size = measure_size(host, graph());
+    if (!size)
+        return fail(std::move(size.error()).in(path_));
+    return size;
+}
+
+} // namespace slipway::image

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// qemu-img under our rules: explicit graphs, inherited descriptors, confined, with progress.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "image/source.hpp"
+
+namespace slipway::image {
+
+/// A qcow2 overlay over a source, nameless, gone with its descriptor.
+class Overlay {
+  public:
+    /// `size` is that of the overlay's disk in bytes, at least the source's. NoSpace.
+    [[nodiscard]] static Result<Overlay> create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number);
+    /// Writable graph over the source's read-only one.
+    [[nodiscard]] BlockGraph graph_over(const BlockGraph& source, bool writable = true) const;
+    [[nodiscard]] sys::BorrowedFd fd() const { return fd_; }
+    [[nodiscard]] std::uint64_t allocated() const;
+
+  private:
+    Overlay(sys::OwnedFd fd, int number) : fd_(std::move(fd)), number_(number) {}
+    sys::OwnedFd fd_;
+    int number_;
+};
+
+struct ConvertOptions {
+    Format format = Format::Qcow2;
+    bool compress = false;        ///< qcow2 and streamOptimized vmdk only
+    std::string subformat{};      ///< of VMDK and VHD; "" is QEMU's default
+};
+
+/// Writes the whole disk into an open file. Progress is reported in per mille under the step name
+/// "convert". NoSpace when the file's filesystem is full, ToolFailed, Cancelled.
+[[nodiscard]] Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to, const ConvertOptions& options);
+/// Copies what the top node of `graph` holds into the node below it (qemu-img commit). Running it
+/// again after an interruption does the same once more. The overlay is left as it is.
+[[nodiscard]] Status commit(const sys::Host& host, const BlockGraph& graph);
+/// Size of the virtual disk in bytes.
+[[nodiscard]] Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& graph);
+/// `qemu-img compare` of two graphs: true when the disks hold the same bytes.
+[[nodiscard]] Result<bool> same_content(const sys::Host& host, const BlockGraph& a, const BlockGraph& b);
+
+} // namespace slipway::image

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// An opened image: its files as descriptors, its lock, and its place in a QEMU block graph. QEMU's
+// tools never open a path that an image names: they get our descriptors.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "image/format.hpp"
+#include "image/lock.hpp"
+#include "sys/fd.hpp"
+#include "sys/host.hpp"
+
+namespace slipway::image {
+
+/// A tree of QEMU block nodes over descriptors that a child process inherits. Node JSON is in the
+/// form of QEMU's blockdev-add, children inline, files as /proc/self/fd/N, formats forced.
+struct BlockGraph {
+    Json node;
+    std::vector<sys::FdMapping> fds{}; ///< borrowed from Source and Overlay
+    std::vector<int> read_fds{};       ///< numbers in the child, for confinement
+    std::vector<int> write_fds{};
+
+    [[nodiscard]] Json to_json() const;                  ///< without the descriptors
+    /// "json:{…}", what qemu-img takes as a file name.
+    [[nodiscard]] std::string filename() const;
+};
+
+struct OpenOptions {
+    Access access = Access::Read;            ///< what is locked; the file itself is always opened read-only unless `in_place`
+    bool in_place = false;                   ///< open for writing too: fix's commit
+    std::optional<Format> format{};          ///< instead of probing
+    bool allow_backing = false;              ///< follow backing and data files named in the image
+    int first_fd = 20;                       ///< numbers in children from here on
+};
+
+/// An image with every file that belongs to it, open and locked.
+class Source {
+  public:
+    /// NotFound, Permission, Busy (in use), Corrupt, Unsupported (backing file and no
+    /// allow_backing, formats of differencing disks), InvalidArgument (a directory, an empty file).
+    [[nodiscard]] static Result<Source> open(const std::string& path, const OpenOptions& options);
+    Source(Source&&) = default;
+    Source& operator=(Source&&) = default;
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] const Probe& probe() const { return probe_; }
+    [[nodiscard]] Format format() const { return probe_.format; }
+    [[nodiscard]] bool is_block_device() const { return block_device_; }
+    [[nodiscard]] sys::BorrowedFd fd() const { return files_.front().fd; }
+    /// Bytes that the image's own files occupy on disk, for progress and space checks.
+    [[nodiscard]] std::uint64_t allocated() const;
+    /// The number after the last one that the graph uses in children.
+    [[nodiscard]] int next_fd() const { return next_fd_; }
+    /// Read-only unless opened in_place and `writable`.
+    [[nodiscard]] BlockGraph graph(bool writable = false) const;
+    /// Size of the virtual disk in bytes, as QEMU says. Corrupt, ToolFailed.
+    [[nodiscard]] Result<std::uint64_t> virtual_size(const sys::Host& host) const;
+
+  private:
+    struct File {
+        sys::OwnedFd fd;
+        int number; ///< in children
+        bool writable;
+    };
+    Source() = default;
+    [[nodiscard]] Status open_main(const OpenOptions& options);
+    [[nodiscard]] Status open_extents(const OpenOptions& options);
+    [[nodiscard]] Status open_references(const OpenOptions& options, int depth);
+    [[nodiscard]] Result<int> add_file(sys::OwnedFd fd, bool writable);
+    [[nodiscard]] Json file_node(const File& file, bool writable) const;
+
+    std::string path_;
+    Probe probe_;
+    bool block_device_ = false;
+    std::vector<File> files_;              ///< [0] is the image, or the sanitised descriptor of a VMDK with extents
+    std::unique_ptr<Source> backing_;      ///< with allow_backing
+    std::optional<std::size_t> data_file_; ///< index in files_
+    int next_fd_ = 0;
+};
+
+} // namespace slipway::image
