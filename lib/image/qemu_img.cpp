@@ -67,11 +67,11 @@ void report_percent(const sys::Host& host, std::string_view piece) {
 
 } // namespace
 
-Result<Overlay> Overlay::create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number) {
+Result<Overlay> Overlay::create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number, const OverlayMark& mark) {
     BlockGraph target;
     target.fds.push_back({file, fd_number});
     target.write_fds.push_back(fd_number);
-    auto spec = qemu_img({"create", "-q", "-f", "qcow2", sys::proc_path(fd_number), std::to_string(size)}, target);
+    auto spec = qemu_img({"create", "-q", "-f", "qcow2", "-u", "-b", mark.name, "-F", std::string(name_of(mark.format)), sys::proc_path(fd_number), std::to_string(size)}, target);
     SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, {}, "making an overlay"));
     return Overlay(std::move(file), fd_number);
 }
@@ -85,6 +85,19 @@ BlockGraph Overlay::graph_over(const BlockGraph& source, bool writable) const {
     graph.fds.push_back({fd_, number_});
     (writable ? graph.write_fds : graph.read_fds).push_back(number_);
     return graph;
+}
+
+Result<OverlayMark> read_overlay_mark(const sys::Host& host, sys::BorrowedFd overlay) {
+    constexpr int number = 19;
+    BlockGraph graph;
+    graph.node = {{"driver", "qcow2"}, {"read-only", true}, {"backing", nullptr}, {"file", {{"driver", "file"}, {"filename", sys::proc_path(number)}, {"read-only", true}, {"locking", "off"}}}};
+    graph.fds.push_back({overlay, number});
+    graph.read_fds.push_back(number);
+    auto spec = qemu_img({"info", "--output=json", graph.filename()}, graph);
+    SLIPWAY_TRY(auto captured, run_checked(host, spec, {}, "reading the journal"));
+    SLIPWAY_TRY(auto info, parse_json(captured.out, "the answer of qemu-img"));
+    SLIPWAY_TRY(auto format, parse_format(json_get<std::string>(info, "backing-filename-format")));
+    return OverlayMark{json_get<std::string>(info, "backing-filename"), format};
 }
 
 std::uint64_t Overlay::allocated() const {

@@ -9,11 +9,21 @@
 
 namespace slipway::image {
 
+/// What an overlay's header says about the image below it. Never opened by that name.
+struct OverlayMark {
+    std::string name;                ///< at most 1000 bytes
+    Format format = Format::Raw;     ///< of the image below
+};
+[[nodiscard]] Result<OverlayMark> read_overlay_mark(const sys::Host& host, sys::BorrowedFd overlay);
+
 /// A qcow2 overlay over a source, nameless, gone with its descriptor.
 class Overlay {
   public:
     /// `size` is that of the overlay's disk in bytes, at least the source's. NoSpace.
-    [[nodiscard]] static Result<Overlay> create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number);
+    [[nodiscard]] static Result<Overlay> create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number,
+                                                const OverlayMark& mark);
+    /// An overlay that exists already, as `create` made it.
+    [[nodiscard]] static Overlay adopt(sys::OwnedFd file, int fd_number) { return {std::move(file), fd_number}; }
     /// Writable graph over the source's read-only one.
     [[nodiscard]] BlockGraph graph_over(const BlockGraph& source, bool writable = true) const;
     [[nodiscard]] sys::BorrowedFd fd() const { return fd_; }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <linux/fs.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -162,6 +163,13 @@ std::uint64_t Source::allocated() const {
             bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
     }
     return bytes;
+}
+
+Status Source::sync() const {
+    for (const auto& file : files_)
+        if (file.writable && ::fsync(file.fd.raw()) != 0 && errno != EINVAL) // EINVAL: our descriptor in memory
+            return fail_errno(fmt::format("syncing {}", path_));
+    return {};
 }
 
 Json Source::file_node(const File& file, bool writable) const {

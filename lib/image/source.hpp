@@ -54,6 +54,8 @@ class Source {
     [[nodiscard]] sys::BorrowedFd fd() const { return files_.front().fd; }
     /// Bytes that the image's own files occupy on disk, for progress and space checks.
     [[nodiscard]] std::uint64_t allocated() const;
+    /// fsync(2) of every file that was opened for writing.
+    [[nodiscard]] Status sync() const;
     /// The number after the last one that the graph uses in children.
     [[nodiscard]] int next_fd() const { return next_fd_; }
     /// Read-only unless opened in_place and `writable`.

@@ -47,6 +47,21 @@ bool is_blank(char c) {
     return c == ' ' || c == '\t';
 }
 
+// Only blanks and tabs part the fields, as of libmount; a line may end in CR LF.
+std::vector<std::string_view> split_fields(std::string_view line) {
+    if (line.ends_with('\n'))
+        line.remove_suffix(1);
+    if (line.ends_with('\r'))
+        line.remove_suffix(1);
+    std::vector<std::string_view> fields;
+    for (std::size_t at = 0; (at = line.find_first_not_of(" \t", at)) != std::string_view::npos;) {
+        auto end = std::min(line.find_first_of(" \t", at), line.size());
+        fields.push_back(line.substr(at, end - at));
+        at = end;
+    }
+    return fields;
+}
+
 std::vector<std::string> lines_with_terminators(std::string_view text) {
     std::vector<std::string> lines;
     while (!text.empty()) {
@@ -82,9 +97,9 @@ std::optional<DiskPartition> parse_lettered(std::string_view rest) {
 // "0n1p3" after nvme, "0p3" after mmcblk, "c0d0p1" after cciss/: the number before an optional pN.
 std::optional<DiskPartition> parse_numbered(std::string_view rest, std::string_view disk_digits_after) {
     auto p = rest.rfind('p');
-    unsigned partition = 0;
+    std::uint64_t partition = 0;
     if (p != std::string_view::npos && all_digits(rest.substr(p + 1))) {
-        partition = static_cast<unsigned>(*parse_number(rest.substr(p + 1)));
+        partition = *parse_number(rest.substr(p + 1));
         rest = rest.substr(0, p);
     }
     auto first = rest;
@@ -95,9 +110,9 @@ std::optional<DiskPartition> parse_numbered(std::string_view rest, std::string_v
         first = disk_digits_after == "n" ? rest.substr(0, at) : rest.substr(at + disk_digits_after.size());
     }
     auto disk = parse_number(first);
-    if (!disk || *disk > 255)
+    if (!disk || *disk > 255 || partition > 256)
         return std::nullopt;
-    return DiskPartition{static_cast<unsigned>(*disk), partition};
+    return DiskPartition{static_cast<unsigned>(*disk), static_cast<unsigned>(partition)};
 }
 
 } // namespace
@@ -106,12 +121,11 @@ Fstab Fstab::parse(std::string_view text) {
     Fstab fstab;
     fstab.raw_ = lines_with_terminators(text);
     for (std::size_t i = 0; i < fstab.raw_.size(); ++i) {
-        auto line = trim(fstab.raw_[i]);
-        if (line.empty() || line.front() == '#')
+        auto fields = split_fields(fstab.raw_[i]);
+        if (fields.empty() || fields[0].front() == '#')
             continue;
-        auto fields = split_words(line);
         auto line_no = static_cast<int>(i) + 1;
-        if (fields.size() < 3 || line.find('\0') != std::string_view::npos) {
+        if (fields.size() < 3 || fstab.raw_[i].find('\0') != std::string::npos) {
             fstab.malformed_.push_back(line_no);
             continue;
         }
@@ -152,8 +166,14 @@ std::string Fstab::render() const {
 }
 
 bool is_bus_dependent(std::string_view spec) {
-    if (spec.starts_with("/dev/disk/by-path/") || spec.starts_with("/dev/disk/by-id/"))
+    constexpr std::string_view by_id = "/dev/disk/by-id/";
+    if (spec.starts_with("/dev/disk/by-path/"))
         return true;
+    if (spec.starts_with(by_id)) {
+        // These name what is written on the disks: dm-uuid-LVM-…, md-uuid-…, lvm-pv-uuid-….
+        auto link = spec.substr(by_id.size());
+        return !link.starts_with("dm-") && !link.starts_with("md-") && !link.starts_with("lvm-pv-uuid-");
+    }
     return parse_device_name(spec).has_value();
 }
 

@@ -38,7 +38,8 @@ class Fstab {
 };
 
 /// A device by its place on a bus, which changes with the move: /dev/sd*, hd*, xvd*, vd*, nvme*,
-/// mmcblk*, cciss, disk/by-path, disk/by-id. Not removable drives (sr, fd, cdrom).
+/// mmcblk*, cciss, disk/by-path, and disk/by-id but for what names the contents (dm-*, md-*,
+/// lvm-pv-uuid-*). Not removable drives (sr, fd, cdrom).
 [[nodiscard]] bool is_bus_dependent(std::string_view spec);
 /// What a device name such as /dev/sda2, /dev/vdb, /dev/nvme0n1p3 or /dev/cciss/c0d0p1 points at:
 /// disk index from 0 and partition (0: whole disk).

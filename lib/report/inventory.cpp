@@ -138,6 +138,11 @@ const Volume* Inventory::find_volume(std::string_view name) const {
     for (const auto& volume : volumes)
         if (volume.name == name)
             return &volume;
+    constexpr std::string_view subvolume = "btrfs:";
+    if (name.starts_with(subvolume))
+        for (const auto& volume : volumes)
+            if (name.substr(subvolume.size()).starts_with(volume.name + "/"))
+                return &volume;
     return nullptr;
 }
 

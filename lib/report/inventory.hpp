@@ -103,6 +103,7 @@ struct Inventory {
     /// Small configuration files of the guest by path: the input of pure planning. Not in the JSON.
     std::map<std::string, std::string> files{};
 
+    /// "btrfs:sda2/@" finds the volume that carries the subvolume, sda2.
     [[nodiscard]] const Volume* find_volume(std::string_view name) const;
     [[nodiscard]] const Volume* volume_with_uuid(std::string_view uuid) const;
     [[nodiscard]] const std::string* file(const std::string& path) const;

@@ -52,11 +52,23 @@ Result<std::pair<OwnedFd, OwnedFd>> make_pipe() {
     return std::pair(OwnedFd(ends[0]), OwnedFd(ends[1]));
 }
 
-Result<std::pair<OwnedFd, OwnedFd>> make_socket_pair() {
+namespace {
+
+Result<std::pair<OwnedFd, OwnedFd>> make_sockets(int type) {
     std::array<int, 2> ends{};
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends.data()) != 0)
         return fail_errno("making a socket pair");
     return std::pair(OwnedFd(ends[0]), OwnedFd(ends[1]));
+}
+
+} // namespace
+
+Result<std::pair<OwnedFd, OwnedFd>> make_socket_pair() {
+    return make_sockets(SOCK_STREAM);
+}
+
+Result<std::pair<OwnedFd, OwnedFd>> make_packet_pair() {
+    return make_sockets(SOCK_SEQPACKET);
 }
 
 Result<OwnedFd> make_memfd(std::string_view name, std::string_view content) {

@@ -64,6 +64,8 @@ class OwnedFd {
 [[nodiscard]] Result<std::pair<OwnedFd, OwnedFd>> make_pipe();
 /// Two connected stream sockets.
 [[nodiscard]] Result<std::pair<OwnedFd, OwnedFd>> make_socket_pair();
+/// Two connected sockets that keep the bounds of messages (SOCK_SEQPACKET).
+[[nodiscard]] Result<std::pair<OwnedFd, OwnedFd>> make_packet_pair();
 [[nodiscard]] Result<OwnedFd> make_memfd(std::string_view name, std::string_view content = {});
 
 /// Reads until end of file; more than `limit` bytes is an InvalidArgument error.

@@ -79,6 +79,19 @@ Result<std::vector<std::string>> mounts_below(const std::string& path) {
     return points;
 }
 
+Result<std::string> mounted_root(const std::string& path) {
+    SLIPWAY_TRY(auto text, read_file("/proc/self/mountinfo", 16 << 20));
+    std::string root;
+    for (auto line : split_lines(text)) {
+        auto words = split_words(line);
+        if (words.size() > 4 && unescape(words[4]) == path)
+            root = unescape(words[3]);
+    }
+    if (root.empty())
+        return fail(Code::NotFound, fmt::format("nothing is mounted at {}", path));
+    return root;
+}
+
 std::vector<std::string> users_of_mount(const std::string& path) {
     std::vector<std::string> users;
     auto device = device_of(path);

@@ -23,6 +23,9 @@ struct MountSpec {
 [[nodiscard]] Status bind_mount(const std::string& source, const std::string& target);
 /// Mounted filesystems at or below a path, outermost first, of this process's namespace.
 [[nodiscard]] Result<std::vector<std::string>> mounts_below(const std::string& path);
+/// The directory of its own filesystem that is the root of the topmost mount at `path`: "/" mostly,
+/// "/@" for a btrfs subvolume. NotFound where nothing is mounted.
+[[nodiscard]] Result<std::string> mounted_root(const std::string& path);
 /// Unmounts at or below `path` in reverse order, trying all. Where one is busy it is detached
 /// lazily, and the error names the processes that keep it.
 [[nodiscard]] Status unmount_tree(const std::string& path);

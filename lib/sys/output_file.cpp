@@ -52,6 +52,15 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
     : destination_(std::move(other.destination_)), temporary_(std::exchange(other.temporary_, {})),
       replace_(other.replace_), directory_(std::move(other.directory_)), fd_(std::move(other.fd_)) {}
 
+OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
+    std::swap(destination_, other.destination_);
+    std::swap(temporary_, other.temporary_);
+    std::swap(replace_, other.replace_);
+    std::swap(directory_, other.directory_);
+    std::swap(fd_, other.fd_);
+    return *this;
+}
+
 OutputFile::~OutputFile() {
     if (!temporary_.empty())
         ::unlinkat(directory_.raw(), temporary_.c_str(), 0);

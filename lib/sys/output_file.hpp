@@ -22,7 +22,7 @@ class OutputFile {
     };
     [[nodiscard]] static Result<OutputFile> create(const std::string& destination, const Options& options);
     OutputFile(OutputFile&& other) noexcept;
-    OutputFile& operator=(OutputFile&&) = delete;
+    OutputFile& operator=(OutputFile&& other) noexcept;
     ~OutputFile();
 
     [[nodiscard]] BorrowedFd fd() const { return fd_; }

@@ -213,6 +213,12 @@ Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void*
     return ClonedChild{static_cast<pid_t>(pid), OwnedFd(pidfd)};
 }
 
+pid_t clone_until_exec(int (*body)(void*), void* argument, std::span<std::byte> stack) {
+    // The C library's clone, not the bare system call: a child that shares memory needs a stack of its own.
+    auto pid = ::clone(body, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+    return pid < 0 ? -errno : pid;
+}
+
 Result<std::optional<int>> reap(BorrowedFd pidfd, std::chrono::milliseconds limit) {
     pollfd poller{.fd = pidfd.raw(), .events = POLLIN, .revents = 0};
     auto until = Clock::now() + limit;

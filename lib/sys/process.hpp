@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,6 +121,10 @@ struct ClonedChild {
 /// Forks (with namespaces) and calls `body` in the child, which must allocate nothing and never
 /// return: its result is the exit status. The primitive under LocalRunner and the enhanced chroot.
 [[nodiscard]] Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void* argument);
+/// Starts a child that shares this process's memory, as vfork(2) does, and waits until it has
+/// executed a program or ended. For the body the rules of `clone_child` hold; it runs on `stack`.
+/// Returns the pid, or a negative errno. Allocates nothing.
+[[nodiscard]] pid_t clone_until_exec(int (*body)(void*), void* argument, std::span<std::byte> stack);
 /// Reaps a pidfd; nothing while it runs.
 [[nodiscard]] Result<std::optional<int>> reap(BorrowedFd pidfd, std::chrono::milliseconds limit);
 

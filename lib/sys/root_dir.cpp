@@ -192,44 +192,64 @@ Result<OwnedFd> RootDir::open_parent(const GuestPath& path) const {
     return open_in_root(fd_, path.parent().str(), O_PATH | O_DIRECTORY, 0);
 }
 
-Status RootDir::write_atomic(const GuestPath& path, std::string_view content, mode_t mode) const {
+FileReplacement::FileReplacement(FileReplacement&& other) noexcept
+    : path_(std::move(other.path_)), name_(std::move(other.name_)), temporary_(std::exchange(other.temporary_, {})),
+      mode_(other.mode_), directory_(std::move(other.directory_)), existing_(std::move(other.existing_)),
+      fd_(std::move(other.fd_)) {}
+
+FileReplacement::~FileReplacement() {
+    if (!temporary_.empty())
+        ::unlinkat(directory_.raw(), temporary_.c_str(), 0);
+}
+
+Status FileReplacement::commit() {
+    auto failed = [this](std::string_view step) {
+        return fail(os_error(fmt::format("{} the new {} in the guest", step, path_)));
+    };
+    if (existing_.valid()) {
+        struct stat info {};
+        if (::fstat(existing_.raw(), &info) != 0 || ::fchown(fd_.raw(), info.st_uid, info.st_gid) != 0)
+            return failed("giving its owner to");
+        mode_ = info.st_mode & 07777;
+        copy_attributes(existing_, fd_);
+    }
+    if (::fchmod(fd_.raw(), mode_) != 0)
+        return failed("setting the mode of");
+    if (::fsync(fd_.raw()) != 0)
+        return failed("syncing");
+    if (::renameat(directory_.raw(), temporary_.c_str(), directory_.raw(), name_.c_str()) != 0)
+        return failed("naming");
+    temporary_.clear();
+    return {};
+}
+
+Result<FileReplacement> RootDir::replace(const GuestPath& path, mode_t mode) const {
+    FileReplacement file;
+    file.mode_ = mode;
     auto target = path;
-    OwnedFd existing;
     if (auto real = real_path(path); real) {
         target = *real;
-        SLIPWAY_TRY(existing, open_path(target, O_RDONLY));
+        SLIPWAY_TRY(file.existing_, open_path(target, O_RDONLY));
     } else if (real.error().code != Code::NotFound)
         return fail(std::move(real).error());
-    SLIPWAY_TRY(auto dir, open_parent(target));
+    SLIPWAY_TRY(file.directory_, open_parent(target));
+    file.path_ = target.str();
+    file.name_ = target.name();
     auto temporary = fmt::format(".{}.slipway-{}", target.name().substr(0, 200), ::getpid());
-    ::unlinkat(dir.raw(), temporary.c_str(), 0);
-    auto made = open_at(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    ::unlinkat(file.directory_.raw(), temporary.c_str(), 0); // of an interrupted run
+    auto made = open_at(file.directory_, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (!made)
         return fail(std::move(made.error()).in(fmt::format("replacing {} in the guest", target.str())));
-    auto finish = [&]() -> Status {
-        SLIPWAY_CHECK(write_all(*made, content));
-        if (existing.valid()) {
-            struct stat info {};
-            if (::fstat(existing.raw(), &info) != 0)
-                return fail_errno("reading attributes");
-            mode = info.st_mode & 07777;
-            if (::fchown(made->raw(), info.st_uid, info.st_gid) != 0)
-                return fail_errno("setting the owner");
-            copy_attributes(existing, *made);
-        }
-        if (::fchmod(made->raw(), mode) != 0)
-            return fail_errno("setting the mode");
-        if (::fsync(made->raw()) != 0)
-            return fail_errno("syncing");
-        if (::renameat(dir.raw(), temporary.c_str(), dir.raw(), std::string(target.name()).c_str()) != 0)
-            return fail_errno("renaming");
-        return {};
-    };
-    if (auto done = finish(); !done) {
-        ::unlinkat(dir.raw(), temporary.c_str(), 0);
-        return fail(std::move(done.error()).in(fmt::format("replacing {} in the guest", target.str())));
-    }
-    return {};
+    file.fd_ = std::move(*made);
+    file.temporary_ = std::move(temporary);
+    return file;
+}
+
+Status RootDir::write_atomic(const GuestPath& path, std::string_view content, mode_t mode) const {
+    SLIPWAY_TRY(auto file, replace(path, mode));
+    if (auto written = write_all(file.fd(), content); !written)
+        return fail(std::move(written.error()).in(fmt::format("replacing {} in the guest", path.str())));
+    return file.commit();
 }
 
 Status RootDir::make_dirs(const GuestPath& path, mode_t mode) const {

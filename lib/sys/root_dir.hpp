@@ -42,6 +42,32 @@ struct DirEntry {
     unsigned char type; ///< DT_* of readdir(3)
 };
 
+class RootDir;
+
+/// A file of a guest about to be replaced: written beside it under a passing name and renamed by
+/// `commit`. Mode, owner and extended attributes of an existing file stay. The destructor removes
+/// what was not committed.
+class FileReplacement {
+  public:
+    FileReplacement(FileReplacement&& other) noexcept;
+    FileReplacement& operator=(FileReplacement&&) = delete;
+    ~FileReplacement();
+    [[nodiscard]] BorrowedFd fd() const { return fd_; }
+    /// Syncs and renames.
+    [[nodiscard]] Status commit();
+
+  private:
+    friend class RootDir;
+    FileReplacement() = default;
+    std::string path_; ///< of the guest, for errors
+    std::string name_;
+    std::string temporary_; ///< empty: nothing to remove
+    mode_t mode_ = 0644;
+    OwnedFd directory_;
+    OwnedFd existing_; ///< invalid: a new file
+    OwnedFd fd_;
+};
+
 /// A directory that is the root of a guest. Symbolic links and ".." of the guest never lead out of
 /// it (openat2 with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, see openat2(2)). Mounts below it are
 /// crossed.
@@ -66,8 +92,9 @@ class RootDir {
     /// The path with every link resolved, inside the root.
     [[nodiscard]] Result<GuestPath> real_path(const GuestPath& path) const;
 
-    /// Replaces a file through a temporary beside it and a rename: mode, owner and extended
-    /// attributes of an existing file stay, links are followed. A new file gets `mode` and root.
+    /// Begins to replace a file, following links. A new file gets `mode` and belongs to root.
+    [[nodiscard]] Result<FileReplacement> replace(const GuestPath& path, mode_t mode = 0644) const;
+    /// `replace` with content that is in memory.
     [[nodiscard]] Status write_atomic(const GuestPath& path, std::string_view content,
                                       mode_t mode = 0644) const;
     [[nodiscard]] Status make_dirs(const GuestPath& path, mode_t mode = 0755) const;

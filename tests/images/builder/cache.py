@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from builder.run import say
 from recipes import BASES, RECIPES, Base, Derived, Installed
 
-# Goes up when the builder makes something else of the same recipe.
-BUILDER_VERSION = 1
+# Each goes up when the builder makes something else of the same recipe.
+BASE_VERSION = 1
+GUEST_VERSION = 2
 
 
 def root() -> Path:
@@ -29,7 +31,7 @@ def guests() -> Path:
 
 
 def _hash(*parts: object) -> str:
-    text = json.dumps([BUILDER_VERSION, *parts], sort_keys=True)
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -39,14 +41,14 @@ def _facts(record: Base | Installed | Derived) -> dict:
 
 
 def base_key(name: str) -> str:
-    return _hash("base", _facts(BASES[name]))
+    return _hash("base", BASE_VERSION, _facts(BASES[name]))
 
 
 def guest_key(name: str) -> str:
     recipe = RECIPES[name]
     below = ([guest_key(recipe.parent)] if isinstance(recipe, Derived)
              else [base_key(system.base) for system in recipe.systems])
-    return _hash("guest", _facts(recipe), below)
+    return _hash("guest", GUEST_VERSION, _facts(recipe), below)
 
 
 def base_entry(name: str) -> Path:
@@ -61,7 +63,11 @@ def guest_entry(name: str) -> Path:
 def _locked(entry: Path) -> Iterator[None]:
     entry.parent.mkdir(parents=True, exist_ok=True)
     with (entry.parent / f".{entry.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another builder of {entry.name}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -29,6 +29,15 @@ class Stopped(Exception):
         self.number = number
 
 
+def stop_on_signals() -> None:
+    """Makes the signals that end a program raise Stopped, so that `finally` blocks run."""
+    def stop(number: int, _frame: object) -> None:
+        raise Stopped(number)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+
+
 def _check(result: int, doing: str) -> None:
     if result != 0:
         number = ctypes.get_errno()

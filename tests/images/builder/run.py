@@ -21,7 +21,12 @@ PACKAGE_OF_TOOL = {
     "btrfs": "btrfs-progs", "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86",
     "mkfs.vfat": "dosfstools", "mcopy": "mtools", "cryptsetup": "cryptsetup-bin",
     "zstd": "zstd", "chroot": "coreutils", "mkswap": "util-linux",
+    "setpriv": "util-linux",
 }
+
+
+# Before the name of a program that must not outlive us (inside confine.run none does).
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
 class Failed(Exception):

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker of one opened root, and the supervisor above it: one program, two roles, so that what
+// a client starts has one path.
+#include <cstdio>
+#include <string_view>
+
+#include <sys/prctl.h>
+
+#include "session/server.hpp"
+#include "session/supervisor.hpp"
+
+namespace {
+constexpr int inherited_socket = 3;
+}
+
+int main(int argc, char** argv) {
+    std::string_view role = argc == 2 ? argv[1] : "";
+    slipway::sys::OwnedFd socket(inherited_socket);
+    if (role == "--supervise")
+        return slipway::session::supervise(std::move(socket));
+    if (role == "--serve") {
+        ::prctl(PR_SET_NAME, "slipway-worker");
+        return slipway::session::serve(std::move(socket));
+    }
+    std::fputs("slipway-worker is started by slipway; there is no other use for it.\n", stderr);
+    return 2;
+}

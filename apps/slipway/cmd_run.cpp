@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+#include <cstring>
+
+#include <sys/ioctl.h>
+#include <termios.h>
+
+#include <fmt/format.h>
+
+#include "invocation.hpp"
+#include "ops/look.hpp"
+
+namespace slipway::app {
+namespace {
+
+struct Options {
+    ops::RunRequest request{};
+    double timeout = 0;
+};
+
+// Signals for the guest's command, noted by the handler and taken by the session's loop.
+volatile std::sig_atomic_t pending_signal = 0;
+volatile std::sig_atomic_t window_changed = 0;
+
+void note_signal(int number) {
+    if (number == SIGWINCH)
+        window_changed = 1;
+    else
+        pending_signal = number;
+}
+
+void pass_signals_on() {
+    struct sigaction action {};
+    action.sa_handler = note_signal;
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
+        ::sigaction(number, &action, nullptr);
+}
+
+int take_signal() {
+    int number = pending_signal;
+    pending_signal = 0;
+    return number;
+}
+
+// Raw mode for as long as the guest's program has the terminal.
+class RawTerminal {
+  public:
+    explicit RawTerminal(int fd) : fd_(fd) {
+        if (::tcgetattr(fd, &before_) != 0)
+            return;
+        auto raw = before_;
+        ::cfmakeraw(&raw);
+        changed_ = ::tcsetattr(fd, TCSADRAIN, &raw) == 0;
+    }
+    RawTerminal(const RawTerminal&) = delete;
+    RawTerminal& operator=(const RawTerminal&) = delete;
+    ~RawTerminal() {
+        if (changed_)
+            ::tcsetattr(fd_, TCSADRAIN, &before_);
+    }
+
+  private:
+    int fd_;
+    termios before_{};
+    bool changed_ = false;
+};
+
+std::optional<std::pair<unsigned, unsigned>> window_of(int fd) {
+    struct winsize size {};
+    if (::ioctl(fd, TIOCGWINSZ, &size) != 0)
+        return std::nullopt;
+    return std::pair<unsigned, unsigned>(size.ws_row, size.ws_col);
+}
+
+session::CallHooks hooks_for(Invocation& invocation) {
+    session::CallHooks hooks{.input = invocation.terminal.in(), .take_signal = take_signal};
+    hooks.on_data = [&invocation](int stream, std::string_view bytes) {
+        invocation.terminal.clear_progress();
+        return sys::write_all(stream == 2 ? sys::BorrowedFd(2) : invocation.terminal.out_fd(), bytes);
+    };
+    return hooks;
+}
+
+Result<int> run(Invocation& invocation, Options& options) {
+    SLIPWAY_TRY(auto image, invocation.image_options());
+    SLIPWAY_TRY(auto context, invocation.context());
+    auto& request = options.request;
+    request.deadline = std::chrono::milliseconds(static_cast<long>(options.timeout * 1000));
+    request.tty = invocation.terminal.in_is_terminal() && invocation.terminal.out_is_terminal();
+    auto hooks = hooks_for(invocation);
+    std::optional<RawTerminal> raw;
+    context.host.progress = {};
+    if (request.tty) {
+        if (auto window = window_of(invocation.terminal.in().raw()))
+            std::tie(request.rows, request.columns) = *window;
+        hooks.take_window = [&invocation]() -> std::optional<std::pair<unsigned, unsigned>> {
+            if (window_changed == 0)
+                return std::nullopt;
+            window_changed = 0;
+            return window_of(invocation.terminal.in().raw());
+        };
+        raw.emplace(invocation.terminal.in().raw());
+    }
+    pass_signals_on();
+    auto result = ops::run(context, image, request, hooks);
+    raw.reset();
+    if (!result)
+        return fail(std::move(result).error());
+    if (result->exec_errno != 0)
+        invocation.terminal.say(fmt::format("slipway: {} in the guest: {}", request.argv.front(), std::strerror(result->exec_errno)));
+    if (result->timed_out)
+        invocation.terminal.say(fmt::format("slipway: the command did not end within {} s and was killed", options.timeout));
+    return result->status;
+}
+
+} // namespace
+
+void declare_run(CLI::App& app, Invocation& invocation) {
+    auto* command = app.add_subcommand("run", "Run a program of the guest inside its root");
+    auto options = std::make_shared<Options>();
+    add_image_options(*command, invocation);
+    command->add_flag("--write", options->request.write, "Keep the changes; otherwise they are dropped");
+    command->add_flag("--network", options->request.network, "Let the program use this machine's network");
+    command->add_option("--env", options->request.env, "NAME=value for the program's environment");
+    command->add_option("--cwd", options->request.cwd, "Directory in the guest to run in")->capture_default_str();
+    command->add_option("--timeout", options->timeout, "Seconds after which it is killed");
+    command->add_option("CMD", options->request.argv, "Program and arguments, after --")->required();
+    command->positionals_at_end();
+    command->callback([&invocation, options] { invocation.action = [&invocation, options] { return run(invocation, *options); }; });
+}
+
+} // namespace slipway::app

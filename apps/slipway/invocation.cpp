@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "invocation.hpp"
+
+#include <fmt/format.h>
+
+#include "ops/steps.hpp"
+
+namespace slipway::app {
+
+Result<ops::Context> Invocation::context() {
+    if (!runner) {
+        SLIPWAY_TRY(runner, session::SupervisedRunner::launch());
+    }
+    ops::Context context;
+    context.runner = runner.get();
+    context.host.runner = runner.get();
+    context.host.cancel = cancel;
+    auto threshold = verbose ? Level::Debug : quiet ? Level::Warning : Level::Info;
+    context.host.log = Log(threshold, [this](Level, std::string_view text) { terminal.say(text); });
+    if (!quiet)
+        context.host.progress = [this](const sys::Progress& progress) { terminal.progress(progress); };
+    return context;
+}
+
+Result<ops::ImageOptions> Invocation::image_options() const {
+    auto options = image;
+    if (!source_format.empty()) {
+        SLIPWAY_TRY(options.format, image::parse_format(source_format));
+    }
+    return options;
+}
+
+void add_output_options(CLI::App& command, Invocation& invocation) {
+    command.add_flag("-v,--verbose", invocation.verbose, "Say more on standard error");
+    command.add_flag("-q,--quiet", invocation.quiet, "Say only what went wrong");
+    command.add_flag("--json", invocation.json, "Results as JSON on standard output");
+}
+
+void add_image_options(CLI::App& command, Invocation& invocation) {
+    command.add_option("IMAGE", invocation.image.path, "Disk image: raw, qcow2, VMDK, VHD, VHDX or VDI; or a block device")->required();
+    command.add_option("--root", invocation.image.root, "Volume of the operating system, such as sda2 or btrfs:sda2/@");
+    command.add_option("--source-format", invocation.source_format, "Take the image for raw, qcow2, vmdk, vpc, vhdx or vdi instead of finding out");
+    command.add_flag("--allow-backing", invocation.image.allow_backing, "Follow backing and data files that the image names");
+    command.add_option("--engine", invocation.image.engine, "auto, host or sandbox")->capture_default_str();
+    command.add_flag("--untrusted", invocation.image.untrusted, "The image may be hostile: never let the host's kernel parse it");
+    add_output_options(command, invocation);
+}
+
+void add_policy_options(CLI::App& command, report::Policy& policy, std::string& fstab_mode) {
+    command.add_option("--fstab-mode", fstab_mode, "Which names in /etc/fstab to make stable: stabilize-all, bypath-only or noop")->capture_default_str();
+    command.add_flag("--regen-initramfs", policy.regen_initramfs, "Run the guest's initramfs generator instead of appending virtio");
+    command.add_flag("--update-grub", policy.update_grub, "Run the guest's own grub-mkconfig");
+}
+
+Status parse_fstab_mode(const std::string& text, report::Policy& policy) {
+    for (auto mode : {report::FstabMode::StabilizeAll, report::FstabMode::BypathOnly, report::FstabMode::Noop})
+        if (report::name_of(mode) == text) {
+            policy.fstab_mode = mode;
+            return {};
+        }
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no --fstab-mode", text), "use stabilize-all, bypath-only or noop");
+}
+
+Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report, Status status, const ReportOptions& options) {
+    if (!status)
+        report.error = status.error();
+    else if (report.summary.empty())
+        report.summary = report::is_bootable(report) ? "done: nothing remains that keeps the guest from booting" : "done, but something remains that keeps the guest from booting";
+    if (!options.file.empty() || invocation.json)
+        report.tools = ops::tool_versions(context);
+    if (!options.file.empty())
+        if (auto written = ops::write_report(report, options.file); !written)
+            invocation.terminal.say(fmt::format("slipway: the report was not written: {}", render_text(written.error())));
+    if (invocation.json)
+        SLIPWAY_CHECK(invocation.terminal.out(render_json_pretty(report::to_json(report)) + "\n"));
+    if (!status)
+        return fail(std::move(status).error());
+    if (!invocation.json && !invocation.quiet)
+        SLIPWAY_CHECK(invocation.terminal.out(report::render_text(report) + report.summary + "\n"));
+    return report::is_bootable(report) ? 0 : 1;
+}
+
+} // namespace slipway::app

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call of the program: the options that every verb has, the terminal, and how verbs are declared.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "ops/open_image.hpp"
+#include "report/report.hpp"
+#include "terminal.hpp"
+
+namespace slipway::app {
+
+struct Invocation {
+    std::vector<std::string> argv;
+    Terminal& terminal;
+    Cancel cancel{};
+    bool verbose = false;
+    bool quiet = false;
+    bool json = false;
+    ops::ImageOptions image{};
+    std::string source_format{};
+    std::unique_ptr<session::SupervisedRunner> runner{};
+    /// What the chosen verb does; returns the exit code or an error.
+    std::function<Result<int>()> action{};
+
+    /// Starts the supervisor on first use.
+    [[nodiscard]] Result<ops::Context> context();
+    /// The image options after --source-format was understood.
+    [[nodiscard]] Result<ops::ImageOptions> image_options() const;
+};
+
+/// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --untrusted, -v, -q and --json.
+void add_image_options(CLI::App& command, Invocation& invocation);
+/// Adds -v, -q and --json.
+void add_output_options(CLI::App& command, Invocation& invocation);
+/// Adds --fstab-mode, --regen-initramfs and --update-grub.
+void add_policy_options(CLI::App& command, report::Policy& policy, std::string& fstab_mode);
+[[nodiscard]] Status parse_fstab_mode(const std::string& text, report::Policy& policy);
+
+/// Writes the report where asked, prints it, and turns it into an exit code: 0, or 1 when something
+/// remains that keeps the guest from booting, or the error.
+struct ReportOptions {
+    std::string file{};
+};
+[[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report, Status status, const ReportOptions& options);
+
+// One file per verb.
+void declare_inspect(CLI::App& app, Invocation& invocation);
+void declare_migrate(CLI::App& app, Invocation& invocation);
+void declare_fix(CLI::App& app, Invocation& invocation);
+void declare_run(CLI::App& app, Invocation& invocation);
+void declare_prove(CLI::App& app, Invocation& invocation);
+void declare_ls(CLI::App& app, Invocation& invocation);
+void declare_cat(CLI::App& app, Invocation& invocation);
+void declare_get(CLI::App& app, Invocation& invocation);
+void declare_put(CLI::App& app, Invocation& invocation);
+void declare_doctor(CLI::App& app, Invocation& invocation);
+void declare_cleanup(CLI::App& app, Invocation& invocation);
+
+/// The whole program, for main and for tests: parses, acts, prints.
+[[nodiscard]] int run_program(const std::vector<std::string>& argv, Terminal& terminal, const Cancel& cancel);
+
+} // namespace slipway::app

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "invocation.hpp"
+
+namespace {
+
+// Read by the signal handler; set once before it is installed.
+const slipway::Cancel* stop_request = nullptr;
+
+void on_stop_signal(int) {
+    stop_request->request();
+}
+
+void catch_stop_signals(const slipway::Cancel& cancel) {
+    stop_request = &cancel;
+    struct sigaction action {};
+    action.sa_handler = on_stop_signal;
+    for (int number : {SIGINT, SIGTERM, SIGHUP})
+        ::sigaction(number, &action, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    slipway::Cancel cancel;
+    catch_stop_signals(cancel);
+    slipway::app::Terminal terminal(slipway::sys::BorrowedFd(0), slipway::sys::BorrowedFd(1), slipway::sys::BorrowedFd(2));
+    try {
+        return slipway::app::run_program({argv, argv + argc}, terminal, cancel);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "slipway: a bug of Slipway: %s\n", error.what());
+        return 5;
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "base/json.hpp"
+#include "invocation.hpp"
+
+namespace slipway::app {
+namespace {
+
+constexpr int usage_error = 2;
+
+void declare_all(CLI::App& app, Invocation& invocation) {
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "slipway " SLIPWAY_VERSION);
+    declare_migrate(app, invocation);
+    declare_fix(app, invocation);
+    declare_inspect(app, invocation);
+    declare_run(app, invocation);
+    declare_prove(app, invocation);
+    declare_ls(app, invocation);
+    declare_cat(app, invocation);
+    declare_get(app, invocation);
+    declare_put(app, invocation);
+    declare_doctor(app, invocation);
+    declare_cleanup(app, invocation);
+}
+
+int report_error(Invocation& invocation, const Error& error) {
+    invocation.terminal.say(fmt::format("slipway: {}", render_text(error)));
+    // run has exit codes of its own: 125 is ours, the others belong to the guest's program.
+    bool runs = invocation.argv.size() > 1 && invocation.argv[1] == "run";
+    return runs && error.code != Code::Cancelled ? 125 : exit_code_of(error.code);
+}
+
+} // namespace
+
+int run_program(const std::vector<std::string>& argv, Terminal& terminal, const Cancel& cancel) {
+    CLI::App app{"Opens, inspects, repairs and boots operating system images.", "slipway"};
+    Invocation invocation{.argv = argv, .terminal = terminal, .cancel = cancel};
+    declare_all(app, invocation);
+    std::vector<std::string> arguments(argv.rbegin(), argv.rend());
+    if (!arguments.empty())
+        arguments.pop_back();
+    try {
+        app.parse(arguments);
+    } catch (const CLI::CallForHelp&) {
+        auto chosen = app.get_subcommands();
+        return terminal.out(chosen.empty() ? app.help() : chosen.front()->help()) ? 0 : 5;
+    } catch (const CLI::CallForVersion&) {
+        return terminal.out("slipway " SLIPWAY_VERSION "\n") ? 0 : 5;
+    } catch (const CLI::ParseError& error) {
+        auto chosen = app.get_subcommands();
+        terminal.say(fmt::format("slipway: {}\n  try: slipway {}{}--help", error.what(), chosen.empty() ? "" : chosen.front()->get_name(), chosen.empty() ? "" : " "));
+        return usage_error;
+    }
+    auto status = invocation.action();
+    terminal.clear_progress();
+    if (status)
+        return *status;
+    return report_error(invocation, status.error());
+}
+
+} // namespace slipway::app

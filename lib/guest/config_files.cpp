@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest/config_files.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/strings.hpp"
+
+namespace slipway::guest {
+namespace {
+
+constexpr std::size_t max_grub_config = 1 << 20;
+constexpr std::size_t max_per_directory = 256;
+constexpr std::size_t max_total = 16 << 20;
+
+constexpr std::array single_files{
+    "/etc/fstab",
+    "/etc/crypttab",
+    "/etc/machine-id",
+    "/etc/default/grub",
+    "/etc/default/extlinux",
+    "/etc/update-extlinux.conf",
+    "/etc/kernel/cmdline",
+    "/usr/lib/kernel/cmdline",
+    "/etc/sysconfig/bootloader",
+    "/etc/sysconfig/kernel",
+    "/etc/initramfs-tools/initramfs.conf",
+    "/etc/initramfs-tools/modules",
+    "/etc/dracut.conf",
+    "/etc/mkinitcpio.conf",
+    "/etc/mkinitfs/mkinitfs.conf",
+    "/etc/lvm/devices/system.devices",
+    "/etc/lvm/cache/.cache",
+    "/etc/blkid.tab",
+    "/etc/blkid.tab.old",
+    "/etc/blkid/blkid.tab",
+    "/etc/blkid/blkid.tab.old",
+    "/boot/grub/grubenv",
+    "/boot/grub2/grubenv",
+    "/boot/grub/device.map",
+    "/boot/grub2/device.map",
+};
+
+struct Directory {
+    std::string_view path;
+    std::string_view ending; ///< of the names that count
+};
+constexpr std::array directories{
+    Directory{"/etc/default/grub.d", ".cfg"},
+    Directory{"/etc/cmdline.d", ".conf"},
+    Directory{"/etc/initramfs-tools/conf.d", ""},
+    Directory{"/etc/dracut.conf.d", ".conf"},
+    Directory{"/usr/lib/dracut/dracut.conf.d", ".conf"},
+    Directory{"/etc/mkinitcpio.conf.d", ".conf"},
+    Directory{"/etc/mkinitcpio.d", ".preset"},
+    Directory{"/boot/loader/entries", ".conf"},
+    Directory{"/boot/efi/loader/entries", ".conf"},
+    Directory{"/efi/loader/entries", ".conf"},
+};
+
+/// Reads one file after the other until the limit for all is reached.
+class Collector {
+public:
+    explicit Collector(const GuestFiles& files) : files_(files) {}
+
+    void add(const std::string& path, std::size_t limit) {
+        if (found_.contains(path) || total_ > max_total)
+            return;
+        auto text = files_.read(path, limit);
+        if (!text)
+            return;
+        total_ += text->size();
+        if (total_ > max_total)
+            files_.find(
+                {.id = "config-files-too-large",
+                 .severity = report::Severity::Warning,
+                 .where = path,
+                 .text = "the guest's configuration files are too large; not all were read"});
+        else
+            found_[path] = std::move(*text);
+    }
+    void add_directory(const Directory& directory) {
+        std::size_t count = 0;
+        for (const auto& name : files_.list(std::string(directory.path)))
+            if (name.ends_with(directory.ending) && count++ < max_per_directory)
+                add(std::string(directory.path) + "/" + name, GuestFiles::max_file);
+    }
+    [[nodiscard]] std::map<std::string, std::string> take() { return std::move(found_); }
+
+private:
+    const GuestFiles& files_;
+    std::map<std::string, std::string> found_;
+    std::size_t total_ = 0;
+};
+
+} // namespace
+
+std::map<std::string, std::string> read_config_files(const GuestFiles& files,
+                                                     const report::BootLoader& loader) {
+    Collector collector(files);
+    for (const auto* path : single_files)
+        collector.add(path, GuestFiles::max_file);
+    for (const auto& directory : directories)
+        collector.add_directory(directory);
+    for (const auto& path : loader.config_files)
+        collector.add(path, max_grub_config);
+    return collector.take();
+}
+
+} // namespace slipway::guest

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which operating system stands in a root.
+#pragma once
+
+#include <string>
+
+#include "guest/files.hpp"
+#include "report/inventory.hpp"
+#include "sys/root_dir.hpp"
+
+namespace slipway::guest {
+
+/// "linux" where there is /etc/os-release or /etc/fstab, and /usr or /bin; "windows" where there is
+/// /Windows/System32 in any case of letters; else "". A /boot, /usr or /home filesystem is none.
+[[nodiscard]] std::string detect_system_type(const sys::RootDir& root);
+/// Everything about the system. Runs nothing: the architecture is that of an ELF header.
+/// Finding: init-missing.
+[[nodiscard]] report::OperatingSystem detect_system(const GuestFiles& files);
+/// Machine of an ELF file by its first 20 bytes, as `uname -m` names it; "" if it is none or
+/// unknown.
+[[nodiscard]] std::string elf_machine(std::string_view header);
+
+} // namespace slipway::guest

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a filesystem's journal waits for recovery.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace slipway::mount {
+
+/// Reads one flag of the superblock of ext2/3/4 (incompatible feature "needs_recovery", Linux
+/// Documentation/filesystems/ext4/super.rst) or btrfs (the root of its log tree, btrfs-progs
+/// Documentation/dev/On-disk-format). Nothing for types that do not say it there, such as xfs, and
+/// where the device cannot be read. Needs read access to the node.
+[[nodiscard]] std::optional<bool> journal_needs_recovery(const std::string& node,
+                                                         std::string_view type);
+
+} // namespace slipway::mount

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mount/ladder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "mount/journal.hpp"
+#include "sys/fd.hpp"
+#include "sys/mount.hpp"
+#include "sys/root_dir.hpp"
+
+namespace slipway::mount {
+namespace {
+
+using Names = std::array<std::string_view, 2>;
+
+/// How a type is mounted. An empty name or option is not used, except that the first of
+/// `read_only` may be empty: then there is no journal to keep the kernel from.
+struct Recipe {
+    std::string_view type; ///< as libblkid names it
+    Names drivers;         ///< as the kernel names it, tried in turn
+    std::string_view always;
+    Names read_only; ///< what keeps a read-only mount from replaying the journal, tried in turn
+    bool never_writable = false;
+};
+// An ext superblock can ask for a panic of the kernel on an error ("tune2fs -e panic"): errors=
+// overrides it. xfs and btrfs know panics only by mount options. See ext4(5), xfs(5), btrfs(5).
+constexpr std::string_view no_panic = "errors=remount-ro";
+constexpr std::array recipes{
+    Recipe{"ext4", {"ext4", ""}, no_panic, {"noload", ""}},
+    Recipe{"ext3", {"ext3", "ext4"}, no_panic, {"noload", ""}},
+    Recipe{"ext2", {"ext2", "ext4"}, no_panic, {"", ""}},
+    Recipe{"xfs", {"xfs", ""}, "nouuid", {"norecovery", ""}},
+    Recipe{"btrfs", {"btrfs", ""}, "", {"rescue=nologreplay", "nologreplay"}},
+    Recipe{"f2fs", {"f2fs", ""}, "", {"norecovery", ""}},
+    Recipe{"vfat", {"vfat", ""}, "", {"", ""}},
+    Recipe{"exfat", {"exfat", ""}, "", {"", ""}},
+    Recipe{"ntfs", {"ntfs3", ""}, "", {"", ""}},
+    Recipe{"squashfs", {"squashfs", ""}, "", {"", ""}, true},
+    Recipe{"erofs", {"erofs", ""}, "", {"", ""}, true},
+    Recipe{"iso9660", {"iso9660", ""}, "", {"", ""}, true},
+    Recipe{"udf", {"udf", ""}, "", {"", ""}, true},
+};
+
+const Recipe* recipe_for(std::string_view type) {
+    auto found = std::find_if(recipes.begin(), recipes.end(),
+                              [&](const auto& recipe) { return recipe.type == type; });
+    return found == recipes.end() ? nullptr : &*found;
+}
+
+constexpr std::string_view sandbox_hint =
+    "try --engine sandbox (needs: apt install user-mode-linux)";
+
+bool is_read_only_device(const std::string& node) {
+    auto fd = sys::open_file(node, O_RDONLY);
+    int read_only = 0;
+    return fd && ::ioctl(fd->raw(), BLKROGET, &read_only) == 0 && read_only != 0;
+}
+
+// /proc/self/fd/N names another file once N is closed; the path behind it stays.
+std::string lasting_path(const std::string& target) {
+    if (!target.starts_with("/proc/self/fd/"))
+        return target;
+    std::string path(4096, '\0');
+    auto size = ::readlink(target.c_str(), path.data(), path.size());
+    return size < 0 ? target : path.substr(0, static_cast<std::size_t>(size));
+}
+
+std::string comma_list(std::vector<std::string> parts) {
+    std::erase_if(parts, [](const auto& part) { return part.empty(); });
+    return join(parts, ",");
+}
+
+std::vector<std::string> subvolume_options(const MountOptions& options) {
+    if (!options.subvolume.empty())
+        return {"subvol=" + options.subvolume};
+    if (!options.subvolume_id.empty())
+        return {"subvolid=" + options.subvolume_id};
+    return {};
+}
+
+Status check_request(const MountableVolume& volume, const MountOptions& options) {
+    const auto& record = volume.volume;
+    if (recipe_for(record.type) == nullptr) {
+        auto container = container_of_type(record.type);
+        if (!container.empty())
+            return fail(
+                Code::Unsupported,
+                fmt::format("{} is {}, which this engine cannot open", record.name, container),
+                std::string(sandbox_hint));
+        return fail(Code::Unsupported,
+                    fmt::format("{} holds no filesystem that can be mounted ({})", record.name,
+                                record.type.empty() ? "unknown" : record.type));
+    }
+    if (volume.node.empty())
+        return fail(Code::NotFound, fmt::format("{} has no device here", record.name));
+    if (!options.subvolume.empty() && !is_safe_subvolume(options.subvolume))
+        return fail(Code::InvalidArgument,
+                    fmt::format("'{}' is no name of a subvolume", printable(options.subvolume)));
+    return {};
+}
+
+/// One mount(2) at a time, with the volume's name in place of its node in every error.
+class Ladder {
+public:
+    Ladder(const MountableVolume& volume, const std::string& target, const MountOptions& options)
+        : volume_(volume), target_(target), options_(options),
+          recipe_(*recipe_for(volume.volume.type)) {}
+
+    [[nodiscard]] Result<Journal> climb(bool writable) {
+        auto before = journal_needs_recovery(volume_.node, volume_.volume.type);
+        if (writable) {
+            SLIPWAY_CHECK(try_rung("", 0));
+            return before == true ? Journal::Replayed : Journal::Clean;
+        }
+        // xfs does not tell whether its log is clean, but it refuses to mount a dirty one from a
+        // read-only device (EROFS), where it cannot replay it.
+        if (!before && is_read_only_device(volume_.node)) {
+            auto plain = try_rung("", MS_RDONLY);
+            if (plain)
+                return Journal::Clean;
+            if (plain.error().errno_value != EROFS)
+                return fail(std::move(plain).error());
+            before = true;
+        }
+        SLIPWAY_CHECK(try_without_replay());
+        return before == true ? Journal::Skipped : Journal::Clean;
+    }
+
+private:
+    [[nodiscard]] Status try_without_replay() {
+        auto first = try_rung(recipe_.read_only[0], MS_RDONLY);
+        if (first || recipe_.read_only[1].empty() || first.error().errno_value != EINVAL)
+            return first;
+        return try_rung(recipe_.read_only[1], MS_RDONLY);
+    }
+
+    [[nodiscard]] Status try_rung(std::string_view option, unsigned long flags) {
+        auto parts = subvolume_options(options_);
+        parts.emplace_back(recipe_.always);
+        parts.emplace_back(option);
+        auto plain = comma_list(parts);
+        if (!options_.extra.empty()) {
+            // Wishes only: a kernel that does not know them refuses with EINVAL.
+            auto wished =
+                try_drivers(fmt::format("{},{}", join(options_.extra, ","), plain), flags);
+            if (wished || wished.error().errno_value != EINVAL)
+                return wished;
+        }
+        auto result = try_drivers(plain, flags);
+        if (result || options_.other_nodes.empty())
+            return result;
+        for (const auto& node : options_.other_nodes)
+            parts.push_back("device=" + node);
+        return try_drivers(comma_list(parts), flags);
+    }
+
+    [[nodiscard]] Status try_drivers(const std::string& options, unsigned long flags) {
+        for (auto driver : recipe_.drivers) {
+            if (driver.empty())
+                continue;
+            if (::mount(volume_.node.c_str(), target_.c_str(), std::string(driver).c_str(),
+                        flags | MS_NODEV, options.empty() ? nullptr : options.c_str()) == 0)
+                return {};
+            if (errno != ENODEV)
+                return explain(errno, driver);
+        }
+        return explain(ENODEV, recipe_.drivers[0]);
+    }
+
+    [[nodiscard]] Status explain(int errno_value, std::string_view driver) const {
+        const auto& name = volume_.volume.name;
+        auto error = os_error(fmt::format("mounting {} ({})", name, driver), errno_value);
+        switch (errno_value) {
+        case ENODEV:
+            error.code = Code::Unsupported;
+            error.what =
+                fmt::format("this kernel has no {}, so {} cannot be mounted", driver, name);
+            error.hint = sandbox_hint;
+            break;
+        case EROFS:
+            error.code = Code::Permission;
+            break;
+        case EINVAL:
+        case EUCLEAN:
+        case EBADMSG:
+        case EIO:
+            error.code = Code::Corrupt;
+            error.hint = "the filesystem is damaged, or has features that this kernel lacks; the "
+                         "kernel's log says which";
+            break;
+        default:
+            break;
+        }
+        return fail(std::move(error));
+    }
+
+    const MountableVolume& volume_;
+    const std::string& target_;
+    const MountOptions& options_;
+    const Recipe& recipe_;
+};
+
+} // namespace
+
+MountedVolume::MountedVolume(MountedVolume&& other) noexcept
+    : target_(std::move(other.target_)), volume_(std::move(other.volume_)),
+      subvolume_(std::move(other.subvolume_)), writable_(other.writable_), journal_(other.journal_),
+      mounted_(std::exchange(other.mounted_, false)) {}
+
+MountedVolume& MountedVolume::operator=(MountedVolume&& other) noexcept {
+    if (this != &other) {
+        std::swap(target_, other.target_);
+        std::swap(volume_, other.volume_);
+        std::swap(subvolume_, other.subvolume_);
+        std::swap(writable_, other.writable_);
+        std::swap(journal_, other.journal_);
+        std::swap(mounted_, other.mounted_);
+    }
+    return *this;
+}
+
+MountedVolume::~MountedVolume() {
+    if (mounted_)
+        ::umount2(target_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
+}
+
+Status MountedVolume::unmount() {
+    if (!mounted_)
+        return {};
+    if (::umount2(target_.c_str(), UMOUNT_NOFOLLOW) != 0)
+        return fail_errno(fmt::format("unmounting {}", volume_));
+    mounted_ = false;
+    return {};
+}
+
+Result<sys::OwnedFd> MountedVolume::open_subvolume(const std::string& subvolume) const {
+    if (!is_safe_subvolume(subvolume))
+        return fail(Code::InvalidArgument,
+                    fmt::format("'{}' is no name of a subvolume", printable(subvolume)));
+    SLIPWAY_TRY(auto top, sys::RootDir::open(target_));
+    SLIPWAY_TRY(auto directory,
+                top.open_path(sys::GuestPath(subvolume), O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    struct stat info {};
+    // The root of every subvolume has this inode number, and no other directory below the top
+    // (BTRFS_FIRST_FREE_OBJECTID of linux/btrfs_tree.h).
+    constexpr ino_t subvolume_root = 256;
+    if (::fstat(directory.raw(), &info) != 0 || info.st_ino != subvolume_root)
+        return fail(Code::NotFound, fmt::format("{} of {} is no subvolume", subvolume, volume_));
+    return directory;
+}
+
+Status MountedVolume::narrow_to_subvolume(const std::string& subvolume) {
+    sys::OwnedFd clone;
+    {
+        SLIPWAY_TRY(auto directory, open_subvolume(subvolume));
+        clone = sys::OwnedFd(
+            ::open_tree(directory.raw(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+    }
+    if (!clone.valid())
+        return fail_errno(fmt::format("mounting subvolume {} of {}", subvolume, volume_));
+    SLIPWAY_CHECK(unmount());
+    if (::move_mount(clone.raw(), "", AT_FDCWD, target_.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        return fail_errno(fmt::format("mounting subvolume {} of {}", subvolume, volume_));
+    mounted_ = true;
+    subvolume_ = subvolume;
+    return {};
+}
+
+Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::string& target,
+                                   const MountOptions& options) {
+    SLIPWAY_CHECK(check_request(volume, options));
+    MountedVolume mounted;
+    mounted.volume_ = volume.volume.name;
+    mounted.writable_ = options.writable && !recipe_for(volume.volume.type)->never_writable;
+    mounted.target_ = lasting_path(target);
+    SLIPWAY_TRY(mounted.journal_, Ladder(volume, target, options).climb(mounted.writable_));
+    mounted.mounted_ = true;
+    mounted.subvolume_ = options.subvolume;
+    if (volume.volume.type == "btrfs" && options.subvolume.empty())
+        if (auto directory = sys::mounted_root(mounted.target_))
+            mounted.subvolume_ = directory->substr(1);
+    return mounted;
+}
+
+bool is_mountable_type(std::string_view type) {
+    return recipe_for(type) != nullptr;
+}
+
+std::string_view container_of_type(std::string_view type) {
+    if (type == "LVM2_member" || type == "LVM1_member")
+        return "LVM";
+    if (type == "crypto_LUKS")
+        return "LUKS";
+    if (type == "BitLocker")
+        return "BitLocker";
+    if (type == "zfs_member")
+        return "ZFS";
+    return type.ends_with("_raid_member") ? "MD" : "";
+}
+
+} // namespace slipway::mount

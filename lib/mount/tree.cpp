@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mount/tree.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "mount/fstab.hpp"
+#include "mount/fstab_options.hpp"
+#include "mount/resolve.hpp"
+#include "sys/mount.hpp"
+
+namespace slipway::mount {
+namespace {
+
+using report::Severity;
+using sys::GuestPath;
+
+// A guest has a handful of filesystems; a hostile fstab has as many lines as it likes.
+constexpr std::size_t max_mounts = 64;
+constexpr std::size_t max_fstab_size = 256 * 1024;
+
+struct Wanted {
+    FstabLine line;
+    GuestPath mountpoint;
+    FstabOptions options; ///< of the volume's real type
+    const MountableVolume* volume;
+};
+
+std::size_t depth_of(const GuestPath& path) {
+    return static_cast<std::size_t>(std::count(path.str().begin(), path.str().end(), '/'));
+}
+
+bool belongs_to_us(const GuestPath& path) {
+    constexpr std::array ours{"/proc", "/sys", "/dev", "/run"};
+    return std::any_of(ours.begin(), ours.end(), [&](std::string_view top) {
+        return path.str() == top || path.str().starts_with(std::string(top) + "/");
+    });
+}
+
+// Without these a repair would write into the empty directory below the mount point.
+bool is_boot_mountpoint(const GuestPath& path) {
+    return path.str() == "/boot" || path.str() == "/boot/efi" || path.str() == "/efi";
+}
+
+std::string where_of(const FstabLine& line) {
+    return fmt::format("/etc/fstab line {}", line.line_no);
+}
+
+std::vector<report::Volume> records_of(const Volumes& volumes) {
+    std::vector<report::Volume> records;
+    for (const auto& each : volumes)
+        records.push_back(each.volume);
+    return records;
+}
+
+} // namespace
+
+/// Builds a tree step by step; what is mounted when a step fails goes with the tree.
+class TreeBuilder {
+public:
+    TreeBuilder(const Volumes& volumes, const TreeRequest& request)
+        : volumes_(volumes), records_(records_of(volumes)), request_(request) {}
+
+    [[nodiscard]] Result<MountTree> build(const std::string& target,
+                                          std::optional<MountedVolume> mounted_root) {
+        SLIPWAY_TRY(root_, parse_root_name(request_.root, volumes_));
+        tree_.target_ = target;
+        SLIPWAY_CHECK(mount_root(std::move(mounted_root)));
+        for (const auto& wanted : plan())
+            mount_one(wanted);
+        return std::move(tree_);
+    }
+
+private:
+    [[nodiscard]] Status mount_root(std::optional<MountedVolume> mounted) {
+        const auto& volume = *find_volume(volumes_, root_.volume);
+        bool usable = mounted && mounted->volume() == root_.volume &&
+                      mounted->subvolume() == root_.subvolume &&
+                      mounted->target() == tree_.target_ &&
+                      mounted->writable() == request_.writable;
+        if (mounted && !usable)
+            SLIPWAY_CHECK(mounted->unmount());
+        if (!usable) {
+            SLIPWAY_TRY(mounted, mount_volume(volume, tree_.target_,
+                                              {.writable = request_.writable,
+                                               .subvolume = root_.subvolume,
+                                               .other_nodes = sibling_nodes(volume, volumes_)}));
+        }
+        note_journal(*mounted);
+        root_.subvolume = mounted->subvolume();
+        mounted->release();
+        tree_.mounted_ = true;
+        SLIPWAY_TRY(tree_.root_, sys::RootDir::open(tree_.target_));
+        tree_.root_name_ = render_root_name(root_);
+        tree_.mountpoints_["/"] = tree_.root_name_;
+        return {};
+    }
+
+    [[nodiscard]] std::vector<Wanted> plan() {
+        auto text = tree_.root_->read(GuestPath("/etc/fstab"), max_fstab_size);
+        if (!text) {
+            if (text.error().code != Code::NotFound)
+                find("fstab-unreadable", Severity::Error, "/etc/fstab", text.error().what);
+            return {};
+        }
+        auto lines = Fstab::parse(*text).lines();
+        auto root_line = std::find_if(lines.begin(), lines.end(),
+                                      [](const auto& line) { return line.mountpoint == "/"; });
+        GuestDevices devices(records_, find_record(root_.volume),
+                             root_line == lines.end() ? "" : root_line->spec);
+        std::vector<Wanted> wanted;
+        for (const auto& line : lines)
+            consider(line, devices, wanted);
+        std::stable_sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) {
+            return depth_of(a.mountpoint) < depth_of(b.mountpoint);
+        });
+        return wanted;
+    }
+
+    void consider(const FstabLine& line, const GuestDevices& devices, std::vector<Wanted>& wanted) {
+        auto found = devices.resolve(line.spec, line.type);
+        if (!found.is_device || found.removable || line.type == "swap" ||
+            !line.mountpoint.starts_with('/'))
+            return;
+        const auto* volume =
+            found.volume == nullptr ? nullptr : find_volume(volumes_, found.volume->name);
+        auto options =
+            parse_fstab_options(line.options, volume == nullptr ? line.type : volume->volume.type);
+        auto mountpoint = GuestPath::parse(line.mountpoint);
+        if (!mountpoint) {
+            find("fstab-bad-mountpoint", Severity::Warning, where_of(line),
+                 mountpoint.error().what);
+            return;
+        }
+        bool automatic = options.automatic || is_boot_mountpoint(*mountpoint);
+        if (options.bind || !automatic || belongs_to_us(*mountpoint))
+            return;
+        if (volume == nullptr)
+            report_missing(line, options, found.ambiguous);
+        else if (mountpoint->str() == "/")
+            compare_root(line, *volume, options);
+        else if (is_taken(*mountpoint, wanted))
+            find("fstab-duplicate-mountpoint", Severity::Warning, where_of(line),
+                 fmt::format("{} mounts {} a second time; it was not mounted here", where_of(line),
+                             line.mountpoint));
+        else if (wanted.size() >= max_mounts)
+            find("fstab-too-many-mounts", Severity::Warning, "/etc/fstab",
+                 fmt::format("/etc/fstab mounts more than {} filesystems; the rest is left out",
+                             max_mounts));
+        else
+            wanted.push_back({line, *mountpoint, options, volume});
+    }
+
+    static bool is_taken(const GuestPath& mountpoint, const std::vector<Wanted>& wanted) {
+        return std::any_of(wanted.begin(), wanted.end(),
+                           [&](const auto& each) { return each.mountpoint == mountpoint; });
+    }
+
+    void report_missing(const FstabLine& line, const FstabOptions& options, bool ambiguous) {
+        if (ambiguous)
+            find("fstab-ambiguous-name", Severity::Warning, where_of(line),
+                 fmt::format("{} names {}, and it cannot be told which volume that is",
+                             where_of(line), line.spec));
+        else
+            find("fstab-unresolved",
+                 options.optional || !options.automatic ? Severity::Info : Severity::Blocker,
+                 where_of(line),
+                 fmt::format("{} names {}, which no disk of the image has", where_of(line),
+                             line.spec),
+                 "give all disks of the guest, or correct the line");
+    }
+
+    void compare_root(const FstabLine& line, const MountableVolume& volume,
+                      const FstabOptions& options) {
+        auto text = [&](const std::string& theirs) {
+            return fmt::format("{} mounts {} as the root, but the system was found on {}",
+                               where_of(line), theirs, tree_.root_name_);
+        };
+        if (volume.volume.name != root_.volume)
+            find("fstab-root-differs", Severity::Warning, where_of(line), text(volume.volume.name));
+        else if (!options.subvolume.empty() && options.subvolume != root_.subvolume)
+            find("fstab-root-subvolume-differs", Severity::Warning, where_of(line),
+                 text(render_root_name({.volume = root_.volume, .subvolume = options.subvolume})));
+    }
+
+    void mount_one(const Wanted& wanted) {
+        if (auto mounted = try_mount(wanted); !mounted) {
+            auto text = fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
+                                    wanted.line.spec, wanted.line.mountpoint, mounted.error().what);
+            find("mount-skipped", Severity::Warning, where_of(wanted.line), text,
+                 mounted.error().hint);
+        }
+    }
+
+    [[nodiscard]] Status try_mount(const Wanted& wanted) {
+        const auto& volume = *wanted.volume;
+        SLIPWAY_TRY(auto directory,
+                    tree_.root_->open_path(wanted.mountpoint, O_PATH | O_DIRECTORY));
+        SLIPWAY_TRY(auto path, tree_.root_->real_path(wanted.mountpoint));
+        if (path.str() == "/" || belongs_to_us(path))
+            return fail(Code::InvalidArgument, fmt::format("it leads to {}", path.str()));
+        SLIPWAY_TRY(auto mounted, mount_volume(volume, sys::proc_path(directory.raw()),
+                                               {.writable = request_.writable,
+                                                .subvolume = wanted.options.subvolume,
+                                                .subvolume_id = wanted.options.subvolume_id,
+                                                .extra = wanted.options.extra,
+                                                .other_nodes = sibling_nodes(volume, volumes_)}));
+        note_journal(mounted);
+        mounted.release();
+        tree_.mountpoints_[path.str()] =
+            render_root_name({.volume = mounted.volume(), .subvolume = mounted.subvolume()});
+        return {};
+    }
+
+    void note_journal(const MountedVolume& mounted) {
+        const auto& name = mounted.volume();
+        auto& dirty = tree_.dirty_;
+        if (mounted.journal() == Journal::Replayed) {
+            find("journal-replayed", Severity::Info, name,
+                 fmt::format("{} was not unmounted cleanly; its journal was replayed", name));
+        } else if (mounted.journal() == Journal::Skipped &&
+                   std::find(dirty.begin(), dirty.end(), name) == dirty.end()) {
+            dirty.push_back(name);
+            find("journal-dirty", Severity::Warning, name,
+                 fmt::format("{} was not unmounted cleanly; its journal was not replayed, so what "
+                             "is shown may be "
+                             "older than what the guest had written",
+                             name),
+                 "shut the guest down before its disk is copied");
+        }
+    }
+
+    void find(std::string id, Severity severity, std::string where, std::string text,
+              std::string remedy = {}) {
+        tree_.findings_.push_back(
+            {std::move(id), severity, std::move(where), std::move(text), std::move(remedy)});
+    }
+
+    const report::Volume* find_record(const std::string& name) const {
+        auto found = std::find_if(records_.begin(), records_.end(),
+                                  [&](const auto& record) { return record.name == name; });
+        return found == records_.end() ? nullptr : &*found;
+    }
+
+    const Volumes& volumes_;
+    std::vector<report::Volume> records_;
+    const TreeRequest& request_;
+    RootName root_;
+    MountTree tree_;
+};
+
+Result<MountTree> MountTree::mount(const Volumes& volumes, const TreeRequest& request,
+                                   const std::string& target,
+                                   std::optional<MountedVolume> mounted_root) {
+    return TreeBuilder(volumes, request).build(target, std::move(mounted_root));
+}
+
+MountTree::MountTree(MountTree&& other) noexcept
+    : target_(std::move(other.target_)), root_name_(std::move(other.root_name_)),
+      root_(std::move(other.root_)), mountpoints_(std::move(other.mountpoints_)),
+      dirty_(std::move(other.dirty_)), findings_(std::move(other.findings_)),
+      mounted_(std::exchange(other.mounted_, false)) {}
+
+MountTree::~MountTree() {
+    [[maybe_unused]] auto detached_at_worst = unmount();
+}
+
+Status MountTree::unmount() {
+    // Its descriptor would keep the root busy.
+    root_.reset();
+    if (!std::exchange(mounted_, false))
+        return {};
+    return sys::unmount_tree(target_);
+}
+
+} // namespace slipway::mount

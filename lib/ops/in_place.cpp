@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/in_place.hpp"
+
+#include <array>
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "ops/journal.hpp"
+
+namespace slipway::ops {
+namespace {
+
+constexpr std::array way_names{"clone", "journal", "rewrite"};
+
+bool is_single_file(const image::Source& source) {
+    return source.probe().extents.empty() && !source.is_block_device();
+}
+
+// Formats whose allocated data never moves, or whose metadata QEMU writes in a safe order (qcow2),
+// may be copied into again and again after an interruption.
+bool can_replay(const image::Source& source) {
+    auto format = source.format();
+    return format == image::Format::Raw || format == image::Format::Qcow2 || !source.probe().extents.empty();
+}
+
+// The new file takes the name, so it takes owner and mode too.
+Status take_over_attributes(sys::BorrowedFd from, sys::BorrowedFd to) {
+    struct stat info {};
+    if (::fstat(from.raw(), &info) != 0 || ::fchown(to.raw(), info.st_uid, info.st_gid) != 0 || ::fchmod(to.raw(), info.st_mode & 07777) != 0)
+        return fail_errno("giving the new image its owner and mode");
+    return {};
+}
+
+// Unsupported where the filesystem cannot share blocks.
+Status through_clone(const Context& context, OpenImage& opened) {
+    const auto& path = opened.source->path();
+    SLIPWAY_TRY(auto clone, sys::OutputFile::create(path, {.replace = true, .mode = 0600}));
+    if (::ioctl(clone.fd().raw(), FICLONE, opened.source->fd().raw()) != 0)
+        return fail(Code::Unsupported, "the filesystem cannot clone files");
+    SLIPWAY_CHECK(take_over_attributes(opened.source->fd(), clone.fd()));
+    auto below = opened.source->graph(true);
+    below.fds.front().parent = clone.fd();
+    SLIPWAY_CHECK(image::commit(context.host, opened.overlay->graph_over(below)));
+    return clone.publish();
+}
+
+Status through_rewrite(const Context& context, OpenImage& opened) {
+    SLIPWAY_TRY(auto rewritten, sys::OutputFile::create(opened.source->path(), {.replace = true, .mode = 0600}));
+    SLIPWAY_CHECK(image::convert(context.host, opened.graph(), rewritten.fd(), {.format = opened.source->format()}));
+    SLIPWAY_CHECK(take_over_attributes(opened.source->fd(), rewritten.fd()));
+    return rewritten.publish();
+}
+
+} // namespace
+
+std::string_view name_of(InPlaceWay way) {
+    return way_names.at(static_cast<std::size_t>(way));
+}
+
+Result<InPlace> InPlace::open(const Context& context, const ImageOptions& options) {
+    SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
+    SLIPWAY_TRY(auto journal, sys::OutputFile::create(journal_path(options.path), {.mode = 0600}));
+    OpenRequest request{.use = Use::Keep, .access = image::Access::Write, .in_place = true};
+    SLIPWAY_TRY(request.overlay_file, sys::duplicate(journal.fd()));
+    SLIPWAY_TRY(auto opened, open_image(context, options, std::move(request)));
+    if (!is_single_file(*opened.source) && !can_replay(*opened.source))
+        return fail(Code::Unsupported, fmt::format("{} is a disk of several files that cannot be rewritten in place", options.path),
+                    fmt::format("slipway migrate {} --output NEW.qcow2", options.path));
+    return InPlace(std::move(journal), std::move(opened));
+}
+
+Result<InPlaceWay> InPlace::commit(const Context& context) {
+    SLIPWAY_CHECK(context.host.cancel.check());
+    // What is begun is finished: from here on a wish to stop comes too late.
+    auto uninterrupted = context;
+    uninterrupted.host.cancel = {};
+    if (is_single_file(*opened_.source)) {
+        auto cloned = through_clone(uninterrupted, opened_);
+        if (cloned)
+            return InPlaceWay::Clone;
+        if (cloned.error().code != Code::Unsupported)
+            return fail(std::move(cloned).error());
+    }
+    if (can_replay(*opened_.source)) {
+        SLIPWAY_CHECK(commit_through_journal(uninterrupted, opened_, std::move(journal_)));
+        return InPlaceWay::Journal;
+    }
+    SLIPWAY_CHECK(through_rewrite(uninterrupted, opened_));
+    return InPlaceWay::Rewrite;
+}
+
+} // namespace slipway::ops

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/journal.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+
+namespace slipway::ops {
+namespace {
+
+Status sync_directory_of(const std::string& path) {
+    SLIPWAY_TRY(auto directory, sys::open_file(std::string(dirname_of(path)), O_RDONLY | O_DIRECTORY));
+    if (::fsync(directory.raw()) != 0)
+        return fail_errno(fmt::format("syncing the directory of {}", path));
+    return {};
+}
+
+Status copy_and_remove(const Context& context, const image::Source& source, const image::Overlay& overlay) {
+    SLIPWAY_CHECK(image::commit(context.host, overlay.graph_over(source.graph(true))));
+    // qemu-img has flushed; its files may be several, and a crash of the host must not undo it.
+    SLIPWAY_CHECK(source.sync());
+    auto journal = journal_path(source.path());
+    if (::unlink(journal.c_str()) != 0)
+        return fail_errno(fmt::format("removing {}", journal));
+    return sync_directory_of(journal);
+}
+
+} // namespace
+
+std::string journal_path(const std::string& image) {
+    return image + ".slipway-journal";
+}
+
+image::OverlayMark overlay_mark(const image::Source& source) {
+    struct stat info {};
+    auto identity = ::stat(source.path().c_str(), &info) == 0 ? fmt::format("{}", info.st_ino) : std::string("unknown");
+    return {fmt::format("slipway-overlay-of-inode-{}", identity), source.format()};
+}
+
+Status finish_interrupted_fix(const Context& context, const std::string& image) {
+    auto journal = sys::open_file(journal_path(image), O_RDONLY);
+    if (!journal)
+        return journal.error().code == Code::NotFound ? Status{} : Status{fail(std::move(journal).error())};
+    context.host.log.info("{}: finishing a repair that was interrupted", image);
+    SLIPWAY_TRY(auto mark, image::read_overlay_mark(context.host, *journal));
+    auto source = image::Source::open(image, {.access = image::Access::Write, .in_place = true, .format = mark.format});
+    if (!source)
+        return fail(std::move(source.error()).in("finishing a repair that was interrupted"));
+    if (mark.name != overlay_mark(*source).name)
+        return fail(Code::Corrupt, fmt::format("{} belongs to another file than {}", journal_path(image), image),
+                    "if the image was replaced on purpose, remove the journal");
+    auto overlay = image::Overlay::adopt(std::move(*journal), source->next_fd());
+    return copy_and_remove(context, *source, overlay);
+}
+
+Status commit_through_journal(const Context& context, OpenImage& opened, sys::OutputFile journal) {
+    SLIPWAY_CHECK(journal.publish());
+    return copy_and_remove(context, *opened.source, *opened.overlay);
+}
+
+} // namespace slipway::ops

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/mend.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+namespace slipway::ops {
+namespace {
+
+Status plan(const Context&, OpenImage& opened, const MendOptions& options, report::Report& report) {
+    SLIPWAY_TRY(auto answer, opened.session->call("plan", {{"root", options.root}, {"policy", report::to_json(options.policy)}, {"cache_dir", cache_directory()}}));
+    report.inventory = json_at(answer, "inventory");
+    const auto& plan = json_at(answer, "plan");
+    report.plan = json_at(plan, "actions");
+    report.findings = report::findings_from_json(json_at(plan, "findings"));
+    return {};
+}
+
+Status apply(const Context&, OpenImage& opened, const MendOptions& options, report::Report& report) {
+    SLIPWAY_TRY(auto answer, opened.session->call("apply", {{"root", options.root}}));
+    report.outcomes = json_at(answer, "outcomes");
+    report.notes = json_get<std::vector<std::string>>(answer, "notes");
+    return {};
+}
+
+report::Findings failures_of(const Json& outcomes) {
+    report::Findings findings;
+    for (const auto& outcome : outcomes)
+        if (json_get<std::string>(outcome, "state") == "failed")
+            findings.push_back({.id = "repair-failed",
+                                .severity = report::Severity::Warning,
+                                .where = json_get<std::string>(outcome, "path"),
+                                .text = fmt::format("{}: {}", json_get<std::string>(outcome, "text"), json_get<std::string>(outcome, "detail"))});
+    return findings;
+}
+
+Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Report& report) {
+    SLIPWAY_TRY(auto answer, opened.session->call("verify", {{"cache_dir", cache_directory()}}));
+    report.inventory_after = json_at(answer, "inventory");
+    for (auto& finding : failures_of(report.outcomes))
+        report.findings.push_back(std::move(finding));
+    for (auto& finding : report::findings_from_json(json_at(answer, "findings")))
+        report.findings.push_back(std::move(finding));
+    for (const auto& finding : report.findings)
+        if (finding.id == "host-device-in-boot-file")
+            return fail(Code::Corrupt, fmt::format("{}: {}", finding.where, finding.text), "this is a fault of the guest's tools or of Slipway; nothing was written, please report it");
+    return {};
+}
+
+} // namespace
+
+std::string cache_directory() {
+    std::string base;
+    if (const char* own = std::getenv("SLIPWAY_CACHE"); own != nullptr && *own == '/')
+        base = own;
+    else if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
+        base = std::string(cache) + "/slipway";
+    else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+        base = std::string(home) + "/.cache/slipway";
+    else
+        return {};
+    auto directory = base + "/initramfs";
+    std::error_code failed;
+    std::filesystem::create_directories(directory, failed);
+    return failed ? std::string{} : directory;
+}
+
+Status mend(const Context& context, OpenImage& opened, const MendOptions& options, report::Report& report) {
+    report.engine = opened.engine;
+    report.engine_reason = opened.engine_reason;
+    SLIPWAY_CHECK(timed(context, report, "plan", [&] { return plan(context, opened, options, report); }));
+    if (!options.dry_run) {
+        SLIPWAY_CHECK(timed(context, report, "apply", [&] { return apply(context, opened, options, report); }));
+        SLIPWAY_CHECK(timed(context, report, "verify", [&] { return verify(context, opened, options, report); }));
+    }
+    return timed(context, report, "close", [&] { return opened.session->close(); });
+}
+
+} // namespace slipway::ops

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/open_image.hpp"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "ops/journal.hpp"
+#include "sys/output_file.hpp"
+
+namespace slipway::ops {
+namespace {
+
+std::string scratch_directory(const std::string& wish) {
+    if (!wish.empty())
+        return wish;
+    const char* temporary = std::getenv("TMPDIR");
+    return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";
+}
+
+Status choose_engine(const ImageOptions& options, OpenImage& opened) {
+    if (options.engine == "sandbox" || options.untrusted)
+        return fail(Code::Unsupported, "this version has no sandbox engine", "use --engine host for images that you trust");
+    if (options.engine != "auto" && options.engine != "host")
+        return fail(Code::InvalidArgument, fmt::format("'{}' is not an engine", options.engine), "use auto, host or sandbox");
+    opened.engine = "host";
+    opened.engine_reason = options.engine == "host" ? "asked for" : "the only engine of this version; the host's kernel parses the image";
+    return {};
+}
+
+image::DiskSpec disk_spec(const OpenImage& opened) {
+    image::DiskSpec spec{.format = std::string(image::name_of(opened.source->format())),
+                         .graph = opened.graph(opened.overlay.has_value()),
+                         .size = opened.size,
+                         .writable = opened.overlay.has_value()};
+    bool plain = opened.source->format() == image::Format::Raw && !opened.overlay;
+    if (plain)
+        spec.raw_fd = spec.graph.fds.front().child;
+    return spec;
+}
+
+} // namespace
+
+image::BlockGraph OpenImage::graph(bool writable) const {
+    auto below = source->graph();
+    return overlay ? overlay->graph_over(below, writable) : below;
+}
+
+Result<OpenImage> open_disk(const Context& context, const ImageOptions& options, OpenRequest request) {
+    OpenImage opened;
+    SLIPWAY_CHECK(choose_engine(options, opened));
+    SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
+    SLIPWAY_TRY(auto source, image::Source::open(options.path, {.access = request.access,
+                                                                .in_place = request.in_place,
+                                                                .format = options.format,
+                                                                .allow_backing = options.allow_backing}));
+    opened.source = std::make_unique<image::Source>(std::move(source));
+    SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
+    opened.size += request.grow_by;
+    if (request.use == Use::Look)
+        return opened;
+    sys::OwnedFd file;
+    if (request.overlay_file)
+        file = std::move(*request.overlay_file);
+    else {
+        SLIPWAY_TRY(file, sys::make_scratch_file(scratch_directory(request.scratch_dir)));
+    }
+    SLIPWAY_TRY(opened.overlay, image::Overlay::create(context.host, std::move(file), opened.size, opened.source->next_fd(), overlay_mark(*opened.source)));
+    return opened;
+}
+
+Result<OpenImage> open_image(const Context& context, const ImageOptions& options, OpenRequest request) {
+    SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
+    auto session = session::Session::start_host_engine(*context.runner, context.host, {disk_spec(opened)});
+    if (!session)
+        return fail(std::move(session.error()).in(options.path));
+    opened.session = std::move(*session);
+    return opened;
+}
+
+} // namespace slipway::ops

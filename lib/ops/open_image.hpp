@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens the image of an operation: journal, source, overlay, session.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "image/qemu_img.hpp"
+#include "image/source.hpp"
+#include "session/client.hpp"
+#include "sys/host.hpp"
+
+namespace slipway::ops {
+
+/// What every operation works with. The runner's supervisor ends everything with us.
+struct Context {
+    sys::Host host; ///< its runner is `runner`
+    session::SupervisedRunner* runner = nullptr; ///< borrowed
+};
+
+/// What every verb lets the user say about an image.
+struct ImageOptions {
+    std::string path;
+    std::optional<image::Format> format{}; ///< --source-format
+    bool allow_backing = false;
+    std::string root{};                    ///< --root VOLUME, "" to find it
+    std::string engine = "auto";           ///< "auto", "host", "sandbox"
+    bool untrusted = false;
+};
+
+/// What an operation does with the image.
+enum class Use {
+    Look,    ///< nothing is written
+    Discard, ///< written to an overlay that is dropped
+    Keep,    ///< written to an overlay that the operation will use; the image itself may change later
+};
+
+struct OpenRequest {
+    Use use = Use::Look;
+    image::Access access = image::Access::Read;
+    bool in_place = false;      ///< open the image's files for writing too
+    std::string scratch_dir{};  ///< of the overlay; "": TMPDIR or /var/tmp
+    std::uint64_t grow_by = 0;  ///< bytes added to the disk in the overlay
+    std::optional<sys::OwnedFd> overlay_file{}; ///< instead of a scratch file
+};
+
+/// An image with its session. Closing flushes; the destructor drops everything.
+struct OpenImage {
+    std::unique_ptr<image::Source> source;
+    std::optional<image::Overlay> overlay;
+    std::uint64_t size = 0; ///< bytes of the disk, grown
+    std::unique_ptr<session::Session> session;
+    std::string engine;
+    std::string engine_reason;
+
+    /// The disk as it is now: the overlay over the source, or the source.
+    [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
+};
+
+/// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,
+/// Permission without root, Unsupported for the engine that was asked for.
+[[nodiscard]] Result<OpenImage> open_image(const Context& context, const ImageOptions& options, OpenRequest request);
+/// The same without a session: source, size and overlay.
+[[nodiscard]] Result<OpenImage> open_disk(const Context& context, const ImageOptions& options, OpenRequest request);
+
+} // namespace slipway::ops

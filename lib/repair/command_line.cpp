@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "repair/command_line.hpp"
+
+#include <algorithm>
+
+namespace slipway::repair {
+namespace {
+
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+bool is_quote(char c) {
+    return c == '"' || c == '\'';
+}
+
+std::string without_quotes(std::string_view text) {
+    std::string out;
+    char open = 0;
+    for (char c : text) {
+        if (open == 0 && is_quote(c))
+            open = c;
+        else if (c == open)
+            open = 0;
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::size_t end_of_argument(std::string_view text, std::size_t at) {
+    char open = 0;
+    for (; at < text.size(); ++at) {
+        char c = text[at];
+        if (open == 0 && is_blank(c))
+            break;
+        if (open == 0 && is_quote(c))
+            open = c;
+        else if (c == open)
+            open = 0;
+    }
+    return at;
+}
+
+Argument argument_of(std::string_view text, std::size_t begin, std::size_t end) {
+    auto raw = text.substr(begin, end - begin);
+    auto equals = raw.find('=');
+    Argument argument{.key = without_quotes(raw.substr(0, equals)), .begin = begin, .end = end};
+    argument.value_begin = argument.value_end = end;
+    if (equals == std::string_view::npos)
+        return argument;
+    argument.has_value = true;
+    argument.value_begin = begin + equals + 1;
+    // "root=/dev/sda1": the closing quote belongs to the argument, not to its value.
+    bool quoted_whole = is_quote(raw.front()) && raw.size() > equals + 1 && raw.back() == raw.front();
+    if (quoted_whole)
+        --argument.value_end;
+    argument.value = without_quotes(text.substr(argument.value_begin, argument.value_end - argument.value_begin));
+    return argument;
+}
+
+} // namespace
+
+std::vector<Argument> parse_command_line(std::string_view text) {
+    std::vector<Argument> arguments;
+    for (std::size_t at = 0; at < text.size();) {
+        if (is_blank(text[at])) {
+            ++at;
+            continue;
+        }
+        auto end = end_of_argument(text, at);
+        arguments.push_back(argument_of(text, at, end));
+        at = end;
+    }
+    return arguments;
+}
+
+std::string apply_edits(std::string_view text, std::vector<Edit> edits) {
+    std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.begin < b.begin; });
+    std::string out;
+    std::size_t at = 0;
+    for (const auto& edit : edits) {
+        out += text.substr(at, edit.begin - at);
+        out += edit.text;
+        at = edit.end;
+    }
+    out += text.substr(at);
+    return out;
+}
+
+int line_of(std::string_view text, std::size_t offset) {
+    auto before = text.substr(0, offset);
+    return static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1;
+}
+
+std::string_view line_at(std::string_view text, std::size_t offset) {
+    auto start = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
+    start = start == std::string_view::npos ? 0 : start + 1;
+    auto line = text.substr(start, text.find('\n', start) - start);
+    if (!line.empty() && line.back() == '\r')
+        line.remove_suffix(1);
+    return line;
+}
+
+} // namespace slipway::repair

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "repair/device_names.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "mount/resolve.hpp"
+
+namespace slipway::repair {
+namespace {
+
+using report::Inventory;
+using report::Volume;
+
+std::string_view spec_of_root(const Inventory& inventory) {
+    for (const auto& entry : inventory.fstab)
+        if (entry.mountpoint == "/")
+            return entry.spec;
+    return {};
+}
+
+// dd-made clones share the partition's UUID too; members of one btrfs do not.
+bool is_clone(const Volume& a, const Volume& b) {
+    if (a.name == b.name || b.name.starts_with("btrfs:"))
+        return false;
+    if (a.type != "btrfs" || b.type != "btrfs")
+        return true;
+    return a.partuuid == b.partuuid && a.size == b.size;
+}
+
+Status check_unique(const Inventory& inventory, const Volume& volume, std::string Volume::*property) {
+    auto wanted = to_lower(volume.*property);
+    for (const auto& other : inventory.volumes)
+        if (to_lower(other.*property) == wanted && is_clone(volume, other))
+            return fail(Code::Corrupt,
+                        fmt::format("{} and {} of the guest carry the same UUID {}", volume.name,
+                                    other.name, volume.*property),
+                        "give one of the two a new UUID, or leave out the disk that is a copy");
+    return {};
+}
+
+} // namespace
+
+const Volume* root_volume(const Inventory& inventory) {
+    std::string_view name = inventory.root;
+    constexpr std::string_view btrfs = "btrfs:";
+    if (name.starts_with(btrfs)) {
+        name.remove_prefix(btrfs.size());
+        name = name.substr(0, name.find('/'));
+    }
+    return inventory.find_volume(name);
+}
+
+Result<const Volume*> find_device(const Inventory& inventory, std::string_view spec, std::string_view type) {
+    const auto* root = root_volume(inventory);
+    auto root_spec = spec_of_root(inventory);
+    if (root != nullptr && !spec.empty() && spec == root_spec)
+        return root;
+    auto found = mount::GuestDevices(inventory.volumes, root, root_spec).resolve(spec, type);
+    if (found.ambiguous)
+        return fail(Code::Unsupported, fmt::format("it cannot be told which volume of the guest {} is", spec),
+                    "give all disks of the guest in the order in which it saw them");
+    if (found.volume == nullptr)
+        return fail(Code::NotFound, fmt::format("no disk of the guest has a volume {}", spec));
+    return found.volume;
+}
+
+Result<std::string> stable_name(const Inventory& inventory, const Volume& volume) {
+    if (volume.uuid.empty())
+        return partition_name(inventory, volume);
+    SLIPWAY_CHECK(check_unique(inventory, volume, &Volume::uuid));
+    return "UUID=" + volume.uuid;
+}
+
+Result<std::string> partition_name(const Inventory& inventory, const Volume& volume) {
+    if (volume.partuuid.empty())
+        return fail(Code::Unsupported, fmt::format("{} has no UUID that could stand for it", volume.name));
+    SLIPWAY_CHECK(check_unique(inventory, volume, &Volume::partuuid));
+    return "PARTUUID=" + volume.partuuid;
+}
+
+bool is_container(const Volume& volume) {
+    constexpr std::array types{"LVM2_member", "LVM1_member", "linux_raid_member", "zfs_member",
+                               "crypto_LUKS", "isw_raid_member", "ddf_raid_member"};
+    return std::find(types.begin(), types.end(), volume.type) != types.end();
+}
+
+bool is_host_device(std::string_view path) {
+    constexpr std::string_view dev = "/dev/", mapper = "mapper/";
+    if (!path.starts_with(dev))
+        return false;
+    path.remove_prefix(dev.size());
+    if (path.starts_with(mapper)) {
+        path.remove_prefix(mapper.size());
+        if (path.starts_with("osprober-"))
+            return true;
+    }
+    for (std::string_view prefix : {"loop", "nbd"})
+        if (path.starts_with(prefix) && path.size() > prefix.size() && path[prefix.size()] >= '0' &&
+            path[prefix.size()] <= '9')
+            return true;
+    return false;
+}
+
+} // namespace slipway::repair

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "repair/grub_cfg.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "repair/command_line.hpp"
+
+namespace slipway::repair {
+namespace {
+
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bool loads_kernel(std::string_view command) {
+    return is_one_of(command, {"linux", "linux16", "linuxefi", "linuxxen", "module", "module2", "kernel"});
+}
+
+bool loads_initrd(std::string_view command) {
+    return is_one_of(command, {"initrd", "initrd16", "initrdefi"});
+}
+
+std::string unquoted(std::string_view word) {
+    std::string out;
+    for (char c : word)
+        if (c != '"' && c != '\'')
+            out += c;
+    return out;
+}
+
+// The first quoted text of a menuentry line.
+std::string title_of(std::string_view line) {
+    auto open = line.find_first_of("'\"");
+    if (open == std::string_view::npos)
+        return {};
+    auto close = line.find(line[open], open + 1);
+    return close == std::string_view::npos ? std::string{} : std::string(line.substr(open + 1, close - open - 1));
+}
+
+class KernelReader {
+  public:
+    void read_line(std::string_view line, std::size_t offset, int line_no) {
+        auto words = split_words(line);
+        if (words.empty() || words[0].front() == '#')
+            return;
+        auto command = words[0];
+        if (is_one_of(command, {"menuentry", "title"})) {
+            start_entry(command == "title" ? std::string(trim(line.substr(line.find("title") + 5))) : title_of(line));
+        } else if (command == "search" && line.find("fs-uuid") != std::string_view::npos) {
+            search_uuid_ = unquoted(words.back());
+        } else if (loads_initrd(command)) {
+            add_initrds(words);
+        } else if (loads_kernel(command) && words.size() > 1) {
+            add_kernel(words, line, offset, line_no);
+        } else if (command == "}") {
+            start_entry({});
+        }
+    }
+
+    std::vector<GrubKernel> take() { return std::move(kernels_); }
+
+  private:
+    void start_entry(std::string title) {
+        entry_ = std::move(title);
+        search_uuid_.clear();
+        open_ = false;
+    }
+
+    void add_kernel(const std::vector<std::string_view>& words, std::string_view line, std::size_t offset,
+                    int line_no) {
+        auto image = words[1].starts_with("--") && words.size() > 2 ? words[2] : words[1];
+        // Under Xen the kernel and its initramfs are both modules.
+        if (words[0].starts_with("module") && basename_of(image).find("initr") != std::string_view::npos) {
+            if (open_)
+                kernels_.back().initrds.push_back(unquoted(image));
+            return;
+        }
+        auto arguments = static_cast<std::size_t>(image.data() + image.size() - line.data());
+        kernels_.push_back({.line_no = line_no,
+                            .image = unquoted(image),
+                            .arguments_begin = offset + arguments,
+                            .arguments_end = offset + line.size(),
+                            .search_uuid = search_uuid_,
+                            .entry = entry_});
+        open_ = true;
+    }
+
+    void add_initrds(const std::vector<std::string_view>& words) {
+        if (!open_)
+            return;
+        for (std::size_t i = 1; i < words.size() && words[i].front() != '#'; ++i)
+            kernels_.back().initrds.push_back(unquoted(words[i]));
+    }
+
+    std::vector<GrubKernel> kernels_;
+    std::string entry_;
+    std::string search_uuid_;
+    bool open_ = false; // an initrd line belongs to the last kernel
+};
+
+// Walks words and quotes; counts what must balance.
+class SyntaxChecker {
+  public:
+    explicit SyntaxChecker(std::string_view text) : text_(text) {}
+
+    Status check() {
+        while (at_ < text_.size())
+            SLIPWAY_CHECK(step());
+        SLIPWAY_CHECK(end_word());
+        if (commands_ == 0)
+            return fail(Code::Corrupt, "it holds no command");
+        if (quote_ != 0)
+            return fail(Code::Corrupt, fmt::format("the quote opened in line {} is never closed", quote_line_));
+        if (!open_.empty())
+            return fail(Code::Corrupt, fmt::format("'{}' in line {} is never closed", open_.back().word, open_.back().line_no));
+        return {};
+    }
+
+  private:
+    struct Open {
+        std::string_view word;
+        int line_no;
+    };
+
+    Status step() {
+        char c = text_[at_];
+        if (c == '\n')
+            ++line_;
+        if (quote_ != 0)
+            return in_quote(c);
+        if (c == '\\') {
+            in_word_ = true;
+            at_ = std::min(at_ + 2, text_.size());
+            return {};
+        }
+        if (c == '\'' || c == '"') {
+            quote_ = c;
+            quote_line_ = line_;
+            start_word();
+            ++at_;
+            return {};
+        }
+        if (c == '#' && !in_word_) {
+            at_ = std::min(text_.find('\n', at_), text_.size());
+            return {};
+        }
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';') {
+            SLIPWAY_CHECK(end_word());
+            if (c == '\n' || c == ';')
+                command_position_ = true;
+        } else
+            start_word();
+        ++at_;
+        return {};
+    }
+
+    Status in_quote(char c) {
+        if (c == '\\' && quote_ == '"')
+            ++at_;
+        else if (c == quote_)
+            quote_ = 0;
+        ++at_;
+        return {};
+    }
+
+    void start_word() {
+        if (!in_word_)
+            word_begin_ = at_;
+        in_word_ = true;
+    }
+
+    Status end_word() {
+        if (!in_word_)
+            return {};
+        in_word_ = false;
+        auto word = text_.substr(word_begin_, at_ - word_begin_);
+        bool first = command_position_;
+        command_position_ = is_one_of(word, {"then", "do", "else", "{", "}"});
+        commands_ += first ? 1 : 0;
+        if (word == "{" || (first && is_one_of(word, {"if", "for", "while", "until"})))
+            open_.push_back({word, line_});
+        else if (word == "}" && first)
+            return close("{", word);
+        else if (first && word == "fi")
+            return close("if", word);
+        else if (first && word == "done")
+            return close_loop(word);
+        return {};
+    }
+
+    Status close(std::string_view opener, std::string_view word) {
+        if (open_.empty() || open_.back().word != opener)
+            return fail(Code::Corrupt, fmt::format("'{}' in line {} closes nothing", word, line_));
+        open_.pop_back();
+        return {};
+    }
+
+    Status close_loop(std::string_view word) {
+        if (open_.empty() || !is_one_of(open_.back().word, {"for", "while", "until"}))
+            return fail(Code::Corrupt, fmt::format("'{}' in line {} closes nothing", word, line_));
+        open_.pop_back();
+        return {};
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    std::size_t word_begin_ = 0;
+    bool in_word_ = false;
+    bool command_position_ = true;
+    int commands_ = 0;
+    int line_ = 1;
+    char quote_ = 0;
+    int quote_line_ = 0;
+    std::vector<Open> open_;
+};
+
+} // namespace
+
+std::vector<GrubKernel> parse_grub_kernels(std::string_view text) {
+    KernelReader reader;
+    int line_no = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        auto end = std::min(text.find('\n', at), text.size());
+        auto line = text.substr(at, end - at);
+        if (line.ends_with('\r'))
+            line.remove_suffix(1);
+        reader.read_line(line, at, ++line_no);
+        at = end + 1;
+    }
+    return reader.take();
+}
+
+Status check_grub_syntax(std::string_view text) {
+    return SyntaxChecker(text).check();
+}
+
+bool is_grub_stub(std::string_view text) {
+    bool loads_another = false;
+    for (auto line : split_lines(text)) {
+        auto words = split_words(line);
+        if (words.empty())
+            continue;
+        if (is_one_of(words[0], {"menuentry", "submenu", "blscfg", "insmod"}) || loads_kernel(words[0]))
+            return false;
+        loads_another = loads_another || words[0] == "configfile" || words[0] == "normal";
+    }
+    return loads_another;
+}
+
+} // namespace slipway::repair

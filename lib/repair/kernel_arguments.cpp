@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// root= and resume= as kernel arguments, wherever a guest keeps them; nothing else of the command
+// line, and nothing outside of command lines.
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "mount/fstab.hpp"
+#include "repair/boot_files.hpp"
+#include "repair/command_line.hpp"
+#include "repair/device_names.hpp"
+#include "repair/grub_env.hpp"
+#include "repair/repairs.hpp"
+#include "repair/shell_config.hpp"
+#include "repair/verify_boot.hpp"
+
+namespace slipway::repair {
+namespace {
+
+using report::Inventory;
+using report::Severity;
+
+bool is_unstable(std::string_view device) {
+    return mount::is_bus_dependent(device) || is_host_device(device);
+}
+
+// A kernel on its own knows partitions only; one with an initramfs finds filesystems.
+bool has_initramfs(const Inventory& inventory, const ArgumentSite& site) {
+    if (site.initramfs != Initramfs::Unknown)
+        return site.initramfs == Initramfs::With;
+    for (const auto& kernel : inventory.kernels)
+        if (!kernel.initramfs.empty())
+            return true;
+    return inventory.kernels.empty();
+}
+
+// A root= that names no volume here, yet the partition number of the root that was found: the disk
+// was another one in the old machine, or a host left its own name for it.
+Result<const report::Volume*> find_root(const Inventory& inventory, std::string_view device) {
+    auto found = find_device(inventory, device, "");
+    const auto* root = root_volume(inventory);
+    if (found || root == nullptr)
+        return found;
+    auto place = mount::parse_device_name(device);
+    if (is_host_device(device) || (place && place->partition == root->partition))
+        return root;
+    return found;
+}
+
+Result<std::string> name_for(const Inventory& inventory, std::string_view key, std::string_view device, const ArgumentSite& site) {
+    SLIPWAY_TRY(const auto* volume, key == "root" ? find_root(inventory, device) : find_device(inventory, device, "swap"));
+    if (is_container(*volume))
+        return fail(Code::Unsupported, fmt::format("{} is part of something larger ({})", volume->name, volume->type));
+    if (key == "root" && volume->type == "swap")
+        return fail(Code::Unsupported, fmt::format("{} is a swap area", volume->name), "give all disks of the guest in the order in which it saw them");
+    return has_initramfs(inventory, site) ? stable_name(inventory, *volume) : partition_name(inventory, *volume);
+}
+
+bool has_kernel_without_initramfs(const Inventory& inventory) {
+    for (const auto& kernel : inventory.kernels)
+        if (kernel.initramfs.empty() && !kernel.rescue)
+            return true;
+    return false;
+}
+
+/// Collects the edits of one file.
+class FileEditor {
+  public:
+    FileEditor(const Inventory& inventory, const std::string& path, const std::string& text)
+        : inventory_(inventory), path_(path), text_(text), kind_(kind_of_boot_file(path)) {}
+
+    void edit_arguments() {
+        for (const auto& site : argument_sites(kind_, text_)) {
+            auto inside = std::string_view(text_).substr(site.begin, site.end - site.begin);
+            if (!site.bare_key.empty())
+                edit_value(site, site.bare_key, inside, site.begin, site.end);
+            else
+                for (const auto& argument : parse_command_line(inside))
+                    edit_argument(site, argument);
+        }
+    }
+
+    // With these set, the guest's next update-grub would bring the device names back.
+    void allow_uuids_in_grub() {
+        const auto* root = root_volume(inventory_);
+        if (kind_ != BootFileKind::GrubDefaults || root == nullptr || root->disk.empty())
+            return;
+        auto assignments = parse_shell_assignments(text_);
+        for (std::string_view name : {"GRUB_DISABLE_LINUX_UUID", "GRUB_DISABLE_UUID"})
+            if (const auto* assignment = last_assignment(assignments, name);
+                assignment != nullptr && assignment->value == "true")
+                allow(assignment->name, assignment->begin, assignment->end, "false");
+        // Off by default, and the only stable name for a kernel without an initramfs.
+        constexpr const char* by_partition = "GRUB_DISABLE_LINUX_PARTUUID";
+        if (!has_kernel_without_initramfs(inventory_) || path_ != "/etc/default/grub")
+            return;
+        if (const auto* assignment = last_assignment(assignments, by_partition); assignment == nullptr)
+            allow(by_partition, text_.size(), text_.size(),
+                  fmt::format("{}{}=false\n", text_.empty() || text_.ends_with('\n') ? "" : "\n", by_partition));
+        else if (assignment->value == "true")
+            allow(by_partition, assignment->begin, assignment->end, "false");
+    }
+
+    void add_to(report::Plan& plan) {
+        for (auto& finding : findings_)
+            plan.findings.push_back(std::move(finding));
+        if (edits_.empty())
+            return;
+        report::Action action{.repair = "kernel-arguments",
+                              .path = path_,
+                              .reason = "root= and resume= by names that survive the move",
+                              .content = apply_edits(text_, std::move(edits_)),
+                              // Every file in conf.d is sourced, a copy of the old text too.
+                              .keep_backup = kind_ != BootFileKind::InitramfsTools,
+                              .changes = std::move(changes_)};
+        if (kind_ == BootFileKind::GrubEnvironment) {
+            auto padded = pad_grub_env(action.content, text_.size());
+            if (!padded) {
+                plan.findings.push_back({"grubenv-full", Severity::Error, path_, padded.error().what, padded.error().hint});
+                return;
+            }
+            action.content = std::move(*padded);
+        }
+        plan.actions.push_back(std::move(action));
+    }
+
+  private:
+    [[nodiscard]] std::string where(std::size_t offset) const { return fmt::format("{} line {}", path_, line_of(text_, offset)); }
+
+    void allow(std::string_view name, std::size_t begin, std::size_t end, std::string text) {
+        edits_.push_back({begin, end, std::move(text)});
+        changes_.push_back({line_of(text_, begin), std::string(name), text_.substr(begin, end - begin), "false",
+                            "else the next update of the GRUB configuration names devices again"});
+    }
+
+    void edit_argument(const ArgumentSite& site, const Argument& argument) {
+        if (!argument.has_value)
+            return;
+        auto begin = site.begin + argument.value_begin, end = site.begin + argument.value_end;
+        if (argument.key == "root" || argument.key == "resume")
+            edit_value(site, argument.key, argument.value, begin, end);
+        else if (auto device = argument.value.substr(0, argument.value.find(':')); mount::is_bus_dependent(device))
+            findings_.push_back({"kernel-argument-names-device", Severity::Warning, where(begin),
+                                 fmt::format("the kernel argument {} names {}, which may not exist after the move", argument.key, device),
+                                 "name the device by its UUID"});
+    }
+
+    void edit_value(const ArgumentSite& site, const std::string& key, std::string_view device, std::size_t begin, std::size_t end) {
+        if (!is_unstable(device))
+            return;
+        auto name = name_for(inventory_, key, device, site);
+        if (!name) {
+            findings_.push_back({name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
+                                 key == "root" && is_read_at_boot(kind_) ? Severity::Blocker : Severity::Warning, where(begin),
+                                 fmt::format("{}={} is kept as it is: {}", key, device, name.error().what), name.error().hint});
+            return;
+        }
+        edits_.push_back({begin, end, *name});
+        changes_.push_back({line_of(text_, begin), key + "=", std::string(device), *name, reason_for(*name)});
+    }
+
+    static std::string reason_for(std::string_view name) {
+        return name.starts_with("UUID=") ? "the name depends on the bus; the initramfs finds the UUID"
+                                         : "the name depends on the bus; the kernel finds a partition without an initramfs";
+    }
+
+    const Inventory& inventory_;
+    const std::string& path_;
+    const std::string& text_;
+    BootFileKind kind_;
+    std::vector<Edit> edits_;
+    std::vector<report::Change> changes_;
+    report::Findings findings_;
+};
+
+report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) {
+    report::Plan result;
+    for (const auto& [path, text] : inventory.files) {
+        FileEditor editor(inventory, path, text);
+        editor.edit_arguments();
+        editor.allow_uuids_in_grub();
+        editor.add_to(result);
+    }
+    return result;
+}
+
+Detection detect(const Inventory& inventory) {
+    return detection_of(plan(inventory, {}));
+}
+
+} // namespace
+
+Repair kernel_arguments_repair() {
+    return {"kernel-arguments", detect, plan, verify_boot_files};
+}
+
+} // namespace slipway::repair

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "repair/repairs.hpp"
+
+namespace slipway::repair {
+namespace {
+
+using report::ActionKind;
+using report::Findings;
+using report::Inventory;
+using report::Plan;
+
+// Text first, for the guest's own generators read it; GRUB last, for it lists initramfs images.
+const std::array repairs{
+    fstab_repair(),
+    crypttab_repair(),
+    kernel_arguments_repair(),
+    stale_files_repair(),
+    initramfs_repair(),
+    grub_config_repair(),
+};
+
+void foresee(Inventory& inventory, const Plan& plan) {
+    for (const auto& action : plan.actions) {
+        if (action.kind == ActionKind::WriteFile)
+            inventory.files[action.path] = action.content;
+        else if (action.kind == ActionKind::RemoveFile)
+            inventory.files.erase(action.path);
+    }
+}
+
+bool says_the_same(const report::Finding& a, const report::Finding& b) {
+    return a.id == b.id && a.where == b.where && a.text == b.text;
+}
+
+void add_new(Findings& all, Findings&& some) {
+    for (auto& finding : some)
+        if (std::none_of(all.begin(), all.end(), [&](const auto& known) { return says_the_same(known, finding); }))
+            all.push_back(std::move(finding));
+}
+
+} // namespace
+
+std::span<const Repair> all_repairs() {
+    return repairs;
+}
+
+Plan plan_all(const Inventory& inventory, const report::Policy& policy) {
+    Plan all;
+    auto foreseen = inventory;
+    for (const auto& repair : repairs) {
+        auto plan = repair.plan(foreseen, policy);
+        foresee(foreseen, plan);
+        std::move(plan.actions.begin(), plan.actions.end(), std::back_inserter(all.actions));
+        add_new(all.findings, std::move(plan.findings));
+    }
+    return all;
+}
+
+Findings verify_all(const sys::RootDir& root, const Inventory& before) {
+    Findings all;
+    for (const auto& repair : repairs)
+        add_new(all, repair.verify(root, before));
+    return all;
+}
+
+Detection detection_of(const Plan& plan) {
+    if (!plan.actions.empty())
+        return {Verdict::Yes, report::render_text(plan.actions.front())};
+    if (!plan.findings.empty())
+        return {Verdict::Unsure, plan.findings.front().text};
+    return {};
+}
+
+} // namespace slipway::repair

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client's side of a session: one opened root, wherever its worker runs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "image/attach.hpp"
+#include "session/channel.hpp"
+#include "session/supervisor.hpp"
+#include "sys/host.hpp"
+
+namespace slipway::session {
+
+/// What a call may exchange while it is under way. Everything is optional.
+struct CallHooks {
+    /// Bytes of a stream of the worker (1 output, 2 error output). An error cancels the call.
+    std::function<Status(int stream, std::string_view bytes)> on_data{};
+    /// Read and sent as stream 0 until end of file.
+    sys::BorrowedFd input{-1};
+    /// A signal number to pass on, or 0; asked often.
+    std::function<int()> take_signal{};
+    /// A new terminal size as {rows, columns}, if it changed; asked often.
+    std::function<std::optional<std::pair<unsigned, unsigned>>()> take_window{};
+};
+
+class Session {
+  public:
+    /// Starts a worker of the host engine below the runner's supervisor. Permission without root.
+    [[nodiscard]] static Result<std::unique_ptr<Session>> start_host_engine(SupervisedRunner& runner, const sys::Host& host,
+                                                                            const std::vector<image::DiskSpec>& disks);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// Sends a request and waits for its answer; progress and log go to the host record. Cancelled
+    /// stops the worker's operation, and after a grace period the worker. Protocol if it died.
+    [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments = Json::object(), const CallHooks& hooks = {});
+    /// Unmounts and flushes, and waits until the worker has ended. The destructor just kills.
+    [[nodiscard]] Status close();
+    [[nodiscard]] const sys::Child& worker() const { return *worker_; }
+
+  private:
+    Session(std::unique_ptr<sys::Child> worker, sys::OwnedFd socket, const sys::Host& host);
+    [[nodiscard]] Status greet();
+    [[nodiscard]] Result<std::optional<Json>> step(std::uint32_t id, const CallHooks& hooks);
+    [[nodiscard]] Result<std::optional<Json>> take_frame(const Frame& frame, const CallHooks& hooks);
+    [[nodiscard]] Status pass_on(std::uint32_t id, const CallHooks& hooks);
+    [[nodiscard]] Status send_input(std::uint32_t id, const CallHooks& hooks);
+    [[nodiscard]] Error worker_died() const;
+
+    std::unique_ptr<sys::Child> worker_;
+    Channel channel_;
+    sys::Host host_;
+    std::uint32_t next_id_ = 1;
+    std::uint32_t input_credit_ = 0;
+    bool input_open_ = false;
+    std::optional<Clock::time_point> cancel_sent_;
+    std::optional<Error> hook_error_; ///< the call goes on until the worker has stopped, then this counts
+};
+
+} // namespace slipway::session

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/server.hpp"
+
+#include <array>
+#include <deque>
+
+#include "base/json.hpp"
+#include "work/worker.hpp"
+
+namespace slipway::session {
+namespace {
+
+// Speaks for one request at a time.
+class ChannelPeer final : public work::Peer {
+  public:
+    explicit ChannelPeer(Channel& channel) : channel_(channel) {}
+
+    void begin(std::uint32_t id) {
+        id_ = id;
+        credit_.fill(initial_credit);
+        waiting_.clear();
+        cancelled_ = false;
+    }
+
+    void progress(const sys::Progress& progress) override {
+        Json json{{"step", progress.step}, {"done", progress.done}, {"total", progress.total}, {"bytes", progress.bytes}};
+        note(channel_.send({FrameType::Progress, id_, render_json(json)}));
+    }
+    void log(Level level, std::string_view text) override {
+        note(channel_.send({FrameType::Log, id_, render_json({{"level", static_cast<int>(level)}, {"text", text}})}));
+    }
+    [[nodiscard]] Status send(work::Stream stream, std::string_view bytes) override {
+        while (!bytes.empty()) {
+            while (credit(stream) == 0) {
+                if (cancelled_)
+                    return fail(Code::Cancelled, "stopped on request");
+                SLIPWAY_CHECK(take_frame(std::chrono::milliseconds(1000)));
+            }
+            auto piece = bytes.substr(0, std::min({bytes.size(), credit(stream), max_data_piece}));
+            SLIPWAY_CHECK(channel_.send({FrameType::Data, id_, encode_data(stream, piece)}));
+            credit_[stream] -= static_cast<std::uint32_t>(piece.size());
+            bytes.remove_prefix(piece.size());
+        }
+        return {};
+    }
+    [[nodiscard]] std::size_t credit(work::Stream stream) const override { return credit_[stream]; }
+
+    [[nodiscard]] Result<std::optional<work::Event>> next_event(std::chrono::milliseconds limit) override {
+        if (waiting_.empty())
+            SLIPWAY_CHECK(take_frame(limit));
+        if (waiting_.empty())
+            return std::optional<work::Event>{};
+        auto event = std::move(waiting_.front());
+        waiting_.pop_front();
+        return std::optional<work::Event>(std::move(event));
+    }
+    void consumed(std::size_t bytes) override {
+        if (bytes > 0)
+            note(channel_.send({FrameType::Credit, id_, encode_credit(work::Input, static_cast<std::uint32_t>(bytes))}));
+    }
+    [[nodiscard]] sys::BorrowedFd fd() const override { return channel_.fd(); }
+
+  private:
+    // A lost client shows at the next receive; nothing more can be told to it anyway.
+    static void note(const Status&) {}
+
+    Status take_frame(std::chrono::milliseconds limit) {
+        SLIPWAY_TRY(auto frame, channel_.receive(limit));
+        if (!frame || frame->id != id_)
+            return {};
+        return dispatch(*frame);
+    }
+
+    Status dispatch(const Frame& frame) {
+        work::Event event;
+        switch (frame.type) {
+        case FrameType::Data: {
+            SLIPWAY_TRY(auto data, decode_data(frame.payload));
+            event.kind = data.second.empty() ? work::Event::Kind::EndOfInput : work::Event::Kind::Data;
+            event.bytes = data.second;
+            break;
+        }
+        case FrameType::Credit: {
+            SLIPWAY_TRY(auto credit, decode_credit(frame.payload));
+            if (credit.first < credit_.size())
+                credit_[credit.first] += std::min(credit.second, initial_credit);
+            return {};
+        }
+        case FrameType::Signal:
+            event.kind = work::Event::Kind::Signal;
+            event.number = frame.payload.empty() ? 0 : static_cast<unsigned char>(frame.payload[0]);
+            break;
+        case FrameType::Window:
+            if (frame.payload.size() != 4)
+                return fail(Code::Protocol, "a malformed window frame");
+            event.kind = work::Event::Kind::Window;
+            event.rows = byte(frame, 0) | byte(frame, 1) << 8;
+            event.columns = byte(frame, 2) | byte(frame, 3) << 8;
+            break;
+        case FrameType::Cancel:
+            cancelled_ = true;
+            break;
+        default:
+            return fail(Code::Protocol, "a frame that does not belong into a request");
+        }
+        waiting_.push_back(std::move(event));
+        return {};
+    }
+
+    static unsigned byte(const Frame& frame, std::size_t at) { return static_cast<unsigned char>(frame.payload[at]); }
+
+    Channel& channel_;
+    std::uint32_t id_ = 0;
+    std::array<std::uint32_t, 3> credit_{};
+    std::deque<work::Event> waiting_;
+    bool cancelled_ = false;
+};
+
+Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const Frame& request) {
+    peer.begin(request.id);
+    auto message = parse_json(request.payload, "a request");
+    if (!message)
+        return fail(Code::Protocol, "the client sent a request that is no JSON");
+    auto result = worker.handle(json_get<std::string>(*message, "op"), json_at(*message, "args"), peer);
+    Frame reply{FrameType::Response, request.id, ""};
+    if (result)
+        reply.payload = render_json(*result);
+    else
+        reply = {FrameType::Failure, request.id, render_json(error_to_json(result.error()))};
+    if (reply.payload.size() > max_payload)
+        reply = {FrameType::Failure, request.id, render_json(error_to_json({.code = Code::NoSpace, .what = "the answer is larger than 1 MiB"}))};
+    return channel.send(reply);
+}
+
+Json hello() {
+    return {{"version", protocol_version}, {"capabilities", {"host", "streams", "tty", "credit"}}};
+}
+
+Status greet(Channel& channel) {
+    SLIPWAY_CHECK(channel.send({FrameType::Hello, 0, render_json(hello())}));
+    SLIPWAY_TRY(auto theirs, channel.receive(std::chrono::seconds(30)));
+    if (!theirs || theirs->type != FrameType::Hello)
+        return fail(Code::Protocol, "the client did not say hello");
+    SLIPWAY_TRY(auto json, parse_json(theirs->payload, "the client's hello"));
+    if (json_get<int>(json, "version") != protocol_version)
+        return fail(Code::Protocol, "client and worker are of different versions");
+    return {};
+}
+
+} // namespace
+
+int serve(sys::OwnedFd socket) {
+    Channel channel(std::move(socket));
+    work::Worker worker;
+    ChannelPeer peer(channel);
+    if (!greet(channel))
+        return 1;
+    while (true) {
+        auto frame = channel.receive(std::chrono::hours(24));
+        if (!frame)
+            break;
+        // What comes late for a request that has ended (credit, cancel, input) is nothing to us.
+        if (!*frame || (*frame)->type != FrameType::Request)
+            continue;
+        if (!answer(channel, worker, peer, **frame))
+            break;
+    }
+    return worker.close() ? 0 : 1;
+}
+
+} // namespace slipway::session

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/supervisor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <map>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "session/packet.hpp"
+
+namespace slipway::session {
+namespace {
+
+class Supervisor {
+  public:
+    explicit Supervisor(sys::OwnedFd control) : control_(std::move(control)) {}
+
+    int run() {
+        ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+        ::prctl(PR_SET_NAME, "slipway-super");
+        // Ctrl-C and hang-ups are the client's business: it tells us, or it goes.
+        for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT})
+            ::signal(number, SIG_IGN);
+        sigset_t child_signal;
+        ::sigemptyset(&child_signal);
+        ::sigaddset(&child_signal, SIGCHLD);
+        ::sigprocmask(SIG_BLOCK, &child_signal, nullptr);
+        sys::OwnedFd signals(::signalfd(-1, &child_signal, SFD_CLOEXEC));
+        std::array<pollfd, 2> polls{{{control_.raw(), POLLIN, 0}, {signals.raw(), POLLIN, 0}}};
+        while (true) {
+            if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR)
+                break;
+            if (polls[1].revents != 0)
+                drain(signals);
+            collect();
+            if (polls[0].revents != 0 && !serve_one())
+                break;
+        }
+        end_all();
+        return 0;
+    }
+
+  private:
+    static void drain(const sys::OwnedFd& signals) {
+        signalfd_siginfo info{};
+        [[maybe_unused]] auto got = ::read(signals.raw(), &info, sizeof info);
+    }
+
+    bool serve_one() {
+        auto packet = receive_packet(control_);
+        if (!packet || !*packet)
+            return false;
+        const auto& message = (*packet)->message;
+        auto op = json_get<std::string>(message, "op");
+        if (op == "start")
+            start(**packet);
+        else if (op == "signal")
+            signal(message);
+        return true;
+    }
+
+    void start(Packet& packet) {
+        auto spec = spec_from_json(packet.message, packet.fds);
+        auto child = spec ? runner_.start(*spec) : Result<std::unique_ptr<sys::Child>>(fail(std::move(spec).error()));
+        if (!child) {
+            [[maybe_unused]] auto sent = send_packet(control_, {{"failed", error_to_json(child.error())}});
+            return;
+        }
+        [[maybe_unused]] auto sent = send_packet(control_, {{"started", (*child)->pid()}}, {(*child)->exit_fd()});
+        children_[(*child)->pid()] = std::move(*child);
+    }
+
+    void signal(const Json& message) {
+        auto found = children_.find(json_get<pid_t>(message, "pid"));
+        if (found != children_.end())
+            found->second->signal(json_get<int>(message, "number"), json_get<bool>(message, "group"));
+    }
+
+    // Tells the client which of its children ended, and reaps what was orphaned to us.
+    void collect() {
+        for (auto child = children_.begin(); child != children_.end();) {
+            auto status = child->second->wait(std::chrono::milliseconds(0));
+            if (status && !*status) {
+                ++child;
+                continue;
+            }
+            [[maybe_unused]] auto sent = send_packet(control_, {{"ended", child->first}, {"status", status ? status->value_or(-1) : -1}});
+            child = children_.erase(child);
+        }
+        while (true) {
+            siginfo_t info{};
+            if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+                return;
+            if (children_.contains(info.si_pid))
+                return; // it ended just now: the next round tells of it
+            ::waitpid(info.si_pid, nullptr, WNOHANG);
+        }
+    }
+
+    // Kills until nothing is left: what is orphaned by a kill becomes our child and is killed next.
+    void end_all() {
+        for (auto& [pid, child] : children_)
+            child->signal(SIGKILL, true);
+        for (int rounds = 0; rounds < 2000; ++rounds) {
+            auto own = sys::read_file(fmt::format("/proc/self/task/{0}/children", ::getpid()));
+            if (own)
+                for (auto word : split_words(*own))
+                    if (auto pid = parse_number(word))
+                        ::kill(static_cast<pid_t>(*pid), SIGKILL);
+            pid_t ended = 0;
+            while ((ended = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+            }
+            if (ended < 0 && errno == ECHILD)
+                break;
+            ::poll(nullptr, 0, 5);
+        }
+        for (auto& [pid, child] : children_)
+            [[maybe_unused]] auto* leaked = child.release(); // reaped above: the owner must not wait again
+    }
+
+    sys::OwnedFd control_;
+    sys::LocalRunner runner_;
+    std::map<pid_t, std::unique_ptr<sys::Child>> children_;
+};
+
+} // namespace
+
+int supervise(sys::OwnedFd control) {
+    return Supervisor(std::move(control)).run();
+}
+
+} // namespace slipway::session

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The supervisor: a small single-threaded process between a client and everything that works for
+// it. It holds a lifeline to the client, is the subreaper of everything below, and when the client
+// goes, however it goes, it kills all of it and waits until nothing is left.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "sys/process.hpp"
+
+namespace slipway::session {
+
+/// Main of the supervisor process, over a SOCK_SEQPACKET descriptor. Returns its exit status.
+[[nodiscard]] int supervise(sys::OwnedFd control);
+
+/// Starts processes as children of a supervisor, so that a threaded client (a Python program) may
+/// come and go: the children die with the client. Not for concurrent use from several threads.
+class SupervisedRunner final : public sys::Runner {
+  public:
+    /// Starts a supervisor: slipway-worker beside this program, or the path in SLIPWAY_WORKER.
+    [[nodiscard]] static Result<std::unique_ptr<SupervisedRunner>> launch();
+    ~SupervisedRunner() override;
+
+    [[nodiscard]] Result<std::unique_ptr<sys::Child>> start(const sys::ProcessSpec& spec) override;
+    [[nodiscard]] pid_t supervisor_pid() const;
+    [[nodiscard]] const std::string& worker_program() const;
+
+    struct Connection; ///< shared with the children
+
+  private:
+    explicit SupervisedRunner(std::shared_ptr<Connection> connection);
+    std::shared_ptr<Connection> connection_;
+};
+
+/// Path of the worker program. NotFound says where it was looked for.
+[[nodiscard]] Result<std::string> find_worker();
+
+} // namespace slipway::session

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "work/files.hpp"
+
+#include <array>
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace slipway::work {
+namespace {
+
+constexpr std::size_t piece_size = 64 * 1024;
+constexpr std::size_t max_entries = 10'000; // keeps the answer below the largest frame
+
+std::string_view type_of(mode_t mode) {
+    if (S_ISREG(mode))
+        return "file";
+    if (S_ISDIR(mode))
+        return "directory";
+    if (S_ISLNK(mode))
+        return "link";
+    if (S_ISBLK(mode))
+        return "block";
+    if (S_ISCHR(mode))
+        return "character";
+    return S_ISFIFO(mode) ? "fifo" : "socket";
+}
+
+Result<sys::GuestPath> path_of(const Json& arguments) {
+    return sys::GuestPath::parse(json_get<std::string>(arguments, "path"));
+}
+
+} // namespace
+
+Result<Json> list_files(const sys::RootDir& root, const Json& arguments) {
+    SLIPWAY_TRY(auto path, path_of(arguments));
+    SLIPWAY_TRY(auto info, root.stat(path));
+    auto entries = Json::array();
+    if (!S_ISDIR(info.st_mode)) {
+        entries.push_back({{"name", path.str()}, {"type", type_of(info.st_mode)}});
+        return Json{{"entries", entries}, {"more", false}};
+    }
+    SLIPWAY_TRY(auto listed, root.list(path));
+    // Large directories come in pages: "from" is the number of entries that were already given.
+    auto from = json_get<std::size_t>(arguments, "from");
+    for (std::size_t i = from; i < listed.size() && i < from + max_entries; ++i)
+        entries.push_back({{"name", listed[i].name}, {"type", type_of(DTTOIF(listed[i].type))}});
+    return Json{{"entries", entries}, {"more", listed.size() > from + max_entries}};
+}
+
+Result<Json> stat_file(const sys::RootDir& root, const Json& arguments) {
+    SLIPWAY_TRY(auto path, path_of(arguments));
+    SLIPWAY_TRY(auto info, root.stat(path, json_get<bool>(arguments, "follow", true)));
+    Json answer{{"type", type_of(info.st_mode)}, {"mode", info.st_mode & 07777}, {"uid", info.st_uid},
+                {"gid", info.st_gid},            {"size", info.st_size},         {"mtime", info.st_mtime}};
+    if (S_ISLNK(info.st_mode)) {
+        SLIPWAY_TRY(answer["target"], root.read_link(path));
+    }
+    return answer;
+}
+
+Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& peer) {
+    SLIPWAY_TRY(auto path, path_of(arguments));
+    SLIPWAY_TRY(auto info, root.stat(path));
+    if (S_ISDIR(info.st_mode))
+        return fail(Code::InvalidArgument, fmt::format("{} in the guest is a directory", path.str()), "name a file; `slipway ls` lists a directory");
+    SLIPWAY_TRY(auto file, root.open_path(path, O_RDONLY));
+    std::uint64_t done = 0;
+    std::array<char, piece_size> buffer{};
+    while (true) {
+        auto got = ::read(file.raw(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return fail_errno(fmt::format("reading {} in the guest", path.str()));
+        if (got == 0)
+            return Json{{"size", done}, {"mode", info.st_mode & 07777}};
+        SLIPWAY_CHECK(peer.send(Output, {buffer.data(), static_cast<std::size_t>(got)}));
+        done += static_cast<std::uint64_t>(got);
+    }
+}
+
+Result<Json> put_file(const sys::RootDir& root, const Json& arguments, Peer& peer) {
+    SLIPWAY_TRY(auto path, path_of(arguments));
+    if (root.is_dir(path))
+        return fail(Code::InvalidArgument, fmt::format("{} in the guest is a directory", path.str()), "give the full name of the file");
+    if (!root.is_dir(path.parent()))
+        return fail(Code::NotFound, fmt::format("the guest has no directory {}", path.parent().str()));
+    SLIPWAY_TRY(auto file, root.replace(path, static_cast<mode_t>(json_get<unsigned>(arguments, "mode", 0644)) & 07777));
+    std::uint64_t size = 0;
+    while (true) {
+        SLIPWAY_TRY(auto event, peer.next_event(std::chrono::seconds(1)));
+        if (!event)
+            continue;
+        if (event->kind == Event::Kind::Cancel)
+            return fail(Code::Cancelled, "stopped on request");
+        if (event->kind == Event::Kind::EndOfInput)
+            break;
+        if (event->kind != Event::Kind::Data)
+            continue;
+        if (auto written = sys::write_all(file.fd(), event->bytes); !written)
+            return fail(std::move(written.error()).in(fmt::format("writing {} in the guest", path.str())));
+        size += event->bytes.size();
+        peer.consumed(event->bytes.size());
+    }
+    SLIPWAY_CHECK(file.commit());
+    return Json{{"size", size}};
+}
+
+} // namespace slipway::work

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "work/mend.hpp"
+
+#include <sys/utsname.h>
+
+#include <fmt/format.h>
+
+#include "guest/initramfs.hpp"
+#include "repair/apply.hpp"
+#include "repair/initramfs_segment.hpp"
+#include "repair/repair.hpp"
+
+namespace slipway::work {
+namespace {
+
+constexpr std::chrono::minutes tool_deadline{30};
+
+OpenedRoot::RootChoice system_choice(const Json& arguments, bool writable) {
+    return {.name = json_get<std::string>(arguments, "root"), .writable = writable};
+}
+
+void examine(OpenedRoot& opened, const Json& arguments) {
+    guest::examine_kernels(*opened.inventory, opened.tree->root(), {.cache_dir = json_get<std::string>(arguments, "cache_dir")});
+}
+
+// A guest whose programs this machine's processor cannot run.
+bool is_foreign(const report::OperatingSystem& os) {
+    utsname host{};
+    ::uname(&host);
+    std::string_view machine = host.machine;
+    bool x86_pair = machine == "x86_64" && os.arch == "i386";
+    return !os.arch.empty() && os.arch != machine && !x86_pair;
+}
+
+repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
+    repair::ApplyContext context{.root = opened.tree->root(), .host = opened.host};
+    if (chroot != nullptr)
+        context.run_tool = repair::tools_of(*chroot, opened.host, tool_deadline);
+    context.append_initramfs = [&opened](const sys::RootDir& root, const report::Action& action) -> Result<std::string> {
+        SLIPWAY_TRY(auto record, repair::append_initramfs_segment(opened.host, root, action, {.scratch_dir = opened.workspace + "/scratch/segment"}));
+        return fmt::format("{} modules in {} bytes", record.modules.size(), record.size);
+    };
+    return context;
+}
+
+} // namespace
+
+Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer&) {
+    SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, false)));
+    if (json_get<bool>(arguments, "deep"))
+        examine(opened, arguments);
+    return Json{{"inventory", report::to_json(*opened.inventory)}, {"foreign", is_foreign(opened.inventory->os)}};
+}
+
+Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
+    SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, false)));
+    examine(opened, arguments);
+    auto policy = report::policy_from_json(json_at(arguments, "policy"));
+    policy.may_run_guest_programs = policy.may_run_guest_programs && !is_foreign(opened.inventory->os);
+    opened.plan = repair::plan_all(*opened.inventory, policy);
+    return Json{{"plan", report::to_json(*opened.plan)},
+                {"text", report::render_text(*opened.plan)},
+                {"needed", opened.plan->actions.size()},
+                {"inventory", report::to_json(*opened.inventory)}};
+}
+
+Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    if (!opened.plan)
+        return fail(Code::InvalidArgument, "'apply' before 'plan'");
+    auto inventory = opened.inventory; // what the plan was made from; a new mount forgets it
+    SLIPWAY_CHECK(opened.need_root(system_choice(arguments, true)));
+    opened.inventory = std::move(inventory);
+    enter::Root* chroot = nullptr;
+    for (const auto& action : opened.plan->actions)
+        if (action.kind == report::ActionKind::RunTool && chroot == nullptr) {
+            SLIPWAY_TRY(chroot, opened.need_chroot());
+        }
+    // Between actions and while a tool runs, the client may ask us to stop.
+    opened.host.cancel = Cancel([&peer] {
+        auto event = peer.next_event(std::chrono::milliseconds(0));
+        return !event || (*event && (*event)->kind == Event::Kind::Cancel);
+    });
+    auto context = context_of(opened, chroot);
+    auto outcomes = Json::array();
+    std::uint64_t done = 0;
+    for (const auto& action : opened.plan->actions) {
+        SLIPWAY_CHECK(opened.host.cancel.check());
+        peer.progress({.step = report::render_text(action), .done = done++, .total = opened.plan->actions.size(), .bytes = false});
+        SLIPWAY_TRY(auto outcome, repair::apply(action, context));
+        outcomes.push_back(report::to_json(outcome));
+    }
+    return Json{{"outcomes", outcomes}, {"notes", chroot == nullptr ? std::vector<std::string>{} : chroot->notes()}};
+}
+
+Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
+    if (!opened.tree || !opened.inventory)
+        return fail(Code::InvalidArgument, "'verify' before anything was opened");
+    auto before = *opened.inventory;
+    auto findings = repair::verify_all(opened.tree->root(), before);
+    SLIPWAY_CHECK(opened.look_again());
+    examine(opened, arguments);
+    for (auto& finding : repair::judge_kernels(*opened.inventory))
+        findings.push_back(std::move(finding));
+    return Json{{"findings", report::to_json(findings)}, {"inventory", report::to_json(*opened.inventory)}};
+}
+
+} // namespace slipway::work

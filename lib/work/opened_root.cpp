@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "work/opened_root.hpp"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "guest/find.hpp"
+#include "guest/inspect.hpp"
+#include "sys/mount.hpp"
+
+namespace slipway::work {
+namespace {
+
+constexpr auto workspace_path = "/run/slipway";
+
+struct Node {
+    const char* name;
+    unsigned major_number;
+    unsigned minor_number;
+    mode_t mode;
+};
+// Documentation/admin-guide/devices.txt
+constexpr Node nodes[] = {{"null", 1, 3, 0666},    {"zero", 1, 5, 0666},   {"full", 1, 7, 0666},
+                          {"random", 1, 8, 0666},  {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},
+                          {"fuse", 10, 229, 0600}, {"loop-control", 10, 237, 0600}};
+
+// The node of the host's /dev is not ours to use: this one shows no disk of the host.
+Status make_private_dev() {
+    SLIPWAY_CHECK(sys::mount({.source = "slipway", .target = "/dev", .type = "tmpfs", .flags = MS_NOSUID, .options = "mode=0755"}));
+    for (const auto& node : nodes)
+        if (::mknod(fmt::format("/dev/{}", node.name).c_str(), S_IFCHR | node.mode, makedev(node.major_number, node.minor_number)) != 0)
+            return fail_errno(fmt::format("making /dev/{}", node.name));
+    return {};
+}
+
+Result<std::string> make_workspace() {
+    if (::mkdir(workspace_path, 0700) != 0 && errno != EEXIST)
+        return fail_errno(fmt::format("making {}", workspace_path));
+    SLIPWAY_CHECK(sys::mount({.source = "slipway", .target = workspace_path, .type = "tmpfs", .flags = MS_NOSUID | MS_NODEV, .options = "mode=0700"}));
+    for (const auto* name : {"root", "scratch"})
+        if (::mkdir(fmt::format("{}/{}", workspace_path, name).c_str(), 0755) != 0)
+            return fail_errno(fmt::format("making {}/{}", workspace_path, name));
+    return std::string(workspace_path);
+}
+
+Result<std::string> make_node(const std::string& name, dev_t device) {
+    auto path = fmt::format("/dev/{}", name);
+    if (::mknod(path.c_str(), S_IFBLK | 0600, device) != 0 && errno != EEXIST)
+        return fail_errno(fmt::format("making {}", path));
+    return path;
+}
+
+// A node where the kernel could mount it; the name is that of the bus the guest moves to.
+Result<mount::MountableVolume> mountable(image::AttachedDisk& disk, unsigned index, const report::Volume& volume) {
+    SLIPWAY_TRY(auto device, disk.device_of(volume));
+    auto name = image::disk_name(index, "vd") + (volume.partition == 0 ? "" : std::to_string(volume.partition));
+    SLIPWAY_TRY(auto node, make_node(name, device));
+    return mount::MountableVolume{volume, node};
+}
+
+// What /proc/cmdline shows: the arguments of the guest's first boot entry, for tools that take
+// them over (kernel-install); never the host's.
+std::string guest_command_line(const report::Inventory& inventory) {
+    const auto* config = inventory.file(inventory.boot_loader.grub_config);
+    if (config == nullptr)
+        return {};
+    for (auto line : split_lines(*config)) {
+        auto words = split_words(line);
+        if (words.size() < 2 || (words[0] != "linux" && words[0] != "linux16" && words[0] != "linuxefi"))
+            continue;
+        auto kernel_end = static_cast<std::size_t>(words[1].data() - line.data()) + words[1].size();
+        return std::string(trim(line.substr(kernel_end)));
+    }
+    return {};
+}
+
+} // namespace
+
+Status OpenedRoot::open(const Json& arguments) {
+    host.runner = &runner;
+    SLIPWAY_TRY(host_network, sys::open_file("/proc/self/ns/net", O_RDONLY));
+    SLIPWAY_CHECK(sys::enter_private_mount_namespace());
+    SLIPWAY_CHECK(make_private_dev());
+    SLIPWAY_TRY(workspace, make_workspace());
+    const auto& specs = json_at(arguments, "disks");
+    if (!specs.is_array() || specs.empty())
+        return fail(Code::Protocol, "a request to open without disks");
+    for (const auto& json : specs) {
+        SLIPWAY_TRY(auto spec, image::disk_spec_from_json(json));
+        auto index = static_cast<unsigned>(disks.size());
+        SLIPWAY_TRY(auto disk, image::AttachedDisk::attach(host, spec, index, workspace));
+        writable = writable || spec.writable;
+        disks.push_back(std::move(disk));
+        auto& attached = disks.back();
+        SLIPWAY_TRY(auto node, make_node(image::disk_name(index, "vd"), attached.device()));
+        disk_nodes.push_back({attached.disk(), node});
+        for (const auto& volume : attached.volumes()) {
+            SLIPWAY_TRY(auto usable, mountable(attached, index, volume));
+            volumes.push_back(std::move(usable));
+        }
+    }
+    return {};
+}
+
+Status OpenedRoot::need_root(const RootChoice& choice) {
+    if (tree && (!choice.writable || writable_tree))
+        return {};
+    if (choice.writable && !writable)
+        return fail(Code::Internal, "the disks were opened read-only");
+    auto target = workspace + "/root";
+    if (tree) {
+        auto name = tree->root_name();
+        SLIPWAY_CHECK(tree->unmount());
+        tree.reset();
+        inventory.reset();
+        return mount_tree(name, {}, choice.writable);
+    }
+    SLIPWAY_TRY(auto search, guest::find_systems(volumes, target, {.root = choice.name}));
+    auto picked = guest::pick_system(search);
+    if (picked)
+        return mount_tree(picked->root, std::move(search.mounted), choice.writable);
+    search.mounted.reset();
+    if (choice.need_system && choice.name.empty())
+        return fail(std::move(picked).error());
+    auto name = choice.name;
+    if (name.empty()) {
+        for (const auto& volume : volumes)
+            if (mount::is_mountable_type(volume.volume.type)) {
+                if (!name.empty())
+                    return fail(std::move(picked).error());
+                name = volume.volume.name;
+            }
+        if (name.empty())
+            return fail(std::move(picked).error());
+    }
+    return mount_tree(name, {}, choice.writable);
+}
+
+Status OpenedRoot::mount_tree(const std::string& name, std::optional<mount::MountedVolume> mounted, bool for_writing) {
+    SLIPWAY_TRY(auto made, mount::MountTree::mount(volumes, {.root = name, .writable = for_writing}, workspace + "/root", std::move(mounted)));
+    tree.emplace(std::move(made));
+    writable_tree = for_writing;
+    return {};
+}
+
+Status OpenedRoot::need_inventory(const RootChoice& choice) {
+    SLIPWAY_CHECK(need_root(choice));
+    return inventory ? Status{} : look_again();
+}
+
+Status OpenedRoot::look_again() {
+    SLIPWAY_TRY(auto made, guest::inspect(guest::opened_guest(*tree, disk_nodes, volumes)));
+    inventory = std::move(made);
+    return {};
+}
+
+Result<enter::Root*> OpenedRoot::need_chroot() {
+    if (chroot)
+        return chroot.get();
+    if (!inventory)
+        SLIPWAY_CHECK(look_again());
+    // Guest commands inherit it: empty, and unknown to the host's.
+    if (::unshare(CLONE_NEWNET) != 0)
+        return fail_errno("making a network namespace");
+    enter::RootSpec spec{.directory = tree->target(),
+                         .uefi = inventory->firmware == "uefi",
+                         .hostname = inventory->os.hostname,
+                         .kernel_cmdline = guest_command_line(*inventory),
+                         .host_network = host_network};
+    for (unsigned index = 0; index < disks.size(); ++index) {
+        auto& disk = disks[index];
+        auto name = image::disk_name(index, "vd");
+        spec.disks.push_back({.name = name, .device = disk.device(), .size = disk.disk().size});
+        for (const auto& volume : disk.volumes()) {
+            if (volume.partition == 0)
+                continue;
+            SLIPWAY_TRY(auto device, disk.device_of(volume));
+            spec.partitions.push_back({.name = name + std::to_string(volume.partition),
+                                       .disk = name,
+                                       .number = volume.partition,
+                                       .device = device,
+                                       .start = volume.start,
+                                       .size = volume.size,
+                                       .uuid = volume.uuid,
+                                       .label = volume.label,
+                                       .partuuid = volume.partuuid,
+                                       .partlabel = volume.partlabel,
+                                       .fstype = volume.type});
+        }
+    }
+    SLIPWAY_TRY(auto prepared, enter::Root::prepare(std::move(spec), host));
+    chroot = std::make_unique<enter::Root>(std::move(prepared));
+    return chroot.get();
+}
+
+Status OpenedRoot::close() {
+    Status first;
+    auto note = [&first](Status status) {
+        if (first && !status)
+            first = std::move(status);
+    };
+    chroot.reset();
+    if (tree)
+        note(tree->unmount());
+    tree.reset();
+    for (auto disk = disks.rbegin(); disk != disks.rend(); ++disk)
+        note(disk->detach());
+    disks.clear();
+    return first;
+}
+
+} // namespace slipway::work

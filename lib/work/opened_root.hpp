@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of a worker: attached disks, mounted root, what was found out, the enhanced chroot.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "enter/enter.hpp"
+#include "image/attach.hpp"
+#include "mount/tree.hpp"
+#include "report/inventory.hpp"
+#include "report/plan.hpp"
+#include "sys/host.hpp"
+#include "work/peer.hpp"
+
+namespace slipway::work {
+
+struct OpenedRoot {
+    sys::LocalRunner runner;
+    sys::Host host;
+    sys::OwnedFd host_network; ///< the caller's network namespace, for commands that may use it
+    std::string workspace;     ///< a private tmpfs: exports, mount points, scratch
+    std::vector<image::AttachedDisk> disks;
+    mount::Volumes volumes;
+    std::vector<mount::MountableDisk> disk_nodes;
+    bool writable = false;      ///< the disks may be written
+    bool writable_tree = false; ///< the root is mounted read-write
+    std::optional<mount::MountTree> tree;
+    std::optional<report::Inventory> inventory;
+    std::optional<report::Plan> plan;
+    std::unique_ptr<enter::Root> chroot;
+
+    /// Makes the namespaces and attaches the disks. Arguments: "disks", as of image::DiskSpec.
+    [[nodiscard]] Status open(const Json& arguments);
+    /// Mounts the root that was asked for, or the only one, unless it is mounted. "root" names one;
+    /// several systems without a choice, and none, are NotFound with the choices. `writable`
+    /// mounts it again where it was read-only.
+    struct RootChoice {
+        std::string name{};
+        bool need_system = true; ///< false: a data filesystem will do
+        bool writable = false;
+    };
+    [[nodiscard]] Status need_root(const RootChoice& choice);
+    [[nodiscard]] Status mount_tree(const std::string& name, std::optional<mount::MountedVolume> mounted, bool for_writing);
+    [[nodiscard]] Status need_inventory(const RootChoice& choice);
+    /// Makes the inventory of the mounted root anew.
+    [[nodiscard]] Status look_again();
+    /// Prepares the enhanced chroot on first use.
+    [[nodiscard]] Result<enter::Root*> need_chroot();
+    [[nodiscard]] Status close();
+};
+
+} // namespace slipway::work

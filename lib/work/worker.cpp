@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "work/worker.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "work/command.hpp"
+#include "work/files.hpp"
+#include "work/mend.hpp"
+#include "work/opened_root.hpp"
+
+namespace slipway::work {
+namespace {
+
+using Choice = OpenedRoot::RootChoice;
+
+Choice data_choice(const Json& arguments, bool writable) {
+    return {.name = json_get<std::string>(arguments, "root"), .need_system = false, .writable = writable};
+}
+
+Result<Json> on_list(OpenedRoot& opened, const Json& arguments, Peer&) {
+    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+    return list_files(opened.tree->root(), arguments);
+}
+Result<Json> on_stat(OpenedRoot& opened, const Json& arguments, Peer&) {
+    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+    return stat_file(opened.tree->root(), arguments);
+}
+Result<Json> on_get(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+    return get_file(opened.tree->root(), arguments, peer);
+}
+Result<Json> on_put(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, true)));
+    return put_file(opened.tree->root(), arguments, peer);
+}
+Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(opened.need_root({.name = json_get<std::string>(arguments, "root"), .writable = true}));
+    SLIPWAY_TRY(auto* chroot, opened.need_chroot());
+    return run_command(*chroot, arguments, peer);
+}
+
+struct Operation {
+    std::string_view name;
+    Result<Json> (*handle)(OpenedRoot&, const Json&, Peer&);
+};
+constexpr std::array operations{
+    Operation{"list", on_list},       Operation{"stat", on_stat}, Operation{"get", on_get},     Operation{"put", on_put},
+    Operation{"run", on_run},         Operation{"inspect", inspect_root}, Operation{"plan", plan_repairs}, Operation{"apply", apply_plan},
+    Operation{"verify", verify_root},
+};
+
+} // namespace
+
+Worker::Worker() = default;
+Worker::~Worker() = default;
+
+Result<Json> Worker::handle(std::string_view name, const Json& arguments, Peer& peer) {
+    if (name == "open") {
+        if (opened_)
+            return fail(Code::InvalidArgument, "the worker has a root opened already");
+        opened_ = std::make_unique<OpenedRoot>();
+        SLIPWAY_CHECK(opened_->open(arguments));
+        return Json::object();
+    }
+    if (name == "close") {
+        SLIPWAY_CHECK(close());
+        return Json::object();
+    }
+    if (!opened_)
+        return fail(Code::InvalidArgument, fmt::format("'{}' before 'open'", name));
+    opened_->host.log = Log(Level::Debug, [&peer](Level level, std::string_view text) { peer.log(level, text); });
+    opened_->host.progress = [&peer](const sys::Progress& progress) { peer.progress(progress); };
+    for (const auto& operation : operations)
+        if (operation.name == name)
+            return operation.handle(*opened_, arguments, peer);
+    return fail(Code::InvalidArgument, fmt::format("the worker knows no operation '{}'", name));
+}
+
+Status Worker::close() {
+    if (!opened_)
+        return {};
+    auto status = opened_->close();
+    opened_.reset();
+    return status;
+}
+
+} // namespace slipway::work

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mount/resolve.hpp"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace slipway::mount {
+namespace {
+
+using report::Volume;
+
+std::vector<Volume> two_disks() {
+    return {
+        {.name = "sda1", .disk = "sda", .partition = 1, .type = "vfat", .label = "EFI", .uuid = "1A2B-3C4D", .partuuid = "aaaa-01"},
+        {.name = "sda2", .disk = "sda", .partition = 2, .type = "ext4", .label = "my root", .uuid = "5119a000-0000-4000-8000-000000000001", .partlabel = "Linux root"},
+        {.name = "sda3", .disk = "sda", .partition = 3, .type = "swap", .uuid = "5119a000-0000-4000-8000-000000000002"},
+        {.name = "sdb1", .disk = "sdb", .partition = 1, .type = "xfs", .uuid = "5119a000-0000-4000-8000-000000000003"},
+        {.name = "vg-a/lv", .disk = "", .type = "ext4", .uuid = "5119a000-0000-4000-8000-000000000004"},
+    };
+}
+
+std::string name_of(std::string_view spec, std::string_view type = "") {
+    auto volumes = two_disks();
+    auto found = resolve_device(spec, type, volumes);
+    return found.volume == nullptr ? "" : found.volume->name;
+}
+
+TEST(ResolveDevice, TagsWithAndWithoutQuotesInAnyCase) {
+    EXPECT_EQ(name_of("UUID=5119a000-0000-4000-8000-000000000001"), "sda2");
+    EXPECT_EQ(name_of("UUID=\"5119A000-0000-4000-8000-000000000001\""), "sda2");
+    EXPECT_EQ(name_of("UUID=1a2b-3c4d"), "sda1");
+    EXPECT_EQ(name_of("LABEL='my root'"), "sda2");
+    EXPECT_EQ(name_of("LABEL=MY ROOT"), "");
+    EXPECT_EQ(name_of("PARTUUID=AAAA-01"), "sda1");
+    EXPECT_EQ(name_of("PARTLABEL=Linux root"), "sda2");
+}
+
+TEST(ResolveDevice, UdevLinksWithEscapes) {
+    EXPECT_EQ(name_of("/dev/disk/by-label/my\\x20root"), "sda2");
+    EXPECT_EQ(name_of("/dev/disk/by-uuid/1A2B-3C4D"), "sda1");
+    EXPECT_EQ(name_of("/dev/disk/by-partlabel/Linux\\x20root"), "sda2");
+    EXPECT_EQ(name_of("/dev/disk/by-label/ends-in\\x2"), "");
+}
+
+TEST(ResolveDevice, NamesByPosition) {
+    EXPECT_EQ(name_of("/dev/sda2"), "sda2");
+    EXPECT_EQ(name_of("/dev/vdb1"), "sdb1");
+    EXPECT_EQ(name_of("/dev/nvme0n1p3"), "sda3");
+    EXPECT_EQ(name_of("/dev/sdc1"), "");
+    EXPECT_TRUE(resolve_device("/dev/sdc1", "", {}).is_device);
+}
+
+TEST(ResolveDevice, Trap6_MapperNamesOfVolumesWithHyphens) {
+    EXPECT_EQ(volume_of_mapper_name("a--b-c--d"), "a-b/c-d");
+    EXPECT_EQ(volume_of_mapper_name("vg-lv"), "vg/lv");
+    EXPECT_EQ(volume_of_mapper_name("nohyphen"), "");
+    EXPECT_EQ(volume_of_mapper_name("a-b-c"), "");
+    EXPECT_EQ(name_of("/dev/mapper/vg--a-lv"), "vg-a/lv");
+    EXPECT_EQ(name_of("/dev/vg-a/lv"), "vg-a/lv");
+}
+
+TEST(ResolveDevice, HardwareLinksOnlyWhereOneVolumeFits) {
+    EXPECT_EQ(name_of("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part2"), "sda2");
+    EXPECT_EQ(name_of("/dev/disk/by-id/scsi-36000c29d-part1"), "");
+    EXPECT_EQ(name_of("/dev/disk/by-id/scsi-36000c29d-part1", "xfs"), "sdb1");
+    auto volumes = two_disks();
+    EXPECT_TRUE(resolve_device("/dev/disk/by-id/scsi-36000c29d-part1", "", volumes).ambiguous);
+}
+
+TEST(ResolveDevice, Trap7_WhatIsNoLocalDevice) {
+    auto volumes = two_disks();
+    for (const auto* spec : {"server:/export", "//server/share", "tmpfs", "none", "proc", "/swapfile", ".host:/", "tank/home"})
+        EXPECT_FALSE(resolve_device(spec, "", volumes).is_device) << spec;
+    for (const auto* spec : {"/dev/sr0", "/dev/cdrom", "/dev/fd0"})
+        EXPECT_TRUE(resolve_device(spec, "", volumes).removable) << spec;
+}
+
+TEST(ResolveDevice, Trap7_DuplicateUuidIsAmbiguousButAPoolOfDevicesIsNot) {
+    std::vector<Volume> clones{{.name = "sda1", .type = "ext4", .uuid = "u"}, {.name = "sdb1", .type = "ext4", .uuid = "u"}};
+    EXPECT_TRUE(resolve_device("UUID=u", "", clones).ambiguous);
+    for (auto& clone : clones)
+        clone.type = "btrfs";
+    EXPECT_FALSE(resolve_device("UUID=u", "", clones).ambiguous);
+    EXPECT_EQ(resolve_device("UUID=u", "", clones).volume->name, "sda1");
+}
+
+TEST(GuestDevices, CountDisksAsTheGuestDoes) {
+    auto volumes = two_disks();
+    // The guest calls the disk sdc, of which it alone was given as sda.
+    GuestDevices devices(volumes, &volumes[1], "/dev/sdc2");
+    EXPECT_EQ(devices.resolve("/dev/sdc3", "swap").volume->name, "sda3");
+    EXPECT_EQ(devices.resolve("/dev/sdb1", "").volume->name, "sdb1");
+    auto unknown = devices.resolve("/dev/sda1", "");
+    EXPECT_EQ(unknown.volume, nullptr);
+    EXPECT_TRUE(unknown.ambiguous);
+    EXPECT_EQ(devices.resolve("UUID=1A2B-3C4D", "").volume->name, "sda1");
+}
+
+TEST(GuestDevices, GoByOurOrderWhereTheRootSaysNothing) {
+    auto volumes = two_disks();
+    for (const auto* root : {"UUID=5119a000-0000-4000-8000-000000000001", "/dev/sda2", "/dev/sdb1", ""})
+        EXPECT_EQ(GuestDevices(volumes, &volumes[1], root).resolve("/dev/sda3", "").volume->name, "sda3") << root;
+}
+
+} // namespace
+} // namespace slipway::mount
