@@ -46,10 +46,12 @@ double median(std::vector<double> values) {
 
 bool wait_for(pid_t pid) {
     int status = 0;
-    return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
 }
 
-// The figure to compare with has to be made of the bare calls, without the clean-up that sys::Runner does.
+// The figure to compare with has to be made of the bare calls, without the clean-up that
+// sys::Runner does.
 bool plain_chroot(const std::string& root) {
     auto pid = ::fork();
     if (pid == 0) {
@@ -70,8 +72,11 @@ bool run_tool(const std::vector<std::string>& argv) {
 }
 
 std::string mount_script(const std::string& root) {
-    return fmt::format("cd {} && mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev && mount -t tmpfs run run && "
-                       "chroot . /bin/true; s=$?; umount run && umount -l dev && umount -l sys && umount proc; exit $s", root);
+    return fmt::format("cd {} && mount -t proc proc proc && mount --rbind /sys sys && mount "
+                       "--rbind /dev dev && mount -t tmpfs run run && "
+                       "chroot . /bin/true; s=$?; umount run && umount -l dev && umount -l sys && "
+                       "umount proc; exit $s",
+                       root);
 }
 
 void add_tools(std::vector<Contender>& contenders, const std::string& root) {
@@ -79,20 +84,29 @@ void add_tools(std::vector<Contender>& contenders, const std::string& root) {
         if (sys::find_program(program))
             contenders.push_back({program, runs, [argv] { return run_tool(argv); }});
     };
-    contenders.push_back({"mount(8) + chroot", slow_runs, [script = mount_script(root)] { return run_tool({"sh", "-c", script}); }});
-    add("bwrap", default_runs, {"bwrap", "--bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run", "--unshare-all", "--die-with-parent", "/bin/true"});
+    contenders.push_back({"mount(8) + chroot", slow_runs, [script = mount_script(root)] {
+                              return run_tool({"sh", "-c", script});
+                          }});
+    add("bwrap", default_runs,
+        {"bwrap", "--bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run",
+         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup",
+         "--die-with-parent", "/bin/true"});
     add("arch-chroot", slow_runs, {"arch-chroot", root, "/bin/true"});
-    add("systemd-nspawn", slow_runs, {"systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "/bin/true"});
+    add("systemd-nspawn", slow_runs,
+        {"systemd-nspawn", "-q", "-D", root, "--register=no", "--keep-unit", "/bin/true"});
 }
 
 Status check_isolation(const enter::Root& root, const std::string& hostname) {
-    SLIPWAY_TRY(auto probed, root.command_with_mounts({probe_path, enter_probe::option, hostname, "vda"}));
+    SLIPWAY_TRY(auto probed,
+                root.command_with_mounts({probe_path, enter_probe::option, hostname, "vda"}));
     if (probed.finished.status != 0)
-        return fail(Code::Internal, fmt::format("the isolation is not whole:\n{}", probed.out));
+        return fail(Code::Internal,
+                    fmt::format("the isolation is not whole:\n{}{}", probed.out, probed.err));
     return {};
 }
 
-// Interleaved, so that what else the machine does hits all alike. A tool that cannot run here drops out.
+// Interleaved, so that what else the machine does hits all alike. A tool that cannot run here drops
+// out.
 void measure(std::vector<Contender>& contenders, int runs) {
     for (int round = -1; round < runs; ++round)
         for (auto& one : contenders) {
@@ -126,10 +140,13 @@ Json to_record(const std::vector<Contender>& contenders, double prepare_ms) {
 
 Status bench(const std::string& directory, int runs) {
     SLIPWAY_CHECK(enter_test::make_busybox_root(directory));
-    SLIPWAY_CHECK(enter_test::copy_program("/proc/self/exe", directory, probe_path));
-    // arch-chroot and systemd-nspawn want a mount point and an operating system.
+    SLIPWAY_CHECK(enter_test::copy_program(std::filesystem::read_symlink("/proc/self/exe"),
+                                           directory, probe_path));
+    // systemd-nspawn refuses what does not look like an operating system.
+    std::filesystem::create_directory(directory + "/usr");
     SLIPWAY_CHECK(sys::write_file(directory + "/etc/os-release", "ID=bench\n"));
-    enter::RootSpec spec{.directory = directory, .disks = {{"vda", makedev(7, 1023), 1 << 30}}, .hostname = "bench"};
+    enter::RootSpec spec{
+        .directory = directory, .disks = {{"vda", makedev(7, 1023), 1 << 30}}, .hostname = "bench"};
     auto start = Clock::now();
     SLIPWAY_TRY(auto root, enter::Root::prepare(spec, {}));
     auto prepare_ms = seconds_since(start) * 1e3;
@@ -138,14 +155,15 @@ Status bench(const std::string& directory, int runs) {
     SLIPWAY_CHECK(check_isolation(root, spec.hostname));
 
     std::vector<Contender> contenders;
-    contenders.push_back({"plain fork + chroot + exec", runs, [&] { return plain_chroot(directory); }});
+    contenders.push_back(
+        {"plain fork + chroot + exec", runs, [&] { return plain_chroot(directory); }});
     contenders.push_back({"slipway", runs, [&] {
-        auto running = root.start({.argv = {"/bin/true"}});
-        if (!running)
-            return false;
-        auto finished = running->wait();
-        return finished && finished->status == 0;
-    }});
+                              auto running = root.start({.argv = {"/bin/true"}});
+                              if (!running)
+                                  return false;
+                              auto finished = running->wait();
+                              return finished && finished->status == 0;
+                          }});
     add_tools(contenders, directory);
     measure(contenders, runs);
     if (contenders.size() < 2 || contenders[1].name != "slipway")
@@ -159,7 +177,8 @@ Status bench_in_tmpfs(int runs) {
     std::string directory = "/var/tmp/slipway-bench-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr)
         return fail_errno("making a directory");
-    auto result = sys::mount({.source = "bench", .target = directory, .type = "tmpfs", .options = "mode=0755"});
+    auto result = sys::mount(
+        {.source = "bench", .target = directory, .type = "tmpfs", .options = "mode=0755"});
     if (result)
         result = bench(directory, runs);
     ::umount2(directory.c_str(), MNT_DETACH);

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "ops/open_image.hpp"
+#include "report/plan.hpp"
 #include "report/report.hpp"
 #include "terminal.hpp"
 

@@ -17,7 +17,7 @@ using Bytes = std::span<const unsigned char>;
 /// Reads a file through one window of fixed size. Not mapped into memory: a guest's file that
 /// shrinks meanwhile must be a short read, not a SIGBUS. File or memory are borrowed.
 class ByteCursor {
-  public:
+public:
     static constexpr std::size_t window_size = 256 * 1024;
 
     explicit ByteCursor(sys::BorrowedFd file) : file_(file) {}
@@ -35,7 +35,7 @@ class ByteCursor {
     /// Size of the file. Files only.
     [[nodiscard]] Result<std::uint64_t> size() const;
 
-  private:
+private:
     sys::BorrowedFd file_{-1};
     std::vector<unsigned char> storage_;
     Bytes window_; ///< unread bytes at position_

@@ -17,8 +17,8 @@ namespace slipway::archive {
 namespace {
 
 constexpr std::size_t block_size = 256 * 1024;
-constexpr std::uint64_t max_window = 128 << 20;  // also the kernel's limit for zstd (lib/zstd)
-constexpr int max_window_log = 27;               // the same as a power of two
+constexpr std::uint64_t max_window = 128 << 20; // also the kernel's limit for zstd (lib/zstd)
+constexpr int max_window_log = 27;              // the same as a power of two
 constexpr std::uint32_t lz4_magic = 0x184C2102;
 constexpr std::size_t lz4_chunk_size = 8 << 20; // of every legacy chunk but the last
 
@@ -27,9 +27,15 @@ struct Magic {
     std::string_view bytes;
 };
 constexpr std::array magics{
-    Magic{Compression::Gzip, "\x1f\x8b"},     Magic{Compression::Bzip2, "BZh"},
-    Magic{Compression::Xz, {"\xfd" "7zXZ\0", 6}}, Magic{Compression::Lzma, {"\x5d\0\0", 3}},
-    Magic{Compression::Lzo, "\x89LZO"},       Magic{Compression::Lz4Legacy, "\x02\x21\x4c\x18"},
+    Magic{Compression::Gzip, "\x1f\x8b"},
+    Magic{Compression::Bzip2, "BZh"},
+    Magic{Compression::Xz,
+          {"\xfd"
+           "7zXZ\0",
+           6}},
+    Magic{Compression::Lzma, {"\x5d\0\0", 3}},
+    Magic{Compression::Lzo, "\x89LZO"},
+    Magic{Compression::Lz4Legacy, "\x02\x21\x4c\x18"},
     Magic{Compression::Zstd, "\x28\xb5\x2f\xfd"},
 };
 
@@ -43,7 +49,7 @@ struct Step {
 using Space = std::span<unsigned char>;
 
 class GzipCodec {
-  public:
+public:
     // 16: expects a gzip header.
     GzipCodec() : ready_(::inflateInit2(&stream_, 16 + MAX_WBITS) == Z_OK) {}
     GzipCodec(const GzipCodec&) = delete;
@@ -53,22 +59,24 @@ class GzipCodec {
             ::inflateEnd(&stream_);
     }
     Step step(Bytes in, Space out) {
-        stream_.next_in = const_cast<unsigned char*>(in.data()); // zlib's old interface; it only reads
+        stream_.next_in =
+            const_cast<unsigned char*>(in.data()); // zlib's old interface; it only reads
         stream_.avail_in = static_cast<unsigned>(in.size());
         stream_.next_out = out.data();
         stream_.avail_out = static_cast<unsigned>(out.size());
         auto result = ready_ ? ::inflate(&stream_, Z_NO_FLUSH) : Z_MEM_ERROR;
-        return {in.size() - stream_.avail_in, out.size() - stream_.avail_out, result == Z_STREAM_END,
+        return {in.size() - stream_.avail_in, out.size() - stream_.avail_out,
+                result == Z_STREAM_END,
                 result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR};
     }
 
-  private:
+private:
     z_stream stream_{};
     bool ready_;
 };
 
 class Bzip2Codec {
-  public:
+public:
     Bzip2Codec() : ready_(::BZ2_bzDecompressInit(&stream_, 0, 0) == BZ_OK) {}
     Bzip2Codec(const Bzip2Codec&) = delete;
     Bzip2Codec& operator=(const Bzip2Codec&) = delete;
@@ -83,20 +91,21 @@ class Bzip2Codec {
         stream_.next_out = reinterpret_cast<char*>(out.data());
         stream_.avail_out = static_cast<unsigned>(out.size());
         auto result = ready_ ? ::BZ2_bzDecompress(&stream_) : BZ_MEM_ERROR;
-        return {in.size() - stream_.avail_in, out.size() - stream_.avail_out, result == BZ_STREAM_END,
-                result != BZ_OK && result != BZ_STREAM_END};
+        return {in.size() - stream_.avail_in, out.size() - stream_.avail_out,
+                result == BZ_STREAM_END, result != BZ_OK && result != BZ_STREAM_END};
     }
 
-  private:
+private:
     bz_stream stream_{};
     bool ready_;
 };
 
 class LzmaCodec {
-  public:
+public:
     explicit LzmaCodec(Compression which)
-        : ready_((which == Compression::Xz ? ::lzma_stream_decoder(&stream_, max_window, 0)
-                                           : ::lzma_alone_decoder(&stream_, max_window)) == LZMA_OK) {}
+        : ready_((which == Compression::Xz
+                      ? ::lzma_stream_decoder(&stream_, max_window, 0)
+                      : ::lzma_alone_decoder(&stream_, max_window)) == LZMA_OK) {}
     LzmaCodec(const LzmaCodec&) = delete;
     LzmaCodec& operator=(const LzmaCodec&) = delete;
     ~LzmaCodec() { ::lzma_end(&stream_); }
@@ -106,17 +115,18 @@ class LzmaCodec {
         stream_.next_out = out.data();
         stream_.avail_out = out.size();
         auto result = ready_ ? ::lzma_code(&stream_, LZMA_RUN) : LZMA_MEM_ERROR;
-        return {in.size() - stream_.avail_in, out.size() - stream_.avail_out, result == LZMA_STREAM_END,
+        return {in.size() - stream_.avail_in, out.size() - stream_.avail_out,
+                result == LZMA_STREAM_END,
                 result != LZMA_OK && result != LZMA_STREAM_END && result != LZMA_BUF_ERROR};
     }
 
-  private:
+private:
     lzma_stream stream_ = LZMA_STREAM_INIT;
     bool ready_;
 };
 
 class ZstdCodec {
-  public:
+public:
     ZstdCodec() : context_(::ZSTD_createDCtx(), ::ZSTD_freeDCtx) {
         ::ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_window_log);
     }
@@ -128,7 +138,7 @@ class ZstdCodec {
         return {source.pos, target.pos, result == 0, ::ZSTD_isError(result) != 0};
     }
 
-  private:
+private:
     std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context_;
 };
 
@@ -137,7 +147,7 @@ tl::unexpected<Error> corrupt(Compression compression, std::string_view how) {
 }
 
 template <class Codec> class CodecStream final : public BlockStream {
-  public:
+public:
     template <class... Args>
     CodecStream(Compression compression, ByteCursor& packed, Args... args)
         : compression_(compression), packed_(packed), codec_(args...) {}
@@ -158,7 +168,7 @@ template <class Codec> class CodecStream final : public BlockStream {
         return Bytes(block_.data(), filled);
     }
 
-  private:
+private:
     Compression compression_;
     ByteCursor& packed_;
     Codec codec_;
@@ -173,7 +183,7 @@ std::uint32_t little_endian(Bytes four) {
 
 /// Magic, then chunks of {packed size, data} without any end mark; magics may come again between.
 class Lz4LegacyStream final : public BlockStream {
-  public:
+public:
     explicit Lz4LegacyStream(ByteCursor& packed) : packed_(packed) {}
 
     Result<Bytes> next() override {
@@ -183,26 +193,30 @@ class Lz4LegacyStream final : public BlockStream {
         in_.resize(size);
         out_.resize(lz4_chunk_size);
         SLIPWAY_CHECK(packed_.read(in_));
-        auto produced = ::LZ4_decompress_safe(reinterpret_cast<const char*>(in_.data()),
-                                              reinterpret_cast<char*>(out_.data()), static_cast<int>(size),
-                                              static_cast<int>(out_.size()));
+        auto produced = ::LZ4_decompress_safe(
+            reinterpret_cast<const char*>(in_.data()), reinterpret_cast<char*>(out_.data()),
+            static_cast<int>(size), static_cast<int>(out_.size()));
         if (produced <= 0)
             return corrupt(Compression::Lz4Legacy, "is damaged");
         return Bytes(out_.data(), static_cast<std::size_t>(produced));
     }
 
-  private:
+private:
     // 0 at the end: of the file, or where padding begins.
     Result<std::uint32_t> next_chunk_size() {
         while (true) {
             SLIPWAY_TRY(auto head, packed_.peek(4));
-            if (std::all_of(head.begin(), head.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(head.size(), 4)),
+            if (std::all_of(head.begin(),
+                            head.begin() +
+                                static_cast<std::ptrdiff_t>(std::min<std::size_t>(head.size(), 4)),
                             [](unsigned char byte) { return byte == 0; }))
                 return 0;
             auto size = head.size() < 4 ? UINT32_MAX : little_endian(head);
-            if (size != lz4_magic && size > static_cast<std::uint32_t>(LZ4_compressBound(lz4_chunk_size)))
-                return corrupt(Compression::Lz4Legacy, "is followed by something else, which the kernel "
-                                                       "takes for the size of a chunk");
+            if (size != lz4_magic &&
+                size > static_cast<std::uint32_t>(LZ4_compressBound(lz4_chunk_size)))
+                return corrupt(Compression::Lz4Legacy,
+                               "is followed by something else, which the kernel "
+                               "takes for the size of a chunk");
             packed_.advance(4);
             if (size != lz4_magic)
                 return size;
@@ -218,14 +232,22 @@ class Lz4LegacyStream final : public BlockStream {
 
 std::string_view name_of(Compression compression) {
     switch (compression) {
-    case Compression::None: return "none";
-    case Compression::Gzip: return "gzip";
-    case Compression::Bzip2: return "bzip2";
-    case Compression::Lzma: return "lzma";
-    case Compression::Xz: return "xz";
-    case Compression::Lzo: return "lzo";
-    case Compression::Lz4Legacy: return "lz4";
-    case Compression::Zstd: return "zstd";
+    case Compression::None:
+        return "none";
+    case Compression::Gzip:
+        return "gzip";
+    case Compression::Bzip2:
+        return "bzip2";
+    case Compression::Lzma:
+        return "lzma";
+    case Compression::Xz:
+        return "xz";
+    case Compression::Lzo:
+        return "lzo";
+    case Compression::Lz4Legacy:
+        return "lz4";
+    case Compression::Zstd:
+        return "zstd";
     }
     return "none";
 }
@@ -245,17 +267,26 @@ std::uint64_t BlockStream::skip(std::uint64_t) {
 Result<std::unique_ptr<BlockStream>> open_decoder(Compression compression, ByteCursor& packed) {
     std::unique_ptr<BlockStream> stream;
     switch (compression) {
-    case Compression::Gzip: stream = std::make_unique<CodecStream<GzipCodec>>(compression, packed); break;
-    case Compression::Bzip2: stream = std::make_unique<CodecStream<Bzip2Codec>>(compression, packed); break;
+    case Compression::Gzip:
+        stream = std::make_unique<CodecStream<GzipCodec>>(compression, packed);
+        break;
+    case Compression::Bzip2:
+        stream = std::make_unique<CodecStream<Bzip2Codec>>(compression, packed);
+        break;
     case Compression::Lzma:
     case Compression::Xz:
         stream = std::make_unique<CodecStream<LzmaCodec>>(compression, packed, compression);
         break;
-    case Compression::Zstd: stream = std::make_unique<CodecStream<ZstdCodec>>(compression, packed); break;
-    case Compression::Lz4Legacy: stream = std::make_unique<Lz4LegacyStream>(packed); break;
+    case Compression::Zstd:
+        stream = std::make_unique<CodecStream<ZstdCodec>>(compression, packed);
+        break;
+    case Compression::Lz4Legacy:
+        stream = std::make_unique<Lz4LegacyStream>(packed);
+        break;
     case Compression::Lzo:
     case Compression::None:
-        return fail(Code::Unsupported, fmt::format("unpacking {} is not supported", name_of(compression)));
+        return fail(Code::Unsupported,
+                    fmt::format("unpacking {} is not supported", name_of(compression)));
     }
     return stream;
 }

@@ -23,7 +23,7 @@ enum class Compression { None, Gzip, Bzip2, Lzma, Xz, Lzo, Lz4Legacy, Zstd };
 
 /// Data that comes in blocks of its own choosing.
 class BlockStream {
-  public:
+public:
     BlockStream() = default;
     BlockStream(const BlockStream&) = delete;
     BlockStream& operator=(const BlockStream&) = delete;
@@ -37,7 +37,8 @@ class BlockStream {
 /// Unpacks from the cursor's position on. When the stream has ended the cursor stands at the first
 /// byte after the packed data, whatever comes there. Memory is bounded by what the kernel's own
 /// decompressors allow: windows up to 128 MiB. Unsupported for Lzo. `packed` is borrowed.
-[[nodiscard]] Result<std::unique_ptr<BlockStream>> open_decoder(Compression compression, ByteCursor& packed);
+[[nodiscard]] Result<std::unique_ptr<BlockStream>> open_decoder(Compression compression,
+                                                                ByteCursor& packed);
 
 /// Whole content of a small compressed file, such as a kernel module; data that is not compressed
 /// comes back as it is. Unsupported when it unpacks to more than `limit` bytes.

@@ -21,7 +21,8 @@ using Entry = std::unique_ptr<struct ::archive_entry, void (*)(struct ::archive_
 
 tl::unexpected<Error> archive_failure(struct ::archive* writer, std::string_view doing) {
     const auto* text = ::archive_error_string(writer);
-    return fail(Code::Internal, fmt::format("{}: {}", doing, text != nullptr ? text : "libarchive failed"));
+    return fail(Code::Internal,
+                fmt::format("{}: {}", doing, text != nullptr ? text : "libarchive failed"));
 }
 
 la_ssize_t append_to_string(struct ::archive*, void* target, const void* bytes, std::size_t size) {
@@ -31,7 +32,8 @@ la_ssize_t append_to_string(struct ::archive*, void* target, const void* bytes, 
 
 Status write_entry(struct ::archive* writer, const CpioEntry& entry, std::int64_t inode) {
     if (!S_ISREG(entry.mode) && !S_ISDIR(entry.mode) && !S_ISLNK(entry.mode))
-        return fail(Code::InvalidArgument, fmt::format("{} is neither file, directory nor link", entry.path));
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is neither file, directory nor link", entry.path));
     Entry head(::archive_entry_new(), ::archive_entry_free);
     ::archive_entry_set_pathname(head.get(), entry.path.c_str());
     ::archive_entry_set_mode(head.get(), entry.mode);
@@ -43,7 +45,8 @@ Status write_entry(struct ::archive* writer, const CpioEntry& entry, std::int64_
         ::archive_entry_set_symlink(head.get(), entry.content.c_str());
     if (::archive_write_header(writer, head.get()) != ARCHIVE_OK)
         return archive_failure(writer, fmt::format("writing {}", entry.path));
-    if (size > 0 && ::archive_write_data(writer, entry.content.data(), size) != static_cast<la_ssize_t>(size))
+    if (size > 0 &&
+        ::archive_write_data(writer, entry.content.data(), size) != static_cast<la_ssize_t>(size))
         return archive_failure(writer, fmt::format("writing {}", entry.path));
     return {};
 }
@@ -60,7 +63,8 @@ Result<std::string> write_cpio(const std::vector<CpioEntry>& entries) {
     Writer writer(::archive_write_new(), ::archive_write_free);
     ::archive_write_set_format_cpio_newc(writer.get());
     ::archive_write_set_bytes_in_last_block(writer.get(), 1); // no padding beyond the trailer
-    if (::archive_write_open(writer.get(), &bytes, nullptr, append_to_string, nullptr) != ARCHIVE_OK)
+    if (::archive_write_open(writer.get(), &bytes, nullptr, append_to_string, nullptr) !=
+        ARCHIVE_OK)
         return archive_failure(writer.get(), "opening an archive");
     std::int64_t inode = 0;
     for (const auto& entry : entries)
@@ -74,7 +78,8 @@ Result<std::string> pack_lz4_legacy(std::string_view data) {
     std::string packed("\x02\x21\x4c\x18");
     for (std::size_t at = 0; at < data.size(); at += lz4_chunk_size) {
         auto chunk = data.substr(at, lz4_chunk_size);
-        std::string space(static_cast<std::size_t>(::LZ4_compressBound(static_cast<int>(chunk.size()))), '\0');
+        std::string space(
+            static_cast<std::size_t>(::LZ4_compressBound(static_cast<int>(chunk.size()))), '\0');
         auto size = ::LZ4_compress_HC(chunk.data(), space.data(), static_cast<int>(chunk.size()),
                                       static_cast<int>(space.size()), LZ4HC_CLEVEL_DEFAULT);
         if (size <= 0)

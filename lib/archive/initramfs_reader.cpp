@@ -17,12 +17,16 @@
 namespace slipway::archive {
 namespace {
 
-constexpr unsigned alignment = 4; // of a plain archive from the start of the file (init/initramfs.c)
+constexpr unsigned alignment =
+    4; // of a plain archive from the start of the file (init/initramfs.c)
+constexpr std::uint64_t max_header =
+    64 * 1024; // with its name or link, for which the kernel takes 4 KiB
 
 /// A plain archive: the file's own bytes, whose contents need not be read to be passed over.
 class PlainStream final : public BlockStream {
-  public:
-    PlainStream(ByteCursor& cursor, std::uint64_t file_size) : cursor_(cursor), file_size_(file_size) {}
+public:
+    PlainStream(ByteCursor& cursor, std::uint64_t file_size)
+        : cursor_(cursor), file_size_(file_size) {}
     Result<Bytes> next() override {
         SLIPWAY_TRY(auto block, cursor_.peek());
         cursor_.advance(block.size());
@@ -34,7 +38,7 @@ class PlainStream final : public BlockStream {
         return count;
     }
 
-  private:
+private:
     ByteCursor& cursor_;
     std::uint64_t file_size_;
 };
@@ -43,10 +47,10 @@ class PlainStream final : public BlockStream {
 struct Feed {
     BlockStream& stream;
     const InitramfsLimits& limits;
-    std::uint64_t& unpacked;     ///< bytes of the whole initramfs so far
-    Bytes block{};               ///< the last block that was given
-    Bytes pending{};             ///< its end, when that is to be given again
-    std::uint64_t given = 0;     ///< bytes, since the archive began
+    std::uint64_t& unpacked; ///< bytes of the whole initramfs so far
+    Bytes block{};           ///< the last block that was given
+    Bytes pending{};         ///< its end, when that is to be given again
+    std::uint64_t given = 0; ///< bytes, since the archive began
     std::optional<Error> error{};
 
     Result<Bytes> next() {
@@ -63,7 +67,10 @@ struct Feed {
 
 la_ssize_t read_from_feed(struct ::archive* reader, void* context, const void** buffer) {
     auto& feed = *static_cast<Feed*>(context);
-    auto block = feed.next();
+    // libarchive 3.6 gathers as much as a header claims for its name, up to 4 GiB.
+    auto gathered = feed.given - static_cast<std::uint64_t>(::archive_filter_bytes(reader, 0));
+    auto block = gathered > max_header ? fail(Code::Unsupported, "a name or link in it is too long")
+                                       : feed.next();
     if (!block) {
         ::archive_set_error(reader, EIO, "%s", block.error().what.c_str());
         feed.error = std::move(block).error();
@@ -83,15 +90,18 @@ la_int64_t skip_in_feed(struct ::archive*, void* context, la_int64_t count) {
 }
 
 class LibarchiveContent final : public EntryContent {
-  public:
-    LibarchiveContent(struct ::archive* reader, std::uint64_t size) : reader_(reader), size_(size) {}
+public:
+    LibarchiveContent(struct ::archive* reader, std::uint64_t size)
+        : reader_(reader), size_(size) {}
     Result<std::string> read(std::size_t limit) override {
         if (size_ > limit)
-            return fail(Code::Unsupported, fmt::format("a file of {} bytes is over the limit of {}", size_, limit));
+            return fail(Code::Unsupported,
+                        fmt::format("a file of {} bytes is over the limit of {}", size_, limit));
         std::string content(static_cast<std::size_t>(size_), '\0');
         std::size_t filled = 0;
         while (filled < content.size()) {
-            auto got = ::archive_read_data(reader_, content.data() + filled, content.size() - filled);
+            auto got =
+                ::archive_read_data(reader_, content.data() + filled, content.size() - filled);
             if (got <= 0)
                 return fail(Code::Corrupt, "the archive ends in the middle of a file");
             filled += static_cast<std::size_t>(got);
@@ -99,14 +109,15 @@ class LibarchiveContent final : public EntryContent {
         return content;
     }
 
-  private:
+private:
     struct ::archive* reader_;
     std::uint64_t size_;
 };
 
 class InitramfsReader {
-  public:
-    InitramfsReader(sys::BorrowedFd file, const InitramfsVisitor& visitor, const InitramfsLimits& limits)
+public:
+    InitramfsReader(sys::BorrowedFd file, const InitramfsVisitor& visitor,
+                    const InitramfsLimits& limits)
         : cursor_(file), visitor_(visitor), limits_(limits) {}
 
     Result<InitramfsLayout> run() {
@@ -122,7 +133,7 @@ class InitramfsReader {
         }
     }
 
-  private:
+private:
     Status skip_padding();
     Status read_segment(Bytes head);
     Status read_plain(InitramfsSegment& segment);
@@ -143,7 +154,8 @@ Status InitramfsReader::skip_padding() {
     auto start = cursor_.position();
     while (true) {
         SLIPWAY_TRY(auto block, cursor_.peek());
-        auto data = std::find_if(block.begin(), block.end(), [](unsigned char byte) { return byte != 0; });
+        auto data =
+            std::find_if(block.begin(), block.end(), [](unsigned char byte) { return byte != 0; });
         cursor_.advance(static_cast<std::size_t>(data - block.begin()));
         if (data != block.end() || block.empty())
             break;
@@ -153,7 +165,8 @@ Status InitramfsReader::skip_padding() {
 }
 
 bool is_newc(Bytes head) {
-    std::string_view text(reinterpret_cast<const char*>(head.data()), std::min<std::size_t>(head.size(), 6));
+    std::string_view text(reinterpret_cast<const char*>(head.data()),
+                          std::min<std::size_t>(head.size(), 6));
     return text == "070701" || text == "070702";
 }
 
@@ -188,7 +201,8 @@ Status InitramfsReader::read_packed(InitramfsSegment& segment) {
         SLIPWAY_TRY(auto block, feed.next());
         if (block.empty())
             break;
-        auto data = std::find_if(block.begin(), block.end(), [](unsigned char byte) { return byte != 0; });
+        auto data =
+            std::find_if(block.begin(), block.end(), [](unsigned char byte) { return byte != 0; });
         feed.pending = block.subspan(static_cast<std::size_t>(data - block.begin()));
         if (feed.pending.empty())
             continue;
@@ -212,12 +226,14 @@ Status InitramfsReader::count_entry(InitramfsSegment& segment) {
 // pending again. It takes only as much as it is about to consume, so that this lies in one block.
 Status InitramfsReader::read_archive(Feed& feed, InitramfsSegment& segment) {
     feed.given = 0;
-    std::unique_ptr<struct ::archive, int (*)(struct ::archive*)> reader(::archive_read_new(), ::archive_read_free);
+    std::unique_ptr<struct ::archive, int (*)(struct ::archive*)> reader(::archive_read_new(),
+                                                                         ::archive_read_free);
     auto failed = [&]() -> Status {
         if (feed.error)
             return fail(std::move(*feed.error));
         const auto* text = ::archive_error_string(reader.get());
-        return fail(Code::Corrupt, printable(text != nullptr ? text : "the cpio archive is damaged"));
+        return fail(Code::Corrupt,
+                    printable(text != nullptr ? text : "the cpio archive is damaged"));
     };
     ::archive_read_support_format_cpio(reader.get());
     ::archive_read_set_callback_data(reader.get(), &feed);
@@ -250,15 +266,17 @@ Status InitramfsReader::visit(struct ::archive* reader, struct ::archive_entry* 
     const auto* name = ::archive_entry_pathname(entry);
     std::string_view path(name != nullptr ? name : "");
     if (path.size() > limits_.path_size)
-        return fail(Code::Unsupported, fmt::format("a name is longer than {} bytes", limits_.path_size));
+        return fail(Code::Unsupported,
+                    fmt::format("a name is longer than {} bytes", limits_.path_size));
     while (path.substr(0, 1) == "/" || path.substr(0, 2) == "./")
         path.remove_prefix(path.front() == '/' ? 1 : 2);
     const auto* target = ::archive_entry_symlink(entry);
-    InitramfsEntry record{.path = std::string(path),
-                          .mode = ::archive_entry_mode(entry),
-                          .size = static_cast<std::uint64_t>(std::max<la_int64_t>(::archive_entry_size(entry), 0)),
-                          .links = ::archive_entry_nlink(entry),
-                          .link_target = target != nullptr ? target : ""};
+    InitramfsEntry record{
+        .path = std::string(path),
+        .mode = ::archive_entry_mode(entry),
+        .size = static_cast<std::uint64_t>(std::max<la_int64_t>(::archive_entry_size(entry), 0)),
+        .links = ::archive_entry_nlink(entry),
+        .link_target = target != nullptr ? target : ""};
     LibarchiveContent content(reader, record.size);
     return visitor_(record, content);
 }

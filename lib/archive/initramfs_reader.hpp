@@ -29,7 +29,7 @@ struct InitramfsEntry {
 
 /// Content of the member that is being visited.
 class EntryContent {
-  public:
+public:
     EntryContent() = default;
     EntryContent(const EntryContent&) = delete;
     EntryContent& operator=(const EntryContent&) = delete;
@@ -38,8 +38,8 @@ class EntryContent {
     [[nodiscard]] virtual Result<std::string> read(std::size_t limit) = 0;
 };
 
-/// Called for each member in order; a later one of the same path replaces the earlier. An error ends
-/// the reading and comes back from it.
+/// Called for each member in order; a later one of the same path replaces the earlier. An error
+/// ends the reading and comes back from it.
 using InitramfsVisitor = std::function<Status(const InitramfsEntry&, EntryContent&)>;
 
 /// A plain archive, or one compressed stream with all archives in it.
@@ -66,7 +66,8 @@ struct InitramfsLimits {
 /// Visits every member with bounded memory; the file is read from its start, whatever its offset,
 /// and nothing is written. Corrupt where the kernel would stop too (junk, truncation), Unsupported
 /// beyond a limit, for LZO, and for a unified kernel image (UKI). Thread-safe.
-[[nodiscard]] Result<InitramfsLayout> read_initramfs(sys::BorrowedFd file, const InitramfsVisitor& visitor,
+[[nodiscard]] Result<InitramfsLayout> read_initramfs(sys::BorrowedFd file,
+                                                     const InitramfsVisitor& visitor,
                                                      const InitramfsLimits& limits = {});
 
 } // namespace slipway::archive

@@ -12,6 +12,9 @@ bool is_space(char c) {
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 } // namespace
 
 std::string_view trim(std::string_view text) {
@@ -129,6 +132,10 @@ int compare_versions(std::string_view a, std::string_view b) {
             i = end_a;
             j = end_b;
         } else {
+            if (is_digit(a[i]) && is_letter(b[j]))
+                return 1;
+            if (is_letter(a[i]) && is_digit(b[j]))
+                return -1;
             if (a[i] != b[j])
                 return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[j]) ? -1 : 1;
             ++i;

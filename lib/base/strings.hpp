@@ -24,7 +24,9 @@ namespace slipway {
 [[nodiscard]] std::string_view dirname_of(std::string_view path);
 /// Whole text as a decimal number, or nothing.
 [[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
-/// Version-aware order as of `sort -V`: 5.14.0-9 comes before 5.14.0-70. Negative, 0 or positive.
+/// Version-aware order as of `sort -V`: 5.14.0-9 comes before 5.14.0-70. Where one has a number and
+/// the other a letter the number is newer, as rpm has it: 5.14.0-70.el9 comes before
+/// 5.14.0-70.13.1.el9. Negative, 0 or positive.
 [[nodiscard]] int compare_versions(std::string_view a, std::string_view b);
 /// Control characters and broken UTF-8 replaced, for text of a guest that goes to a terminal.
 [[nodiscard]] std::string printable(std::string_view text);

@@ -25,7 +25,7 @@ std::string tail_of(std::string_view text) {
 
 // A pipe from the command, and what is kept of it.
 class Output {
-  public:
+public:
     Output(std::string& text, const CommandOptions& options) : text_(text), options_(options) {}
     [[nodiscard]] Status open() {
         SLIPWAY_TRY(auto pipe, sys::make_pipe());
@@ -35,7 +35,9 @@ class Output {
     }
     [[nodiscard]] sys::BorrowedFd writer() const { return writer_; }
     void close_writer() { writer_.reset(); }
-    [[nodiscard]] pollfd poller() const { return {.fd = reader_.raw(), .events = POLLIN, .revents = 0}; }
+    [[nodiscard]] pollfd poller() const {
+        return {.fd = reader_.raw(), .events = POLLIN, .revents = 0};
+    }
     void drain() {
         std::array<char, 65536> buffer{};
         auto got = ::read(reader_.raw(), buffer.data(), buffer.size());
@@ -53,7 +55,7 @@ class Output {
             text_.erase(0, text_.size() - options_.max_output);
     }
 
-  private:
+private:
     std::string& text_;
     const CommandOptions& options_;
     sys::OwnedFd reader_;
@@ -116,10 +118,13 @@ Result<Captured> capture(const Root& root, Command command, const CommandOptions
     SLIPWAY_CHECK(collect(running, outputs, options.cancel));
     SLIPWAY_TRY(captured.finished, wait_or_cancel(running, options.cancel));
     if (options.cancel.requested())
-        return fail(stopped(Code::Cancelled, fmt::format("{} was stopped on request", captured.argv[0]), captured));
+        return fail(stopped(Code::Cancelled,
+                            fmt::format("{} was stopped on request", captured.argv[0]), captured));
     if (captured.finished.timed_out)
-        return fail(stopped(Code::Timeout, fmt::format("{} did not end within {}", captured.argv[0],
-                                                       format_seconds(Seconds(options.deadline).count())), captured));
+        return fail(stopped(Code::Timeout,
+                            fmt::format("{} did not end within {}", captured.argv[0],
+                                        format_seconds(Seconds(options.deadline).count())),
+                            captured));
     return captured;
 }
 
@@ -129,14 +134,17 @@ Result<Captured> Root::command(std::vector<std::string> argv, const CommandOptio
     return capture(*this, {.argv = std::move(argv), .mounts = false}, options);
 }
 
-Result<Captured> Root::command_with_mounts(std::vector<std::string> argv, const CommandOptions& options) const {
+Result<Captured> Root::command_with_mounts(std::vector<std::string> argv,
+                                           const CommandOptions& options) const {
     return capture(*this, {.argv = std::move(argv)}, options);
 }
 
 Status check_command(const Captured& captured, std::string what) {
     if (captured.finished.status == 0)
         return {};
-    Error error{.code = Code::ToolFailed, .what = std::move(what), .errno_value = captured.finished.exec_errno};
+    Error error{.code = Code::ToolFailed,
+                .what = std::move(what),
+                .errno_value = captured.finished.exec_errno};
     error.tool = ToolFailure{captured.argv, captured.finished.status, tail_of(captured.err)};
     return fail(std::move(error));
 }

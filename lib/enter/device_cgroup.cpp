@@ -38,7 +38,8 @@ std::vector<CgroupMount> cgroup_mounts() {
         auto left = split_words(line.substr(0, separator));
         auto right = split_words(line.substr(separator + 3));
         if (left.size() > 4 && right.size() > 2 && right[0].starts_with("cgroup"))
-            mounts.push_back({std::string(left[3]), std::string(left[4]), std::string(right[0]), std::string(right[2])});
+            mounts.push_back({std::string(left[3]), std::string(left[4]), std::string(right[0]),
+                              std::string(right[2])});
     }
     return mounts;
 }
@@ -50,14 +51,16 @@ bool lists(std::string_view options, std::string_view wanted) {
     return false;
 }
 
-// This process's path in a hierarchy: lines are "ID:CONTROLLERS:PATH", and v2 is "0::PATH" (cgroups(7)).
+// This process's path in a hierarchy: lines are "ID:CONTROLLERS:PATH", and v2 is "0::PATH"
+// (cgroups(7)).
 std::string own_cgroup(std::string_view controller) {
     auto text = sys::read_file("/proc/self/cgroup");
     if (!text)
         return "/";
     for (auto line : split_lines(*text)) {
         auto parts = split(line, ':');
-        if (parts.size() >= 3 && (controller.empty() ? parts[1].empty() : lists(parts[1], controller)))
+        if (parts.size() >= 3 &&
+            (controller.empty() ? parts[1].empty() : lists(parts[1], controller)))
             return std::string(line.substr(parts[0].size() + parts[1].size() + 2));
     }
     return "/";
@@ -131,9 +134,11 @@ Status DeviceCgroup::make_directory(const std::string& parent) {
         path_ = path;
         auto directory = sys::open_file(path, O_RDONLY | O_DIRECTORY);
         // Somebody who cleans up can come between mkdir and flock, and take it for a leftover.
-        struct stat here {}, there {};
-        if (directory && ::flock(directory->raw(), LOCK_EX | LOCK_NB) == 0 && ::fstat(directory->raw(), &here) == 0 &&
-            ::stat(path.c_str(), &there) == 0 && here.st_ino == there.st_ino) {
+        struct stat here {
+        }, there{};
+        if (directory && ::flock(directory->raw(), LOCK_EX | LOCK_NB) == 0 &&
+            ::fstat(directory->raw(), &here) == 0 && ::stat(path.c_str(), &there) == 0 &&
+            here.st_ino == there.st_ino) {
             directory_ = std::move(*directory);
             return {};
         }
@@ -145,11 +150,14 @@ Result<DeviceCgroup> DeviceCgroup::create(Version version, std::span<const Devic
                                           const std::string& mount_point) {
     DeviceCgroup made;
     made.version_ = version;
-    auto parent = version == Version::V2 ? find_parent("cgroup2", "") : find_parent("cgroup", "devices");
-    Status placed = parent ? made.make_directory(*parent) : fail(Code::Unsupported, "no cgroup hierarchy is mounted");
+    auto parent =
+        version == Version::V2 ? find_parent("cgroup2", "") : find_parent("cgroup", "devices");
+    Status placed = parent ? made.make_directory(*parent)
+                           : fail(Code::Unsupported, "no cgroup hierarchy is mounted");
     if (!placed && version == Version::V2) {
         // Read-only in many containers, or nowhere; a mount of our own shows the same hierarchy.
-        if (::mount("cgroup2", mount_point.c_str(), "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+        if (::mount("cgroup2", mount_point.c_str(), "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                    nullptr) != 0)
             return fail_errno("mounting the cgroup hierarchy");
         auto own = own_cgroup("");
         placed = made.make_directory(mount_point + (own == "/" ? "" : own));
@@ -164,20 +172,22 @@ Result<DeviceCgroup> DeviceCgroup::create(Version version, std::span<const Devic
     return made;
 }
 
-Result<DeviceCgroup> DeviceCgroup::create(std::span<const DeviceRule> rules, const std::string& mount_point) {
+Result<DeviceCgroup> DeviceCgroup::create(std::span<const DeviceRule> rules,
+                                          const std::string& mount_point) {
     auto modern = create(Version::V2, rules, mount_point);
     if (modern)
         return modern;
     auto classic = create(Version::V1, rules, mount_point);
     if (classic)
         return classic;
-    return fail(Code::Unsupported, fmt::format("no device cgroup: v2: {}; v1: {}", render_text(modern.error()),
-                                               render_text(classic.error())));
+    return fail(Code::Unsupported,
+                fmt::format("no device cgroup: v2: {}; v1: {}", render_text(modern.error()),
+                            render_text(classic.error())));
 }
 
 DeviceCgroup::DeviceCgroup(DeviceCgroup&& other) noexcept
-    : version_(other.version_), path_(std::exchange(other.path_, {})), directory_(std::move(other.directory_)),
-      procs_(std::move(other.procs_)) {}
+    : version_(other.version_), path_(std::exchange(other.path_, {})),
+      directory_(std::move(other.directory_)), procs_(std::move(other.procs_)) {}
 
 DeviceCgroup::~DeviceCgroup() {
     if (path_.empty())

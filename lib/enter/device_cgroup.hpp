@@ -18,7 +18,7 @@ namespace slipway::enter {
 /// Allows `access` to the devices it matches; what no rule allows is denied.
 struct DeviceRule {
     bool block = false;
-    unsigned access = 0;          ///< BPF_DEVCG_ACC_* bits
+    unsigned access = 0;             ///< BPF_DEVCG_ACC_* bits
     std::optional<unsigned> major{}; ///< nothing: any
     std::optional<unsigned> minor{};
 };
@@ -35,15 +35,15 @@ struct DeviceRule {
 /// A cgroup with those rules. Its owner holds a flock(2) on the directory, so that leftovers of a
 /// killed process can be told from what is in use; `create` removes such leftovers.
 class DeviceCgroup {
-  public:
+public:
     enum class Version { V2, V1 };
-    /// `mount_point` is an empty directory of ours where the v2 hierarchy can be mounted if the host
-    /// has it nowhere. Unsupported, saying why.
+    /// `mount_point` is an empty directory of ours where the v2 hierarchy can be mounted if the
+    /// host has it nowhere. Unsupported, saying why.
     [[nodiscard]] static Result<DeviceCgroup> create(std::span<const DeviceRule> rules,
                                                      const std::string& mount_point);
     /// One kind only.
-    [[nodiscard]] static Result<DeviceCgroup> create(Version version, std::span<const DeviceRule> rules,
-                                                     const std::string& mount_point);
+    [[nodiscard]] static Result<DeviceCgroup>
+    create(Version version, std::span<const DeviceRule> rules, const std::string& mount_point);
     DeviceCgroup(DeviceCgroup&& other) noexcept;
     DeviceCgroup& operator=(DeviceCgroup&&) = delete;
     /// Removes the cgroup.
@@ -55,7 +55,7 @@ class DeviceCgroup {
     /// v1 only: a process that writes "0" here moves itself; else -1.
     [[nodiscard]] int procs_fd() const { return procs_.raw(); }
 
-  private:
+private:
     DeviceCgroup() = default;
     [[nodiscard]] Status make_directory(const std::string& parent);
     Version version_ = Version::V2;

@@ -11,7 +11,8 @@ namespace {
 constexpr unsigned all_access = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 
 // bpf_insn has bit fields, and its codes are 8 bits wide.
-bpf_insn instruction(unsigned code, unsigned destination, unsigned source, int offset, int immediate) {
+bpf_insn instruction(unsigned code, unsigned destination, unsigned source, int offset,
+                     int immediate) {
     bpf_insn made{};
     made.code = static_cast<__u8>(code);
     made.dst_reg = destination & 0xF;
@@ -76,7 +77,8 @@ std::vector<DeviceRule> allowed_devices(const RootSpec& spec) {
     for (unsigned number = 136; number <= 143; ++number) // pseudo terminals
         rules.push_back({.block = false, .access = all_access, .major = number});
     auto add_block = [&](dev_t device) {
-        rules.push_back({.block = true, .access = all_access, .major = major(device), .minor = minor(device)});
+        rules.push_back(
+            {.block = true, .access = all_access, .major = major(device), .minor = minor(device)});
     };
     for (const auto& disk : spec.disks)
         add_block(disk.device);
@@ -88,12 +90,10 @@ std::vector<DeviceRule> allowed_devices(const RootSpec& spec) {
 
 std::vector<bpf_insn> compile_device_program(std::span<const DeviceRule> rules) {
     // struct bpf_cgroup_dev_ctx: access_type is (access << 16) | type
-    std::vector<bpf_insn> program{load_word(type_register, BPF_REG_1, 0),
-                                  move(access_register, type_register),
-                                  arithmetic(BPF_AND, type_register, 0xFFFF),
-                                  arithmetic(BPF_RSH, access_register, 16),
-                                  load_word(major_register, BPF_REG_1, 4),
-                                  load_word(minor_register, BPF_REG_1, 8)};
+    std::vector<bpf_insn> program{
+        load_word(type_register, BPF_REG_1, 0),     move(access_register, type_register),
+        arithmetic(BPF_AND, type_register, 0xFFFF), arithmetic(BPF_RSH, access_register, 16),
+        load_word(major_register, BPF_REG_1, 4),    load_word(minor_register, BPF_REG_1, 8)};
     for (const auto& rule : rules)
         append_rule(program, rule);
     return_value(program, 0);
@@ -101,9 +101,12 @@ std::vector<bpf_insn> compile_device_program(std::span<const DeviceRule> rules) 
 }
 
 std::string render_device_line(const DeviceRule& rule) {
-    auto number = [](std::optional<unsigned> value) { return value ? std::to_string(*value) : std::string("*"); };
-    return fmt::format("{} {}:{} {}{}{}", rule.block ? 'b' : 'c', number(rule.major), number(rule.minor),
-                       (rule.access & BPF_DEVCG_ACC_READ) != 0 ? "r" : "", (rule.access & BPF_DEVCG_ACC_WRITE) != 0 ? "w" : "",
+    auto number = [](std::optional<unsigned> value) {
+        return value ? std::to_string(*value) : std::string("*");
+    };
+    return fmt::format("{} {}:{} {}{}{}", rule.block ? 'b' : 'c', number(rule.major),
+                       number(rule.minor), (rule.access & BPF_DEVCG_ACC_READ) != 0 ? "r" : "",
+                       (rule.access & BPF_DEVCG_ACC_WRITE) != 0 ? "w" : "",
                        (rule.access & BPF_DEVCG_ACC_MKNOD) != 0 ? "m" : "");
 }
 

@@ -32,9 +32,9 @@ struct GuestDisk {
 };
 
 struct GuestPartition {
-    std::string name;        ///< "vda1"
-    std::string disk;        ///< "vda"
-    unsigned number = 0;     ///< from 1
+    std::string name;    ///< "vda1"
+    std::string disk;    ///< "vda"
+    unsigned number = 0; ///< from 1
     dev_t device = 0;
     std::uint64_t start = 0; ///< bytes from the start of the disk
     std::uint64_t size = 0;  ///< bytes
@@ -52,19 +52,21 @@ struct RootSpec {
     std::string directory;
     std::vector<GuestDisk> disks{};
     std::vector<GuestPartition> partitions{};
-    bool uefi = false; ///< the guest's firmware: /sys/firmware/efi is there, or is not
-    std::string hostname{}; ///< "" becomes "localhost"
+    bool uefi = false;            ///< the guest's firmware: /sys/firmware/efi is there, or is not
+    std::string hostname{};       ///< "" becomes "localhost"
     std::string kernel_cmdline{}; ///< what /proc/cmdline shows
     /// Network namespace for commands that ask for the network. Not valid: the caller's own.
     sys::BorrowedFd host_network{-1};
 };
 
 struct Command {
-    std::vector<std::string> argv; ///< argv[0] without a slash is looked up in PATH, inside the guest
+    std::vector<std::string>
+        argv; ///< argv[0] without a slash is looked up in PATH, inside the guest
     std::vector<std::string> env{}; ///< "NAME=value", put over PATH, HOME, LC_ALL=C
     std::string cwd = "/";          ///< inside the guest
     bool network = false;
-    bool tty = false; ///< a new pseudo terminal takes the place of each descriptor that is not given
+    bool tty =
+        false; ///< a new pseudo terminal takes the place of each descriptor that is not given
     struct winsize window {}; ///< of that terminal; all 0: unknown
     /// 0: none. At the deadline the command's process group gets SIGTERM and two seconds later
     /// everything is killed, by its init, whether or not anybody waits.
@@ -80,15 +82,15 @@ struct Command {
 
 /// How a command ended.
 struct Finished {
-    int status = 0;      ///< 0-255, or 128+N for signal N; 126 cannot execute, 127 not found
-    int exec_errno = 0;  ///< why it was not executed; 0: it was, and 126 or 127 are its own
+    int status = 0;     ///< 0-255, or 128+N for signal N; 126 cannot execute, 127 not found
+    int exec_errno = 0; ///< why it was not executed; 0: it was, and 126 or 127 are its own
     bool timed_out = false;
     report::EnterTimings timings{}; ///< seconds
 };
 
 /// One command in flight. Its destructor kills everything in its PID namespace, and waits for that.
 class Running {
-  public:
+public:
     Running(Running&&) noexcept;
     Running& operator=(Running&&) noexcept;
     ~Running();
@@ -100,13 +102,14 @@ class Running {
     /// The other side of its terminal, or not valid.
     [[nodiscard]] sys::BorrowedFd terminal() const;
     [[nodiscard]] Status set_window_size(const struct winsize& window) const;
-    /// Signals the command's process group. SIGKILL ends all of its processes. No error if it has ended.
+    /// Signals the command's process group. SIGKILL ends all of its processes. No error if it has
+    /// ended.
     void signal(int number) const;
     /// Waits for the end of everything; nothing if it still runs after `limit`.
     [[nodiscard]] Result<std::optional<Finished>> wait(std::chrono::milliseconds limit);
     [[nodiscard]] Result<Finished> wait();
 
-  private:
+private:
     friend class Root;
     struct State;
     explicit Running(std::unique_ptr<State> state);
@@ -122,7 +125,8 @@ struct CommandOptions {
     std::string input{}; ///< given on stdin
     Cancel cancel{};
     std::size_t max_output = 1 << 20; ///< bytes kept of each of stdout and stderr (the last ones)
-    std::function<void(std::string_view)> on_output{}; ///< each piece of stdout or stderr as it comes
+    std::function<void(std::string_view)>
+        on_output{}; ///< each piece of stdout or stderr as it comes
 };
 struct Captured {
     std::vector<std::string> argv;
@@ -133,11 +137,11 @@ struct Captured {
 /// ToolFailed with argv, status and the end of stderr unless the status is 0.
 [[nodiscard]] Status check_command(const Captured& captured, std::string what);
 
-/// A guest root made ready for commands. The caller is single-threaded, has CAP_SYS_ADMIN, and is in
-/// a mount namespace of its own whose mounts are private (sys::enter_private_mount_namespace). What
-/// is made here vanishes with that namespace, but for the cgroup; see `cgroup_path`.
+/// A guest root made ready for commands. The caller is single-threaded, has CAP_SYS_ADMIN, and is
+/// in a mount namespace of its own whose mounts are private (sys::enter_private_mount_namespace).
+/// What is made here vanishes with that namespace, but for the cgroup; see `cgroup_path`.
 class Root {
-  public:
+public:
     /// Makes ready what all commands share. Missing directories /proc, /sys, /dev and /run of the
     /// guest are created and stay: every bootable system has them. InvalidArgument where mounts are
     /// shared with another namespace, Permission, NotFound.
@@ -146,8 +150,8 @@ class Root {
     Root& operator=(Root&&) noexcept;
     ~Root();
 
-    /// Starts one command; several may run at a time. An error is a failure of Slipway's own and names
-    /// the step; that the guest's program cannot be executed is told by `Finished` instead.
+    /// Starts one command; several may run at a time. An error is a failure of Slipway's own and
+    /// names the step; that the guest's program cannot be executed is told by `Finished` instead.
     [[nodiscard]] Result<Running> start(const Command& command) const;
     /// Runs to the end and keeps the last output, with our mounts where `needs_mounts` knows the
     /// tool and without them otherwise. Timeout and Cancelled are errors, another status is not.
@@ -163,7 +167,7 @@ class Root {
     /// What this kernel cannot enforce, a sentence each, for the report.
     [[nodiscard]] const std::vector<std::string>& notes() const;
 
-  private:
+private:
     struct State;
     explicit Root(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
@@ -171,7 +175,8 @@ class Root {
 
 /// True for the GRUB commands and the initramfs and boot-loader tools, by basename.
 [[nodiscard]] bool needs_mounts(std::string_view argv0);
-/// True if any word of the command line is such a tool: "env X=1 update-grub", "sh -c '… ; dracut'".
+/// True if any word of the command line is such a tool: "env X=1 update-grub", "sh -c '… ;
+/// dracut'".
 [[nodiscard]] bool needs_mounts(const std::vector<std::string>& argv);
 
 } // namespace slipway::enter

@@ -16,7 +16,8 @@ constexpr auto resolv_path = "/etc/resolv.conf";
 constexpr std::array covered{"/proc", "/sys", "/dev", "/run"};
 
 bool is_at_or_below(std::string_view path, std::string_view top) {
-    return path.substr(0, top.size()) == top && (path.size() == top.size() || path[top.size()] == '/');
+    return path.substr(0, top.size()) == top &&
+           (path.size() == top.size() || path[top.size()] == '/');
 }
 
 // Where a link leads by its text alone: its target is not there, as /run is not filled in a guest
@@ -45,8 +46,10 @@ Script plan_resolv_conf(const sys::RootDir& root, const std::string& content) {
     if (!target.starts_with("/run/"))
         return {};
     Script script;
-    for (auto slash = target.find('/', 5); slash != std::string::npos; slash = target.find('/', slash + 1))
-        script.push_back({.kind = StepKind::Directory, .target = target.substr(0, slash), .mode = 0755});
+    for (auto slash = target.find('/', 5); slash != std::string::npos;
+         slash = target.find('/', slash + 1))
+        script.push_back(
+            {.kind = StepKind::Directory, .target = target.substr(0, slash), .mode = 0755});
     script.push_back({.kind = StepKind::File, .target = target, .source = content, .mode = 0644});
     return script;
 }
@@ -55,9 +58,13 @@ Script plan_covers(const std::string& directory, const std::vector<std::string>&
     auto top = directory == "/" ? std::string() : directory;
     Script script;
     for (const auto* path : covered)
-        if (std::any_of(mounts.begin(), mounts.end(), [&](const auto& mount) { return is_at_or_below(mount, top + path); }))
-            script.push_back({.kind = StepKind::Mount, .target = path, .source = "tmpfs",
-                              .options = "mode=0755,size=4k", .flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC});
+        if (std::any_of(mounts.begin(), mounts.end(),
+                        [&](const auto& mount) { return is_at_or_below(mount, top + path); }))
+            script.push_back({.kind = StepKind::Mount,
+                              .target = path,
+                              .source = "tmpfs",
+                              .options = "mode=0755,size=4k",
+                              .flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC});
     return script;
 }
 

@@ -38,7 +38,10 @@ constexpr auto pts_options = "newinstance,ptmxmode=0666,mode=0620,gid=5";
 
 std::size_t utf8_length(std::string_view text) {
     auto first = static_cast<unsigned char>(text[0]);
-    std::size_t length = first >= 0xF0 && first < 0xF5 ? 4 : first >= 0xE0 ? 3 : first >= 0xC2 ? 2 : 0;
+    std::size_t length = first >= 0xF0 && first < 0xF5 ? 4
+                         : first >= 0xE0               ? 3
+                         : first >= 0xC2               ? 2
+                                                       : 0;
     if (first >= 0xF5 || length == 0 || length > text.size())
         return 0;
     for (std::size_t i = 1; i < length; ++i)
@@ -53,7 +56,7 @@ bool is_plain(char c) {
 }
 
 class DiskLinks {
-  public:
+public:
     explicit DiskLinks(Script& script) : script_(script) {}
 
     // Of several partitions with one name the first keeps it.
@@ -70,7 +73,7 @@ class DiskLinks {
         add_link(fmt::format("/dev/block/{}:{}", major(device), minor(device)), "../" + node);
     }
 
-  private:
+private:
     void make_directory(const std::string& path) {
         if (made_.insert(path).second)
             script_.push_back({.kind = StepKind::Directory, .target = path, .mode = 0755});
@@ -86,7 +89,10 @@ class DiskLinks {
 void plan_disks(const RootSpec& spec, Script& script) {
     DiskLinks links(script);
     auto add_node = [&](const std::string& name, dev_t device) {
-        script.push_back({.kind = StepKind::Node, .target = "/dev/" + name, .mode = S_IFBLK | 0660, .device = device});
+        script.push_back({.kind = StepKind::Node,
+                          .target = "/dev/" + name,
+                          .mode = S_IFBLK | 0660,
+                          .device = device});
         links.add_number(device, name);
     };
     for (const auto& disk : spec.disks)
@@ -125,18 +131,28 @@ Script plan_dev(const RootSpec& spec) {
     Script script;
     // mode=0755: in a sticky 1777 directory shell redirections to nodes of others fail with EACCES
     // (fs.protected_regular).
-    script.push_back({.kind = StepKind::Mount, .target = "/dev", .source = "tmpfs",
-                      .options = "mode=0755,size=256m,nr_inodes=16k", .flags = MS_NOSUID});
+    script.push_back({.kind = StepKind::Mount,
+                      .target = "/dev",
+                      .source = "tmpfs",
+                      .options = "mode=0755,size=256m,nr_inodes=16k",
+                      .flags = MS_NOSUID});
     for (const auto& node : char_nodes)
-        script.push_back({.kind = StepKind::Node, .target = fmt::format("/dev/{}", node.name),
-                          .mode = S_IFCHR | node.mode, .device = makedev(node.major, node.minor)});
+        script.push_back({.kind = StepKind::Node,
+                          .target = fmt::format("/dev/{}", node.name),
+                          .mode = S_IFCHR | node.mode,
+                          .device = makedev(node.major, node.minor)});
     for (const auto& link : fixed_links)
-        script.push_back({.kind = StepKind::Link, .target = fmt::format("/dev/{}", link.name), .source = link.target});
+        script.push_back({.kind = StepKind::Link,
+                          .target = fmt::format("/dev/{}", link.name),
+                          .source = link.target});
     plan_disks(spec, script);
     script.push_back({.kind = StepKind::Directory, .target = "/dev/shm", .mode = 01777});
     script.push_back({.kind = StepKind::Directory, .target = "/dev/pts", .mode = 0755});
-    script.push_back({.kind = StepKind::Mount, .target = "/dev/pts", .source = "devpts",
-                      .options = pts_options, .flags = MS_NOSUID | MS_NOEXEC});
+    script.push_back({.kind = StepKind::Mount,
+                      .target = "/dev/pts",
+                      .source = "devpts",
+                      .options = pts_options,
+                      .flags = MS_NOSUID | MS_NOEXEC});
     return script;
 }
 

@@ -29,13 +29,18 @@ using Tree = std::vector<TreeEntry>;
 struct CpuLists {
     std::string online, possible, present;
 };
-/// A whole /sys, below "sys/". Disks named vd* hang on virtio devices with their modaliases, so that
-/// generators which ask sysfs what the machine needs find virtio there.
+/// A whole /sys, below "sys/". Disks named vd* hang on virtio devices with their modaliases, so
+/// that generators which ask sysfs what the machine needs find virtio there.
 [[nodiscard]] Tree plan_sys_tree(const RootSpec& spec, const CpuLists& cpus);
+
+/// What udev would know of the partitions, below "udev/": lsblk, findmnt and dracut ask its
+/// database in /run/udev/data for types and UUIDs.
+[[nodiscard]] Tree plan_udev_database(const RootSpec& spec);
 
 /// A /dev, from the tmpfs to its devpts.
 [[nodiscard]] Script plan_dev(const RootSpec& spec);
-/// The kernel's console belongs to the host; a command with a terminal gets that one as /dev/console.
+/// The kernel's console belongs to the host; a command with a terminal gets that one as
+/// /dev/console.
 [[nodiscard]] Step console_link();
 
 /// An entry at the top of the host's /proc that is not a process.
@@ -53,9 +58,10 @@ struct ProcEntry {
 /// UTF-8 becomes \xNN (encode_devnode_name in systemd's src/shared/device-nodes.c).
 [[nodiscard]] std::string encode_udev_name(std::string_view text);
 
-// Names in the stage that plan_proc_masks refers to.
+// Names in the stage that the plans refer to.
 inline constexpr auto empty_file = "empty";
 inline constexpr auto empty_directory = "empty.d";
 inline constexpr auto replaced_directory = "proc";
+inline constexpr auto udev_directory = "udev";
 
 } // namespace slipway::enter

@@ -13,10 +13,11 @@ namespace {
 
 // Read-only facts that tools ask for and that tell nothing about the host's disks or users, and
 // what belongs to the process's own namespaces (sysvipc, net through self).
-constexpr std::array harmless{
-    "buddyinfo",   "cgroups", "config.gz",   "consoles", "cpuinfo", "crypto",  "devices", "dma",
-    "execdomains", "fb",      "filesystems", "loadavg",  "locks",   "meminfo", "misc",    "pagetypeinfo",
-    "softirqs",    "stat",    "sysvipc",     "tty",      "uptime",  "version", "vmstat",  "zoneinfo"};
+constexpr std::array harmless{"buddyinfo",    "cgroups",  "config.gz", "consoles",    "cpuinfo",
+                              "crypto",       "devices",  "dma",       "execdomains", "fb",
+                              "filesystems",  "loadavg",  "locks",     "meminfo",     "misc",
+                              "pagetypeinfo", "softirqs", "stat",      "sysvipc",     "tty",
+                              "uptime",       "version",  "vmstat",    "zoneinfo"};
 constexpr std::array replaced{"cmdline", "diskstats", "mdstat", "partitions", "swaps"};
 
 template <class List> bool has(const List& list, const std::string& name) {
@@ -42,7 +43,8 @@ template <class Line> std::string render_devices(const RootSpec& spec, Line line
 std::string render_proc_partitions(const RootSpec& spec) {
     return "major minor  #blocks  name\n\n" +
            render_devices(spec, [](const std::string& name, dev_t device, std::uint64_t size) {
-               return fmt::format("{:4}  {:7} {:10} {}\n", major(device), minor(device), size / 1024, name);
+               return fmt::format("{:4}  {:7} {:10} {}\n", major(device), minor(device),
+                                  size / 1024, name);
            });
 }
 
@@ -61,10 +63,12 @@ Script plan_proc_masks(std::span<const ProcEntry> entries) {
         if (entry.name == "sys")
             script.push_back({.kind = StepKind::ReadOnly, .target = target});
         else if (has(replaced, entry.name))
-            script.push_back({.kind = StepKind::Bind, .target = target,
+            script.push_back({.kind = StepKind::Bind,
+                              .target = target,
                               .source = fmt::format("{}/{}", replaced_directory, entry.name)});
         else
-            script.push_back({.kind = StepKind::Bind, .target = target,
+            script.push_back({.kind = StepKind::Bind,
+                              .target = target,
                               .source = entry.directory ? empty_directory : empty_file});
     }
     return script;

@@ -12,16 +12,32 @@ namespace {
 
 constexpr unsigned sector = 512; // sysfs counts in these, whatever the disk has (sysfs-block ABI)
 
-// Virtio device ids: Virtual I/O Device (VIRTIO) 1.2, section 5; PCI ids of the transitional block device.
+// Virtio device ids: Virtual I/O Device (VIRTIO) 1.2, section 5; PCI ids of the transitional block
+// device.
 constexpr auto pci_modalias = "pci:v00001AF4d00001001sv00001AF4sd00000002bc01sc00i00";
 constexpr auto virtio_modalias = "virtio:d00000002v00001AF4";
 
 // Directories that tools expect in any /sys, with nothing of the host in them.
-constexpr const char* plain_directories[] = {
-    "block", "bus", "bus/pci/devices", "bus/scsi/devices", "bus/virtio/devices", "class/block",
-    "class/mem", "class/net", "class/tty", "dev/block", "dev/char", "devices/system/cpu",
-    "devices/virtual", "firmware", "fs/cgroup", "hypervisor", "kernel/debug", "kernel/security",
-    "module", "power"};
+constexpr const char* plain_directories[] = {"block",
+                                             "bus",
+                                             "bus/pci/devices",
+                                             "bus/scsi/devices",
+                                             "bus/virtio/devices",
+                                             "class/block",
+                                             "class/mem",
+                                             "class/net",
+                                             "class/tty",
+                                             "dev/block",
+                                             "dev/char",
+                                             "devices/system/cpu",
+                                             "devices/virtual",
+                                             "firmware",
+                                             "fs/cgroup",
+                                             "hypervisor",
+                                             "kernel/debug",
+                                             "kernel/security",
+                                             "module",
+                                             "power"};
 
 constexpr std::pair<const char*, const char*> queue_files[] = {
     {"rotational", "1"},          {"logical_block_size", "512"}, {"physical_block_size", "512"},
@@ -31,8 +47,10 @@ constexpr std::pair<const char*, const char*> queue_files[] = {
     {"nr_requests", "128"},       {"max_sectors_kb", "1280"},    {"write_cache", "write back"}};
 
 class TreeWriter {
-  public:
-    void directory(const std::string& path) { tree.push_back({TreeEntry::Kind::Directory, "sys/" + path}); }
+public:
+    void directory(const std::string& path) {
+        tree.push_back({TreeEntry::Kind::Directory, "sys/" + path});
+    }
     void file(const std::string& path, std::string_view content) {
         tree.push_back({TreeEntry::Kind::File, "sys/" + path, fmt::format("{}\n", content)});
     }
@@ -47,7 +65,8 @@ class TreeWriter {
     Tree tree;
 };
 
-void write_block_device(TreeWriter& out, const std::string& path, dev_t device, std::uint64_t size) {
+void write_block_device(TreeWriter& out, const std::string& path, dev_t device,
+                        std::uint64_t size) {
     auto numbers = fmt::format("{}:{}", major(device), minor(device));
     auto name = path.substr(path.rfind('/') + 1);
     out.directory(path);
@@ -65,7 +84,8 @@ void write_block_device(TreeWriter& out, const std::string& path, dev_t device, 
 }
 
 std::string numbers_uevent(dev_t device, std::string_view name, std::string_view type) {
-    return fmt::format("MAJOR={}\nMINOR={}\nDEVNAME={}\nDEVTYPE={}", major(device), minor(device), name, type);
+    return fmt::format("MAJOR={}\nMINOR={}\nDEVNAME={}\nDEVTYPE={}", major(device), minor(device),
+                       name, type);
 }
 
 void write_virtio_driver(TreeWriter& out) {
@@ -82,7 +102,9 @@ std::string write_virtio_device(TreeWriter& out, unsigned index) {
     auto pci = fmt::format("devices/pci0000:00/0000:00:{:02x}.0", 4 + index);
     auto path = fmt::format("{}/virtio{}", pci, index);
     out.file(pci + "/modalias", pci_modalias);
-    out.file(pci + "/uevent", fmt::format("DRIVER=virtio-pci\nPCI_CLASS=10000\nPCI_ID=1AF4:1001\nMODALIAS={}", pci_modalias));
+    out.file(pci + "/uevent",
+             fmt::format("DRIVER=virtio-pci\nPCI_CLASS=10000\nPCI_ID=1AF4:1001\nMODALIAS={}",
+                         pci_modalias));
     out.file(pci + "/vendor", "0x1af4");
     out.file(pci + "/device", "0x1001");
     out.file(pci + "/class", "0x010000");
@@ -99,12 +121,15 @@ std::string write_virtio_device(TreeWriter& out, unsigned index) {
     return path;
 }
 
-void write_partition(TreeWriter& out, const std::string& disk_path, const GuestPartition& partition) {
+void write_partition(TreeWriter& out, const std::string& disk_path,
+                     const GuestPartition& partition) {
     auto path = fmt::format("{}/{}", disk_path, partition.name);
     write_block_device(out, path, partition.device, partition.size);
     out.file(path + "/start", std::to_string(partition.start / sector));
     out.file(path + "/partition", std::to_string(partition.number));
-    auto uevent = fmt::format("{}\nPARTN={}", numbers_uevent(partition.device, partition.name, "partition"), partition.number);
+    auto uevent =
+        fmt::format("{}\nPARTN={}", numbers_uevent(partition.device, partition.name, "partition"),
+                    partition.number);
     if (!partition.partlabel.empty() && partition.partlabel.find('\n') == std::string::npos)
         uevent += "\nPARTNAME=" + partition.partlabel;
     out.file(path + "/uevent", uevent);
@@ -144,7 +169,8 @@ Tree plan_sys_tree(const RootSpec& spec, const CpuLists& cpus) {
         bool on_virtio = disk.name.starts_with("vd");
         if (on_virtio && virtio_count == 0)
             write_virtio_driver(out);
-        auto parent = on_virtio ? write_virtio_device(out, virtio_count++) : std::string("devices/virtual");
+        auto parent =
+            on_virtio ? write_virtio_device(out, virtio_count++) : std::string("devices/virtual");
         write_disk(out, disk, parent);
         for (const auto& partition : spec.partitions)
             if (partition.disk == disk.name && partition.number != 0)

@@ -11,8 +11,8 @@ namespace {
 constexpr std::array known_tools{
     // GRUB
     "grub2-mkconfig", "grub-mkconfig", "update-grub", "update-grub2", "grub2-install",
-    "grub-install", "grub2-probe", "grub-probe", "grub2-editenv", "grub-editenv",
-    "grub2-mkimage", "grub-mkimage", "update-bootloader", "pbl",
+    "grub-install", "grub2-probe", "grub-probe", "grub2-editenv", "grub-editenv", "grub2-mkimage",
+    "grub-mkimage", "update-bootloader", "pbl",
     // initramfs generators
     "dracut", "update-initramfs", "mkinitramfs", "mkinitrd", "mkinitcpio", "mkinitfs",
     // other boot loaders and their front ends

@@ -125,21 +125,25 @@ void join_namespaces(const InitPlan& plan) {
             give_up(plan, InitStep::Network);
         ::close(plan.network);
     }
-    if (::sethostname(plan.hostname, __builtin_strlen(plan.hostname)) != 0)
+    if (plan.own_hostname && ::sethostname(plan.hostname.data(), plan.hostname.size()) != 0)
         give_up(plan, InitStep::Hostname);
 }
 
 void replace_root(const InitPlan& plan, int stage) {
-    if (plan.bind_root && ::mount(plan.directory, plan.directory, nullptr, MS_BIND | MS_REC, nullptr) != 0)
+    if (plan.bind_root &&
+        ::mount(plan.directory, plan.directory, nullptr, MS_BIND | MS_REC, nullptr) != 0)
         give_up(plan, InitStep::Root);
     if (::chdir(plan.directory) != 0)
         give_up(plan, InitStep::Root);
-    if (int error = plan.classic_nodev ? set_nodev_one_by_one(plan.nodev_paths) : set_nodev_below("."); error != 0)
+    if (int error =
+            plan.classic_nodev ? set_nodev_one_by_one(plan.nodev_paths) : set_nodev_below(".");
+        error != 0)
         give_up(plan, static_cast<int>(InitStep::Nodev), error);
-    // The old root ends up on top of the new one (pivot_root(2), "pivot_root(".", ".")"). The initial
-    // ramfs cannot be pivoted away; it is covered for good then, as switch_root(8) does.
+    // The old root ends up on top of the new one (pivot_root(2), "pivot_root(".", ".")"). The
+    // initial ramfs cannot be pivoted away; it is covered for good then, as switch_root(8) does.
     if (::syscall(SYS_pivot_root, ".", ".") != 0 &&
-        (errno != EINVAL || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0))
+        (errno != EINVAL || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
+         ::chroot(".") != 0))
         give_up(plan, InitStep::Pivot);
     if (::fchdir(stage) != 0)
         give_up(plan, InitStep::Stage);
@@ -161,7 +165,8 @@ void build_view(const InitPlan& plan) {
             ++number;
         }
     ::umask(022);
-    if (::fchdir(old_root) != 0 || (::umount2(".", MNT_DETACH) != 0 && errno != EINVAL) || ::chdir("/") != 0)
+    if (::fchdir(old_root) != 0 || (::umount2(".", MNT_DETACH) != 0 && errno != EINVAL) ||
+        ::chdir("/") != 0)
         give_up(plan, InitStep::Detach);
     ::close(old_root);
     ::close(stage);
@@ -271,7 +276,8 @@ pid_t start_command(InitPlan& plan) {
     if (plan.failed_step)
         give_up(plan, static_cast<int>(*plan.failed_step), plan.exec_error);
     auto kind = plan.exec_error == 0 ? InitReport::Kind::Started : InitReport::Kind::NotExecuted;
-    send_report(plan, {.kind = kind, .error = plan.exec_error, .at = plan.exec_time}, terminal.master);
+    send_report(plan, {.kind = kind, .error = plan.exec_error, .at = plan.exec_time},
+                terminal.master);
     // The command's readers and writers shall see its end, not ours.
     ::syscall(SYS_close_range, control_fd + 1, ~0U, 0);
     if (kind == InitReport::Kind::NotExecuted)
@@ -303,7 +309,8 @@ void supervise(const InitPlan& plan, pid_t command, const sigset_t& signals) {
         timespec left = time_until(moment);
         siginfo_t info{};
         // Straight system calls: the C library of the moment after a fork is not to be relied on.
-        auto number = ::syscall(SYS_rt_sigtimedwait, &signals, &info, moment == 0 ? nullptr : &left, NSIG / 8);
+        auto number = ::syscall(SYS_rt_sigtimedwait, &signals, &info, moment == 0 ? nullptr : &left,
+                                NSIG / 8);
         if (number == forward_signal() && info.si_pid == 0) {
             ::kill(-command, info.si_value.sival_int);
         } else if (number < 0 && errno == EAGAIN && moment != 0) {

@@ -58,13 +58,15 @@ struct InitReport {
 
 struct InitPlan {
     const char* directory = nullptr; ///< the root, in the caller's view
-    bool bind_root = false; ///< it is no mount point, and pivot_root(2) wants one
+    bool bind_root = false;          ///< it is no mount point, and pivot_root(2) wants one
     const char* stage = nullptr;
-    /// Mounts that get nodev one by one, where the kernel has no mount_setattr(2); see classic_nodev.
+    /// Mounts that get nodev one by one, where the kernel has no mount_setattr(2); see
+    /// classic_nodev.
     std::span<const char* const> nodev_paths{};
     bool classic_nodev = false;
     std::array<std::span<const Step>, 2> scripts{}; ///< carried out in this order
-    const char* hostname = nullptr;
+    std::string_view hostname{};
+    bool own_hostname = false; ///< there is a UTS namespace to set it in
     std::uint64_t capabilities = 0;
     sock_fprog filter{};
     std::span<char> command_line{}; ///< of the caller, in its memory
@@ -79,9 +81,9 @@ struct InitPlan {
 
     // Descriptors of the caller; -1: none.
     int control = -1;
-    int null = -1; ///< /dev/null
-    int network = -1;      ///< namespace to change to
-    int cgroup_procs = -1; ///< of a cgroup of version 1
+    int null = -1;                           ///< /dev/null
+    int network = -1;                        ///< namespace to change to
+    int cgroup_procs = -1;                   ///< of a cgroup of version 1
     std::array<int, 3> standard{-1, -1, -1}; ///< -1 is the terminal
 
     // Memory for the child that shares ours until it executes the command.

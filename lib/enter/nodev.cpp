@@ -15,7 +15,8 @@ namespace {
 // A remount of a bind replaces all flags of the mount, so those that it has are given again.
 unsigned long mount_flags(unsigned long statvfs_flags) {
     // These have the same number in both; ST_RELATIME is the one that has not.
-    constexpr unsigned long same = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
+    constexpr unsigned long same =
+        MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME;
     constexpr unsigned long relative = MS_RELATIME;
     return (statvfs_flags & same) | ((statvfs_flags & ST_RELATIME) != 0 ? relative : 0);
 }
@@ -25,7 +26,10 @@ unsigned long mount_flags(unsigned long statvfs_flags) {
 int set_nodev_below(const char* path) {
     struct mount_attr attributes {};
     attributes.attr_set = MOUNT_ATTR_NODEV;
-    return ::syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &attributes, sizeof attributes) == 0 ? 0 : errno;
+    return ::syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &attributes,
+                     sizeof attributes) == 0
+               ? 0
+               : errno;
 }
 
 int set_nodev_one_by_one(std::span<const char* const> paths) {
@@ -33,7 +37,8 @@ int set_nodev_one_by_one(std::span<const char* const> paths) {
         struct statvfs info {};
         if (::statvfs(path, &info) != 0)
             return errno;
-        if (::mount(nullptr, path, nullptr, MS_REMOUNT | MS_BIND | MS_NODEV | mount_flags(info.f_flag), nullptr) != 0)
+        if (::mount(nullptr, path, nullptr,
+                    MS_REMOUNT | MS_BIND | MS_NODEV | mount_flags(info.f_flag), nullptr) != 0)
             return errno;
     }
     return 0;

@@ -27,7 +27,8 @@ Status check_private_mounts() {
     SLIPWAY_TRY(auto text, sys::read_file("/proc/self/mountinfo", 16 << 20));
     for (auto line : split_lines(text))
         if (line.substr(0, line.find(" - ")).find(" shared:") != std::string_view::npos)
-            return fail(Code::InvalidArgument, "the enhanced chroot needs a mount namespace of its own",
+            return fail(Code::InvalidArgument,
+                        "the enhanced chroot needs a mount namespace of its own",
                         "make it with sys::enter_private_mount_namespace first");
     return {};
 }
@@ -45,7 +46,8 @@ Status make_mount_points(const sys::RootDir& root) {
         if (root.is_dir(path))
             continue;
         if (auto made = root.make_dirs(path); !made)
-            return fail(std::move(made.error()).in(fmt::format("the guest has no directory {}", name)));
+            return fail(
+                std::move(made.error()).in(fmt::format("the guest has no directory {}", name)));
     }
     return {};
 }
@@ -56,9 +58,13 @@ Tree plan_stage(const RootSpec& spec, const std::string& resolv_conf) {
         return text ? std::string(trim(*text)) : std::string("0");
     };
     using Kind = TreeEntry::Kind;
-    auto tree = plan_sys_tree(spec, {cpu_list("online"), cpu_list("possible"), cpu_list("present")});
+    auto tree =
+        plan_sys_tree(spec, {cpu_list("online"), cpu_list("possible"), cpu_list("present")});
+    auto udev = plan_udev_database(spec);
+    tree.insert(tree.end(), udev.begin(), udev.end());
     auto replace = [&](const char* name, std::string content) {
-        tree.push_back({Kind::File, fmt::format("{}/{}", replaced_directory, name), std::move(content)});
+        tree.push_back(
+            {Kind::File, fmt::format("{}/{}", replaced_directory, name), std::move(content)});
     };
     replace("partitions", render_proc_partitions(spec));
     replace("diskstats", render_proc_diskstats(spec));
@@ -74,7 +80,9 @@ Tree plan_stage(const RootSpec& spec, const std::string& resolv_conf) {
 
 // From a mount of our own: that of the caller may hide entries (subset=pid) that a fresh one has.
 Result<std::vector<ProcEntry>> list_fresh_proc(const std::string& directory) {
-    SLIPWAY_CHECK(sys::mount({.source = "proc", .target = directory, .type = "proc",
+    SLIPWAY_CHECK(sys::mount({.source = "proc",
+                              .target = directory,
+                              .type = "proc",
                               .flags = MS_NOSUID | MS_NODEV | MS_NOEXEC}));
     auto entries = list_proc(directory);
     ::umount2(directory.c_str(), MNT_DETACH);
@@ -90,14 +98,46 @@ Result<Script> plan_script(const RootSpec& spec, const std::string& scratch) {
     script.push_back({.kind = StepKind::Bind, .target = "/sys", .source = "sys"});
     auto dev = plan_dev(spec);
     script.insert(script.end(), dev.begin(), dev.end());
-    script.push_back({.kind = StepKind::Mount, .target = "/run", .source = "tmpfs",
-                      .options = "mode=0755,size=256m,nr_inodes=64k", .flags = MS_NOSUID | MS_NODEV});
+    script.push_back({.kind = StepKind::Mount,
+                      .target = "/run",
+                      .source = "tmpfs",
+                      .options = "mode=0755,size=256m,nr_inodes=64k",
+                      .flags = MS_NOSUID | MS_NODEV});
     script.push_back({.kind = StepKind::Directory, .target = "/run/lock", .mode = 01777});
+    script.push_back({.kind = StepKind::Directory, .target = "/run/udev", .mode = 0755});
+    script.push_back({.kind = StepKind::Bind, .target = "/run/udev", .source = udev_directory});
     return script;
 }
 
+struct Namespace {
+    const char* name;
+    std::uint64_t flag;
+    bool required;
+};
+// The small kernels of virtual machines may lack some; there the machine is the boundary.
+constexpr Namespace all_namespaces[] = {{"mnt", CLONE_NEWNS, true},
+                                        {"pid", CLONE_NEWPID, true},
+                                        {"ipc", CLONE_NEWIPC, false},
+                                        {"uts", CLONE_NEWUTS, false},
+                                        {"cgroup", CLONE_NEWCGROUP, false}};
+
+Result<std::uint64_t> usable_namespaces(std::vector<std::string>& notes) {
+    std::uint64_t flags = 0;
+    for (const auto& [name, flag, required] : all_namespaces) {
+        if (::access(fmt::format("/proc/self/ns/{}", name).c_str(), F_OK) == 0)
+            flags |= flag;
+        else if (required)
+            return fail(Code::Unsupported, fmt::format("this kernel has no {} namespaces", name));
+        else
+            notes.push_back(fmt::format(
+                "this kernel has no {} namespaces: the guest's commands share the host's", name));
+    }
+    return flags;
+}
+
 Result<bool> same_namespace(sys::BorrowedFd one, sys::BorrowedFd other) {
-    struct stat a {}, b {};
+    struct stat a {
+    }, b{};
     if (::fstat(one.raw(), &a) != 0 || ::fstat(other.raw(), &b) != 0)
         return fail_errno("comparing network namespaces");
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -121,7 +161,8 @@ Status bring_loopback_up() {
 
 // A caller that is in a namespace apart from the network's is in an empty one already, by contract.
 // Any other caller gets one made, once for all commands.
-Status prepare_network(sys::BorrowedFd given, sys::OwnedFd& no_network, sys::OwnedFd& host_network) {
+Status prepare_network(sys::BorrowedFd given, sys::OwnedFd& no_network,
+                       sys::OwnedFd& host_network) {
     SLIPWAY_TRY(auto own, sys::open_file(own_network_path, O_RDONLY));
     if (given.valid()) {
         SLIPWAY_TRY(host_network, sys::duplicate(given));
@@ -176,18 +217,26 @@ Result<Root> Root::prepare(RootSpec spec, const sys::Host& host) {
     auto resolv_conf = sys::read_file("/etc/resolv.conf");
     SLIPWAY_CHECK(stage.add(plan_stage(spec, resolv_conf.value_or(""))));
 
-    auto state = std::make_unique<State>(std::move(spec), std::move(root), std::move(stage), host.log);
+    auto state =
+        std::make_unique<State>(std::move(spec), std::move(root), std::move(stage), host.log);
     auto scratch = fmt::format("{}/{}", state->stage.path(), stage_scratch);
     state->resolv_conf = resolv_conf.value_or("");
     SLIPWAY_TRY(state->script, plan_script(state->spec, scratch));
+    SLIPWAY_TRY(state->namespaces, usable_namespaces(state->notes));
     if (auto cgroup = DeviceCgroup::create(allowed_devices(state->spec), scratch); cgroup)
         state->cgroup.emplace(std::move(*cgroup));
     else
-        state->notes.push_back(fmt::format("block device nodes are kept from the guest's commands by a system call "
-                                           "filter only: {}", render_text(cgroup.error())));
-    SLIPWAY_TRY(state->filter, build_syscall_filter({.deny_block_nodes = !state->cgroup}));
+        state->notes.push_back(
+            fmt::format("block device nodes are kept from the guest's commands by a system call "
+                        "filter only: {}",
+                        render_text(cgroup.error())));
+    if (has_syscall_filters()) {
+        SLIPWAY_TRY(state->filter, build_syscall_filter({.deny_block_nodes = !state->cgroup}));
+    } else
+        state->notes.emplace_back("this kernel has no system call filters");
     SLIPWAY_TRY(state->null, sys::open_file("/dev/null", O_RDWR));
-    SLIPWAY_CHECK(prepare_network(state->spec.host_network, state->no_network, state->host_network));
+    SLIPWAY_CHECK(
+        prepare_network(state->spec.host_network, state->no_network, state->host_network));
     state->command_line = own_command_line();
     state->bind_root = !is_mount_point(state->spec.directory);
     state->classic_nodev = !has_mount_setattr();

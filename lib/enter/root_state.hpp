@@ -2,6 +2,7 @@
 // What all commands of a root share; private to this module.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,14 +23,16 @@ struct InitPlan;
 
 struct Root::State {
     State(RootSpec given, sys::RootDir opened, Stage mounted, Log sink)
-        : spec(std::move(given)), root(std::move(opened)), stage(std::move(mounted)), log(std::move(sink)) {}
+        : spec(std::move(given)), root(std::move(opened)), stage(std::move(mounted)),
+          log(std::move(sink)) {}
 
     RootSpec spec;
     sys::RootDir root;
     Stage stage; // before the cgroup, which may be mounted in it
     std::optional<DeviceCgroup> cgroup;
-    std::vector<sock_filter> filter;
-    Script script; ///< of a command without a terminal or network
+    std::uint64_t namespaces = 0;    ///< CLONE_NEW*
+    std::vector<sock_filter> filter; ///< empty: the kernel has none
+    Script script;                   ///< of a command without a terminal or network
     bool bind_root = false;
     bool classic_nodev = false;
     sys::OwnedFd null;
@@ -49,7 +52,8 @@ struct Root::State {
 [[nodiscard]] Script plan_resolv_conf(const sys::RootDir& root, const std::string& content);
 /// Covers what is mounted at /proc, /sys, /dev and /run for a command that gets none of ours: the
 /// host's may be mounted there. `mounts` are paths below `directory`, of this process's view.
-[[nodiscard]] Script plan_covers(const std::string& directory, const std::vector<std::string>& mounts);
+[[nodiscard]] Script plan_covers(const std::string& directory,
+                                 const std::vector<std::string>& mounts);
 
 // Names in the stage.
 inline constexpr auto stage_resolv_conf = "resolv.conf";

@@ -19,7 +19,8 @@ namespace {
 
 constexpr int status_not_found = 127;
 constexpr int status_not_executable = 126;
-constexpr auto kill_limit = std::chrono::seconds(10); // a process in uninterruptible sleep may hold it up
+constexpr auto kill_limit =
+    std::chrono::seconds(10); // a process in uninterruptible sleep may hold it up
 
 double seconds_between(std::int64_t from, std::int64_t to) {
     return static_cast<double>(to - from) / 1e9;
@@ -32,7 +33,8 @@ int status_of(int wait_status) {
 } // namespace
 
 std::int64_t monotonic_now() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+        .count();
 }
 
 Running::Running(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -89,7 +91,8 @@ Finished Running::State::conclude(int init_status) {
     auto ended = exec_errno != 0 ? std::optional<InitReport>{} : receive_report(control, nullptr);
     if (exec_errno != 0) {
         result.exec_errno = exec_errno;
-        result.status = exec_errno == ENOENT || exec_errno == ENOTDIR ? status_not_found : status_not_executable;
+        result.status = exec_errno == ENOENT || exec_errno == ENOTDIR ? status_not_found
+                                                                      : status_not_executable;
     } else if (ended && ended->kind == InitReport::Kind::Ended) {
         result.status = status_of(ended->wait_status);
         result.timed_out = ended->timed_out;
@@ -105,14 +108,15 @@ Finished Running::State::conclude(int init_status) {
 
 void Running::State::log_end() const {
     const auto& timings = finished->timings;
-    log.debug("{}: status {}; mount {:.2f} ms, run {:.2f} ms, unmount {:.2f} ms", name, finished->status,
-              timings.mount * 1e3, timings.run * 1e3, timings.unmount * 1e3);
+    log.debug("{}: status {}; mount {:.2f} ms, run {:.2f} ms, unmount {:.2f} ms", name,
+              finished->status, timings.mount * 1e3, timings.run * 1e3, timings.unmount * 1e3);
     if (finished->status == 0 || quiet)
         return;
     if (finished->exec_errno != 0)
         log.warning("{}: cannot be executed: {}", name, std::strerror(finished->exec_errno));
     else
-        log.warning("{}: status {}{}", name, finished->status, finished->timed_out ? ", at its deadline" : "");
+        log.warning("{}: status {}{}", name, finished->status,
+                    finished->timed_out ? ", at its deadline" : "");
 }
 
 Result<std::optional<Finished>> Running::wait(std::chrono::milliseconds limit) {

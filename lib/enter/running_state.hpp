@@ -25,7 +25,7 @@ struct Running::State {
     std::string name; ///< for messages
     bool quiet = false;
     int exec_errno = 0;
-    std::int64_t started = 0;  ///< ns of CLOCK_MONOTONIC
+    std::int64_t started = 0; ///< ns of CLOCK_MONOTONIC
     std::int64_t executed = 0;
     std::optional<Finished> finished;
 
@@ -39,7 +39,8 @@ struct Running::State {
 };
 
 /// The next report, with the descriptor that came along; nothing at the end.
-[[nodiscard]] std::optional<InitReport> receive_report(sys::BorrowedFd control, sys::OwnedFd* passed);
+[[nodiscard]] std::optional<InitReport> receive_report(sys::BorrowedFd control,
+                                                       sys::OwnedFd* passed);
 [[nodiscard]] std::int64_t monotonic_now();
 
 } // namespace slipway::enter

@@ -28,7 +28,8 @@ int make_read_only(const char* path) {
 }
 
 int make_file(const Step& step) {
-    int fd = ::open(step.target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, step.mode);
+    int fd = ::open(step.target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                    step.mode);
     if (fd < 0)
         return errno;
     auto written = ::write(fd, step.source.data(), step.source.size());
@@ -78,7 +79,8 @@ std::string describe(const Step& step) {
         return fmt::format("making {} read-only", step.target);
     case StepKind::Node:
         return fmt::format("making the node {} ({} {}:{})", step.target,
-                           S_ISBLK(step.mode) ? "block" : "char", major(step.device), minor(step.device));
+                           S_ISBLK(step.mode) ? "block" : "char", major(step.device),
+                           minor(step.device));
     case StepKind::Directory:
         return fmt::format("making the directory {}", step.target);
     case StepKind::Link:

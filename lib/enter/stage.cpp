@@ -19,8 +19,8 @@
 namespace slipway::enter {
 namespace {
 
-// A directory that every kernel has, that nobody needs in a worker, and that is on no disk, where an
-// empty directory would be left behind by a SIGKILL. Several stages share a tmpfs there.
+// A directory that every kernel has, that nobody needs in a worker, and that is on no disk, where
+// an empty directory would be left behind by a SIGKILL. Several stages share a tmpfs there.
 constexpr auto base = "/proc/driver";
 constexpr unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
@@ -28,7 +28,11 @@ Status mount_base() {
     struct statfs info {};
     if (::statfs(base, &info) == 0 && info.f_type == TMPFS_MAGIC)
         return {};
-    return sys::mount({.source = "slipway", .target = base, .type = "tmpfs", .flags = flags, .options = "mode=0700,size=1m"});
+    return sys::mount({.source = "slipway",
+                       .target = base,
+                       .type = "tmpfs",
+                       .flags = flags,
+                       .options = "mode=0700,size=1m"});
 }
 
 Status add_entry(const std::string& path, const TreeEntry& entry) {
@@ -55,7 +59,11 @@ Result<Stage> Stage::mount() {
     if (::mkdtemp(path.data()) == nullptr)
         return fail_errno("making a stage");
     Stage stage(path);
-    SLIPWAY_CHECK(sys::mount({.source = "slipway", .target = path, .type = "tmpfs", .flags = flags, .options = "mode=0755,size=16m"}));
+    SLIPWAY_CHECK(sys::mount({.source = "slipway",
+                              .target = path,
+                              .type = "tmpfs",
+                              .flags = flags,
+                              .options = "mode=0755,size=16m"}));
     return stage;
 }
 
@@ -83,7 +91,10 @@ Status Stage::add(const Tree& tree) const {
 }
 
 Status Stage::seal() const {
-    return sys::mount({.source = "none", .target = path_, .type = "", .flags = MS_REMOUNT | MS_BIND | MS_RDONLY | flags});
+    return sys::mount({.source = "none",
+                       .target = path_,
+                       .type = "",
+                       .flags = MS_REMOUNT | MS_BIND | MS_RDONLY | flags});
 }
 
 Result<std::vector<ProcEntry>> list_proc(const std::string& directory) {
@@ -95,7 +106,8 @@ Result<std::vector<ProcEntry>> list_proc(const std::string& directory) {
             continue;
         std::error_code ignored;
         auto type = entry.symlink_status(ignored).type();
-        entries.push_back({.name = name, .directory = type == std::filesystem::file_type::directory,
+        entries.push_back({.name = name,
+                           .directory = type == std::filesystem::file_type::directory,
                            .link = type == std::filesystem::file_type::symlink});
     }
     if (error)

@@ -13,7 +13,7 @@ namespace slipway::enter {
 /// Mounted in this process's own mount namespace, so that nothing of it is ever on a disk or
 /// outlives the namespace. Its destructor detaches it.
 class Stage {
-  public:
+public:
     [[nodiscard]] static Result<Stage> mount();
     Stage(Stage&& other) noexcept : path_(std::exchange(other.path_, {})) {}
     Stage& operator=(Stage&&) = delete;
@@ -25,7 +25,7 @@ class Stage {
     /// From now on read-only, as are the binds that are made of it.
     [[nodiscard]] Status seal() const;
 
-  private:
+private:
     explicit Stage(std::string path) : path_(std::move(path)) {}
     std::string path_;
 };

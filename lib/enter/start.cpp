@@ -2,9 +2,7 @@
 #include <algorithm>
 #include <span>
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
+#include <linux/sched.h>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -18,18 +16,23 @@
 namespace slipway::enter {
 namespace {
 
-constexpr std::uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 constexpr std::string_view path_prefix = "PATH=";
 constexpr auto default_path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// libudev refuses a /sys that is no sysfs unless it is told otherwise (systemd's
+// docs/ENVIRONMENT.md), and grub-probe asks udevadm.
+constexpr auto accept_our_sys = "SYSTEMD_DEVICE_VERIFY_SYSFS=0";
 
 std::string_view name_of_variable(std::string_view assignment) {
     return assignment.substr(0, assignment.find('='));
 }
 
 std::vector<std::string> merge_environment(const std::vector<std::string>& given) {
-    std::vector<std::string> merged{default_path, "HOME=/root", "LC_ALL=C"};
+    std::vector<std::string> merged{default_path, "HOME=/root", "LC_ALL=C", accept_our_sys};
     for (const auto& assignment : given) {
-        auto same = [&](const std::string& other) { return name_of_variable(other) == name_of_variable(assignment); };
+        auto same = [&](const std::string& other) {
+            return name_of_variable(other) == name_of_variable(assignment);
+        };
         if (auto found = std::find_if(merged.begin(), merged.end(), same); found != merged.end())
             *found = assignment;
         else
@@ -38,7 +41,8 @@ std::vector<std::string> merge_environment(const std::vector<std::string>& given
     return merged;
 }
 
-std::vector<std::string> candidates(const std::string& program, const std::vector<std::string>& environment) {
+std::vector<std::string> candidates(const std::string& program,
+                                    const std::vector<std::string>& environment) {
     if (program.find('/') != std::string::npos)
         return {program};
     std::vector<std::string> paths;
@@ -58,7 +62,8 @@ template <class Pointer, class Strings> std::vector<Pointer> pointers_to(Strings
 
 } // namespace
 
-// The mounts of one command: those that all share, and its own. Then whatever an InitPlan points to.
+// The mounts of one command: those that all share, and its own. Then whatever an InitPlan points
+// to.
 struct Launch {
     std::vector<std::string> argv, env, programs, nodev;
     std::vector<char*> argv_pointers, env_pointers;
@@ -81,10 +86,12 @@ struct Launch {
         plan.scripts = {shared, own};
     }
     [[nodiscard]] std::string describe_step(int number) const {
-        auto step = static_cast<std::size_t>(std::max(number - static_cast<int>(InitStep::FirstOfScript), 0));
+        auto step = static_cast<std::size_t>(
+            std::max(number - static_cast<int>(InitStep::FirstOfScript), 0));
         if (number < static_cast<int>(InitStep::FirstOfScript))
             return std::string(describe(static_cast<InitStep>(number)));
-        return step < shared.size() ? describe(shared[step]) : describe(own.at(step - shared.size()));
+        return step < shared.size() ? describe(shared[step])
+                                    : describe(own.at(step - shared.size()));
     }
 };
 
@@ -108,7 +115,8 @@ Status Running::State::read_start(const Launch& launch) {
     if (!report)
         return fail(Code::Internal, fmt::format("{}: its init ended too early", name));
     if (report->kind == InitReport::Kind::Failed)
-        return fail_errno(fmt::format("{}: {}", name, launch.describe_step(report->step)), report->error);
+        return fail_errno(fmt::format("{}: {}", name, launch.describe_step(report->step)),
+                          report->error);
     executed = report->kind == InitReport::Kind::Started ? report->at : monotonic_now();
     if (report->kind == InitReport::Kind::NotExecuted)
         exec_errno = report->error;
@@ -129,7 +137,8 @@ Status Root::State::plan_mounts(const Command& command, Launch& launch) const {
     if (command.network) {
         auto more = plan_resolv_conf(root, resolv_conf);
         if (more.empty())
-            log.warning("the guest has no /etc/resolv.conf: names of other hosts will not be found");
+            log.warning(
+                "the guest has no /etc/resolv.conf: names of other hosts will not be found");
         launch.own.insert(launch.own.end(), more.begin(), more.end());
     }
     if (classic_nodev) {
@@ -143,9 +152,11 @@ void Root::State::fill_plan(const Command& command, InitPlan& plan) const {
     plan.bind_root = bind_root;
     plan.stage = stage.path().c_str();
     plan.classic_nodev = classic_nodev;
-    plan.hostname = spec.hostname.c_str();
+    plan.hostname = spec.hostname;
+    plan.own_hostname = (namespaces & CLONE_NEWUTS) != 0;
     plan.capabilities = kept_capabilities();
-    plan.filter = {.len = static_cast<unsigned short>(filter.size()), .filter = const_cast<sock_filter*>(filter.data())};
+    plan.filter = {.len = static_cast<unsigned short>(filter.size()),
+                   .filter = const_cast<sock_filter*>(filter.data())};
     plan.command_line = command_line;
     plan.cwd = command.cwd.c_str();
     plan.tty = command.tty;
@@ -186,7 +197,8 @@ Result<Running> Root::start(const Command& command) const {
     launch.plan.control = sockets.second.raw();
     running->started = monotonic_now();
     auto cgroup = state_->cgroup ? state_->cgroup->clone_fd() : -1;
-    SLIPWAY_TRY(running->child, sys::clone_child({.flags = namespaces, .cgroup_fd = cgroup}, init_body, &launch.plan));
+    SLIPWAY_TRY(running->child, sys::clone_child({.flags = state_->namespaces, .cgroup_fd = cgroup},
+                                                 init_body, &launch.plan));
     sockets.second.reset();
     SLIPWAY_CHECK(running->read_start(launch));
     return Running(std::move(running));

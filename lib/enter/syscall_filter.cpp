@@ -91,15 +91,15 @@ struct DeniedIoctl {
     int error;
 };
 constexpr DeniedIoctl denied_ioctls[] = {
-    {low_word, 0x5412, EPERM},  // TIOCSTI: types into a terminal of the caller
-    {low_word, 0x541C, EPERM},  // TIOCLINUX: pastes into a virtual console
-    {low_word, 0x541D, EPERM},  // TIOCCONS: takes the kernel's console
-    {low_word, 0x5423, EPERM},  // TIOCSETD: loads line disciplines
+    {low_word, 0x5412, EPERM},    // TIOCSTI: types into a terminal of the caller
+    {low_word, 0x541C, EPERM},    // TIOCLINUX: pastes into a virtual console
+    {low_word, 0x541D, EPERM},    // TIOCCONS: takes the kernel's console
+    {low_word, 0x5423, EPERM},    // TIOCSETD: loads line disciplines
     {0xFFFFFF00, 0x4C00, ENOTTY}, // LOOP_*: the guest's disk is a loop device of the host
 };
 
 class Filter {
-  public:
+public:
     Filter() : context_(seccomp_init(SCMP_ACT_ALLOW)) {}
     ~Filter() {
         if (context_ != nullptr)
@@ -110,18 +110,20 @@ class Filter {
 
     [[nodiscard]] scmp_filter_ctx get() const { return context_; }
     // Calls that an architecture or this libseccomp does not have are left out.
-    [[nodiscard]] Status deny(const char* name, int error, std::span<const scmp_arg_cmp> arguments = {}) {
+    [[nodiscard]] Status deny(const char* name, int error,
+                              std::span<const scmp_arg_cmp> arguments = {}) {
         int number = seccomp_syscall_resolve_name(name);
         if (number == __NR_SCMP_ERROR)
             return {};
-        auto result = seccomp_rule_add_array(context_, SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), number,
-                                             static_cast<unsigned>(arguments.size()), arguments.data());
+        auto result = seccomp_rule_add_array(
+            context_, SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), number,
+            static_cast<unsigned>(arguments.size()), arguments.data());
         if (result != 0)
             return fail_errno(fmt::format("adding {} to the system call filter", name), -result);
         return {};
     }
 
-  private:
+private:
     scmp_filter_ctx context_;
 };
 
@@ -143,7 +145,8 @@ Status add_architectures(Filter& filter) {
     }
     for (auto architecture : others)
         if (architecture != 0)
-            if (auto result = seccomp_arch_add(filter.get(), architecture); result != 0 && result != -EEXIST)
+            if (auto result = seccomp_arch_add(filter.get(), architecture);
+                result != 0 && result != -EEXIST)
                 return fail_errno("adding an architecture to the system call filter", -result);
     return {};
 }
@@ -159,7 +162,8 @@ Status deny_user_namespaces(Filter& filter) {
 Status keep_core_limit(Filter& filter) {
     std::array<scmp_arg_cmp, 1> old_call{equal(0, RLIMIT_CORE)};
     SLIPWAY_CHECK(filter.deny("setrlimit", pretend_success, old_call));
-    std::array<scmp_arg_cmp, 2> new_call{equal(1, RLIMIT_CORE), {.arg = 2, .op = SCMP_CMP_NE, .datum_a = 0, .datum_b = 0}};
+    std::array<scmp_arg_cmp, 2> new_call{equal(1, RLIMIT_CORE),
+                                         {.arg = 2, .op = SCMP_CMP_NE, .datum_a = 0, .datum_b = 0}};
     return filter.deny("prlimit64", pretend_success, new_call);
 }
 
@@ -214,13 +218,19 @@ Result<std::vector<sock_filter>> build_syscall_filter(const FilterOptions& optio
     return export_program(filter);
 }
 
+bool has_syscall_filters() {
+    std::uint32_t action = SECCOMP_RET_ERRNO;
+    return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
 std::uint64_t kept_capabilities() {
-    // What package managers, useradd, tar, dracut and initramfs-tools need on files and processes of
-    // their own. Not here on purpose: SYS_RESOURCE and SYS_NICE (the host's limits), NET_RAW (would
-    // see the host's packets with --network), AUDIT_WRITE (the host's audit log).
-    constexpr std::array kept{CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,           CAP_FSETID,     CAP_KILL,
-                              CAP_SETGID, CAP_SETUID,       CAP_SETPCAP,          CAP_SETFCAP,    CAP_MKNOD,
-                              CAP_LEASE,  CAP_SYS_CHROOT,   CAP_NET_BIND_SERVICE, CAP_LINUX_IMMUTABLE};
+    // What package managers, useradd, tar, dracut and initramfs-tools need on files and processes
+    // of their own. Not here on purpose: SYS_RESOURCE and SYS_NICE (the host's limits), NET_RAW
+    // (would see the host's packets with --network), AUDIT_WRITE (the host's audit log).
+    constexpr std::array kept{
+        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,           CAP_FSETID,         CAP_KILL,
+        CAP_SETGID, CAP_SETUID,       CAP_SETPCAP,          CAP_SETFCAP,        CAP_MKNOD,
+        CAP_LEASE,  CAP_SYS_CHROOT,   CAP_NET_BIND_SERVICE, CAP_LINUX_IMMUTABLE};
     std::uint64_t mask = 0;
     for (int capability : kept)
         mask |= std::uint64_t{1} << capability;
@@ -230,6 +240,8 @@ std::uint64_t kept_capabilities() {
 int install_syscall_filter(const sock_fprog& program) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return errno;
+    if (program.len == 0)
+        return 0;
     return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : errno;
 }
 

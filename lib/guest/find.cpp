@@ -149,10 +149,7 @@ Result<SystemSearch> find_systems(const mount::Volumes& volumes, const std::stri
     if (!options.root.empty()) {
         SLIPWAY_TRY(auto name, parse_root_name(options.root, volumes));
         SLIPWAY_CHECK(searcher.look_into(*find_volume(volumes, name.volume), name));
-        auto search = searcher.take();
-        if (search.systems.empty())
-            return fail(Code::NotFound, fmt::format("{} holds no operating system", options.root));
-        return search;
+        return searcher.take();
     }
     for (const auto& volume : volumes) {
         if (auto container = mount::container_of_type(volume.volume.type); !container.empty())

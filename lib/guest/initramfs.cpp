@@ -60,12 +60,14 @@ bool is_all_builtin(const ModuleTree& tree) {
 
 void judge(report::Kernel& kernel, const ModuleTree& tree, const InitramfsContents& contents) {
     for (const auto& name : tree.closure(virtio_disk_modules()))
-        if (!contents.modules.contains(name) && !tree.is_builtin(name) && !contents.builtin.contains(name))
+        if (!contents.modules.contains(name) && !tree.is_builtin(name) &&
+            !contents.builtin.contains(name))
             kernel.missing_modules.push_back(name);
     if (auto name = lacking(tree, contents); !name.empty()) {
         kernel.initramfs_error =
-            tree.empty() ? fmt::format("{} is not inside, and the guest has no modules of this kernel", name)
-                         : fmt::format("this kernel has no {}, neither as a module nor built in", name);
+            tree.empty()
+                ? fmt::format("{} is not inside, and the guest has no modules of this kernel", name)
+                : fmt::format("this kernel has no {}, neither as a module nor built in", name);
         return;
     }
     kernel.virtio_in_initramfs = kernel.missing_modules.empty();
@@ -94,11 +96,13 @@ void examine(report::Kernel& kernel, const sys::RootDir& root, const InitramfsCa
 
 } // namespace
 
-void examine_kernel(report::Kernel& kernel, const sys::RootDir& root, const ExamineOptions& options) {
+void examine_kernel(report::Kernel& kernel, const sys::RootDir& root,
+                    const ExamineOptions& options) {
     examine(kernel, root, InitramfsCache(options.cache_dir));
 }
 
-void examine_kernels(report::Inventory& inventory, const sys::RootDir& root, const ExamineOptions& options) {
+void examine_kernels(report::Inventory& inventory, const sys::RootDir& root,
+                     const ExamineOptions& options) {
     auto& kernels = inventory.kernels;
     InitramfsCache cache(options.cache_dir);
     std::atomic<std::size_t> next = 0;
@@ -106,7 +110,8 @@ void examine_kernels(report::Inventory& inventory, const sys::RootDir& root, con
         for (std::size_t mine; (mine = next++) < kernels.size();)
             examine(kernels[mine], root, cache);
     };
-    std::size_t wanted = options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
+    std::size_t wanted =
+        options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
     std::vector<std::jthread> others;
     for (std::size_t i = 1; i < std::min(wanted, kernels.size()); ++i)
         others.emplace_back(work);

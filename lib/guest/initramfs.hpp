@@ -10,7 +10,7 @@
 namespace slipway::guest {
 
 struct ExamineOptions {
-    unsigned threads = 0;  ///< 0: as many as the machine has
+    unsigned threads = 0; ///< 0: as many as the machine has
     /// A private directory of ours where results are kept by digest of the initramfs; "": none.
     std::string cache_dir{};
 };
@@ -21,11 +21,13 @@ struct ExamineOptions {
 /// is run or written; what cannot be read stands in `initramfs_error`.
 ///
 /// `missing_modules` are the modules that virtio-blk and virtio-scsi disks need (see
-/// virtio_disk_modules), with all they depend on, that the guest has below /lib/modules and that are
-/// neither in the initramfs's module index nor built in.
-void examine_kernels(report::Inventory& inventory, const sys::RootDir& root, const ExamineOptions& options);
+/// virtio_disk_modules), with all they depend on, that the guest has below /lib/modules and that
+/// are neither in the initramfs's module index nor built in.
+void examine_kernels(report::Inventory& inventory, const sys::RootDir& root,
+                     const ExamineOptions& options);
 
 /// The same for one kernel.
-void examine_kernel(report::Kernel& kernel, const sys::RootDir& root, const ExamineOptions& options);
+void examine_kernel(report::Kernel& kernel, const sys::RootDir& root,
+                    const ExamineOptions& options);
 
 } // namespace slipway::guest

@@ -42,7 +42,8 @@ Result<std::string> digest_of(sys::BorrowedFd file) {
     return to_hex(digest.data(), digest.size());
 }
 
-Result<InitramfsContents> InitramfsCache::contents_of(sys::BorrowedFd file, const std::string& kernel) const {
+Result<InitramfsContents> InitramfsCache::contents_of(sys::BorrowedFd file,
+                                                      const std::string& kernel) const {
     if (directory_.empty())
         return read_initramfs_contents(file, kernel);
     SLIPWAY_TRY(auto digest, digest_of(file));
@@ -68,8 +69,8 @@ std::optional<InitramfsContents> InitramfsCache::find(const std::string& path) c
 void InitramfsCache::remember(const std::string& path, const InitramfsContents& contents) const {
     ::mkdir(directory_.c_str(), 0700);
     auto file = sys::OutputFile::create(path, {.replace = true, .mode = 0600});
-    if (file && sys::write_all(file->fd(), render_json(to_json(contents))))
-        [[maybe_unused]] auto published = file->publish();
+    if (file && sys::write_all(file->fd(), render_json(to_json(contents)))) [[maybe_unused]]
+        auto published = file->publish();
 }
 
 } // namespace slipway::guest

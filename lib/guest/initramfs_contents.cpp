@@ -15,8 +15,8 @@ namespace {
 constexpr std::size_t max_small_file = 8 << 20;
 constexpr std::size_t max_path = 1024; // of a module; longer names are nobody's modules
 constexpr std::array<std::string_view, 2> roots{"usr/lib/modules", "lib/modules"};
-constexpr std::array<std::string_view, 4> index_files{"modules.dep", "modules.builtin", "modules.builtin.modinfo",
-                                                      "modules.order"};
+constexpr std::array<std::string_view, 4> index_files{"modules.dep", "modules.builtin",
+                                                      "modules.builtin.modinfo", "modules.order"};
 constexpr std::array<std::string_view, 2> config_files{"conf/modules", "config"};
 
 template <class List> bool contains(const List& list, std::string_view text) {
@@ -35,10 +35,14 @@ std::set<std::string> strings_of(const Json& json) {
 
 std::string_view name_of(InitramfsStyle style) {
     switch (style) {
-    case InitramfsStyle::InitramfsTools: return "initramfs-tools";
-    case InitramfsStyle::Dracut: return "dracut";
-    case InitramfsStyle::Mkinitcpio: return "mkinitcpio";
-    case InitramfsStyle::Unknown: break;
+    case InitramfsStyle::InitramfsTools:
+        return "initramfs-tools";
+    case InitramfsStyle::Dracut:
+        return "dracut";
+    case InitramfsStyle::Mkinitcpio:
+        return "mkinitcpio";
+    case InitramfsStyle::Unknown:
+        break;
     }
     return "";
 }
@@ -63,11 +67,13 @@ std::string_view ContentsCollector::path_below_version(std::string_view path) co
 
 ContentsCollector::Place ContentsCollector::place_of(std::string_view path) const {
     for (auto root : roots) {
-        if (path.size() > max_path || !path.starts_with(root) || path.substr(root.size()).substr(0, 1) != "/")
+        if (path.size() > max_path || !path.starts_with(root) ||
+            path.substr(root.size()).substr(0, 1) != "/")
             continue;
         auto rest = path.substr(root.size() + 1);
         auto slash = rest.find('/');
-        if (slash == std::string_view::npos || slash == 0 || (!kernel_.empty() && rest.substr(0, slash) != kernel_))
+        if (slash == std::string_view::npos || slash == 0 ||
+            (!kernel_.empty() && rest.substr(0, slash) != kernel_))
             return {};
         return {.root = root, .version = rest.substr(0, slash), .below = rest.substr(slash + 1)};
     }
@@ -83,7 +89,8 @@ void ContentsCollector::note_style(std::string_view path) {
         style_ = InitramfsStyle::Dracut;
 }
 
-Status ContentsCollector::visit(const archive::InitramfsEntry& entry, archive::EntryContent& content) {
+Status ContentsCollector::visit(const archive::InitramfsEntry& entry,
+                                archive::EntryContent& content) {
     note_style(entry.path);
     if (!S_ISREG(entry.mode) && !S_ISLNK(entry.mode))
         return {};
@@ -101,7 +108,8 @@ Status ContentsCollector::visit(const archive::InitramfsEntry& entry, archive::E
         wanted = below;
     else if (contains(config_files, entry.path))
         wanted = entry.path;
-    bool is_elsewhere = entry.size == 0 && entry.links > 1; // content stands at another of its names
+    bool is_elsewhere =
+        entry.size == 0 && entry.links > 1; // content stands at another of its names
     if (wanted.empty() || is_elsewhere || !S_ISREG(entry.mode))
         return {};
     SLIPWAY_TRY(auto text, content.read(max_small_file));
@@ -115,7 +123,8 @@ InitramfsContents ContentsCollector::finish() const {
         return found == files_.end() ? std::string_view{} : std::string_view(found->second);
     };
     auto index = ModuleTree::parse(text_of("modules.dep"), text_of("modules.builtin"));
-    InitramfsContents contents{.modules_root = modules_root_, .modules = {}, .builtin = index.builtin()};
+    InitramfsContents contents{
+        .modules_root = modules_root_, .modules = {}, .builtin = index.builtin()};
     contents.has_index = files_.contains("modules.dep");
     for (const auto& [name, path] : index.paths())
         if (module_paths_.contains(path))

@@ -32,13 +32,14 @@ struct InitramfsContents {
 
 /// Gathers the contents while an initramfs is read; show it every member.
 class ContentsCollector {
-  public:
+public:
     /// "" stands for the kernel of the first modules that come, as in a rescue image, which is not
     /// named for one.
     explicit ContentsCollector(std::string kernel) : kernel_(std::move(kernel)) {}
 
     /// Reads the content of the few small files that it wants, and of nothing else.
-    [[nodiscard]] Status visit(const archive::InitramfsEntry& entry, archive::EntryContent& content);
+    [[nodiscard]] Status visit(const archive::InitramfsEntry& entry,
+                               archive::EntryContent& content);
     [[nodiscard]] InitramfsContents finish() const;
 
     /// "kernel/…/virtio.ko" for a module of this kernel, "" for other members.
@@ -48,11 +49,11 @@ class ContentsCollector {
     /// name, and of conf/modules and config by path.
     [[nodiscard]] const std::map<std::string, std::string>& files() const { return files_; }
 
-  private:
+private:
     struct Place {
-        std::string_view root{};    ///< one of the module roots
+        std::string_view root{}; ///< one of the module roots
         std::string_view version{};
-        std::string_view below{};   ///< "" where the path is no place for modules of this kernel
+        std::string_view below{}; ///< "" where the path is no place for modules of this kernel
     };
     [[nodiscard]] Place place_of(std::string_view path) const;
     void note_style(std::string_view path);
@@ -65,6 +66,7 @@ class ContentsCollector {
 };
 
 /// Reads a whole initramfs; `kernel` as of ContentsCollector. Errors as of archive::read_initramfs.
-[[nodiscard]] Result<InitramfsContents> read_initramfs_contents(sys::BorrowedFd file, const std::string& kernel);
+[[nodiscard]] Result<InitramfsContents> read_initramfs_contents(sys::BorrowedFd file,
+                                                                const std::string& kernel);
 
 } // namespace slipway::guest

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/inspect.hpp"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include <fcntl.h>
@@ -35,7 +35,10 @@ Inventory start_inventory(const OpenedGuest& guest) {
 }
 
 Volume* find_volume(Inventory& inventory, const std::string& name) {
-    return const_cast<Volume*>(std::as_const(inventory).find_volume(name));
+    const auto* found = std::as_const(inventory).find_volume(name);
+    return found == nullptr
+               ? nullptr
+               : &inventory.volumes[static_cast<std::size_t>(found - inventory.volumes.data())];
 }
 
 std::optional<std::uint64_t> used_bytes(const sys::RootDir& root, const std::string& path) {

@@ -36,7 +36,8 @@ std::string module_name_of(std::string_view path) {
 
 const std::vector<std::string>& virtio_disk_modules() {
     // sd_mod: a disk on virtio-scsi is a SCSI disk.
-    static const std::vector<std::string> modules{"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod"};
+    static const std::vector<std::string> modules{"virtio_pci", "virtio_blk", "virtio_scsi",
+                                                  "sd_mod"};
     return modules;
 }
 

@@ -13,7 +13,8 @@
 
 namespace slipway::guest {
 
-/// "virtio_blk" for "kernel/drivers/block/virtio-blk.ko.xz": module names know no difference between
+/// "virtio_blk" for "kernel/drivers/block/virtio-blk.ko.xz": module names know no difference
+/// between
 /// '-' and '_'. "" for what is no module.
 [[nodiscard]] std::string module_name_of(std::string_view path);
 
@@ -24,24 +25,27 @@ namespace slipway::guest {
 
 /// modules.dep(5) and modules.builtin of one kernel.
 class ModuleTree {
-  public:
+public:
     ModuleTree() = default;
     /// Never fails: lines that make no sense are passed over.
-    [[nodiscard]] static ModuleTree parse(std::string_view modules_dep, std::string_view modules_builtin);
+    [[nodiscard]] static ModuleTree parse(std::string_view modules_dep,
+                                          std::string_view modules_builtin);
     /// Reads both below /lib/modules/VERSION; an absent modules.builtin is an empty one.
-    [[nodiscard]] static Result<ModuleTree> read(const sys::RootDir& root, const sys::GuestPath& directory);
+    [[nodiscard]] static Result<ModuleTree> read(const sys::RootDir& root,
+                                                 const sys::GuestPath& directory);
 
     /// Path below /lib/modules/VERSION, or null where there is no such module.
     [[nodiscard]] const std::string* path_of(const std::string& name) const;
     [[nodiscard]] bool is_builtin(const std::string& name) const { return builtin_.contains(name); }
-    /// The modules and all that they depend on, each once, sorted. What is not in the tree is left out.
+    /// The modules and all that they depend on, each once, sorted. What is not in the tree is left
+    /// out.
     [[nodiscard]] std::vector<std::string> closure(const std::vector<std::string>& names) const;
     [[nodiscard]] bool empty() const { return modules_.empty() && builtin_.empty(); }
     [[nodiscard]] const std::set<std::string>& builtin() const { return builtin_; }
     /// Paths of all modules in the index, by name.
     [[nodiscard]] std::map<std::string, std::string> paths() const;
 
-  private:
+private:
     struct Module {
         std::string path;
         std::vector<std::string> needs; ///< names

@@ -24,6 +24,7 @@ using sys::GuestPath;
 
 // A guest has a handful of filesystems; a hostile fstab has as many lines as it likes.
 constexpr std::size_t max_mounts = 64;
+constexpr std::size_t max_lines = 1000;
 constexpr std::size_t max_fstab_size = 256 * 1024;
 
 struct Wanted {
@@ -111,6 +112,7 @@ private:
             return {};
         }
         auto lines = Fstab::parse(*text).lines();
+        lines.resize(std::min(lines.size(), max_lines));
         auto root_line = std::find_if(lines.begin(), lines.end(),
                                       [](const auto& line) { return line.mountpoint == "/"; });
         GuestDevices devices(records_, find_record(root_.volume),
@@ -239,8 +241,13 @@ private:
 
     void find(std::string id, Severity severity, std::string where, std::string text,
               std::string remedy = {}) {
-        tree_.findings_.push_back(
-            {std::move(id), severity, std::move(where), std::move(text), std::move(remedy)});
+        auto& findings = tree_.findings_;
+        bool known = std::any_of(findings.begin(), findings.end(), [&](const auto& each) {
+            return each.id == id && each.where == where;
+        });
+        if (!known)
+            findings.push_back(
+                {std::move(id), severity, std::move(where), std::move(text), std::move(remedy)});
     }
 
     const report::Volume* find_record(const std::string& name) const {

@@ -9,6 +9,7 @@
 #include "guest/boot_entries.hpp"
 #include "repair/boot_files.hpp"
 #include "repair/grub_cfg.hpp"
+#include "repair/judge_kernels.hpp"
 #include "repair/verify_boot.hpp"
 
 namespace slipway::repair {
@@ -26,6 +27,7 @@ struct MenuEntry {
     std::string kernel;
     std::vector<std::string> initrds;
     std::string search_uuid;
+    bool from_menu = false; ///< stands in a file whose order is that of the menu
 };
 
 std::vector<MenuEntry> entries_of(const std::string& path, const std::string& text) {
@@ -33,7 +35,7 @@ std::vector<MenuEntry> entries_of(const std::string& path, const std::string& te
     auto kind = kind_of_boot_file(path);
     if (kind == BootFileKind::GrubConfig || kind == BootFileKind::GrubLegacy)
         for (auto& kernel : parse_grub_kernels(text))
-            entries.push_back({fmt::format("{} line {}", path, kernel.line_no), kernel.entry, kernel.image, kernel.initrds, kernel.search_uuid});
+            entries.push_back({fmt::format("{} line {}", path, kernel.line_no), kernel.entry, kernel.image, kernel.initrds, kernel.search_uuid, true});
     if (kind == BootFileKind::BlsEntry)
         if (auto entry = guest::parse_boot_entry(text); !entry.kernel.empty())
             entries.push_back({path, entry.title, entry.kernel, entry.initramfs, ""});
@@ -123,9 +125,18 @@ std::string missing_file(const BootPaths& paths, const std::string& mountpoint, 
     return {};
 }
 
+// GRUB's menu starts with its first entry; entries in files of their own are sorted by version.
+const MenuEntry* default_entry(const Inventory& inventory, const std::vector<MenuEntry>& entries) {
+    const auto* kernel = default_kernel(inventory);
+    for (const auto& entry : entries)
+        if (entry.from_menu || kernel == nullptr || entry.kernel.find(kernel->version) != std::string::npos)
+            return &entry;
+    return entries.empty() ? nullptr : &entries.front();
+}
+
 Findings check_entries(const BootPaths& paths, const Inventory& before, const std::vector<MenuEntry>& entries) {
     Findings findings;
-    bool first = true;
+    const auto* default_one = default_entry(before, entries);
     for (const auto& entry : entries) {
         auto mountpoint = paths.mountpoint_for(entry.search_uuid);
         if (!mountpoint) {
@@ -137,10 +148,9 @@ Findings check_entries(const BootPaths& paths, const Inventory& before, const st
         }
         auto missing = missing_file(paths, *mountpoint, entry);
         if (!missing.empty())
-            findings.push_back({"menu-entry-broken", first ? Severity::Blocker : Severity::Warning, entry.where,
+            findings.push_back({"menu-entry-broken", &entry == default_one ? Severity::Blocker : Severity::Warning, entry.where,
                                 fmt::format("'{}' names {}, which does not exist", entry.title, missing),
                                 "regenerate the boot loader's configuration (--update-grub)"});
-        first = false;
     }
     return findings;
 }

@@ -42,20 +42,32 @@ std::size_t end_of_argument(std::string_view text, std::size_t at) {
     return at;
 }
 
+bool has_quote(std::string_view text) {
+    return text.find_first_of("'\"") != std::string_view::npos;
+}
+
+// One pair around all of it, and none inside.
+bool is_quoted_once(std::string_view text) {
+    return text.size() >= 2 && is_quote(text.front()) && text.back() == text.front() && !has_quote(text.substr(1, text.size() - 2));
+}
+
+// Quotes may enclose the argument or its value; where they stand otherwise, there is no telling what
+// an edit would do to the rest of the line, so that counts as an argument without a value.
 Argument argument_of(std::string_view text, std::size_t begin, std::size_t end) {
     auto raw = text.substr(begin, end - begin);
-    auto equals = raw.find('=');
-    Argument argument{.key = without_quotes(raw.substr(0, equals)), .begin = begin, .end = end};
-    argument.value_begin = argument.value_end = end;
-    if (equals == std::string_view::npos)
+    Argument argument{.key = without_quotes(raw), .begin = begin, .end = end, .value_begin = end, .value_end = end};
+    auto inner = is_quoted_once(raw) ? raw.substr(1, raw.size() - 2) : raw;
+    auto equals = inner.find('=');
+    if (equals == std::string_view::npos || has_quote(inner.substr(0, equals)))
+        return argument;
+    auto value = inner.substr(equals + 1);
+    if (has_quote(value) && !is_quoted_once(value))
         return argument;
     argument.has_value = true;
-    argument.value_begin = begin + equals + 1;
-    // "root=/dev/sda1": the closing quote belongs to the argument, not to its value.
-    bool quoted_whole = is_quote(raw.front()) && raw.size() > equals + 1 && raw.back() == raw.front();
-    if (quoted_whole)
-        --argument.value_end;
-    argument.value = without_quotes(text.substr(argument.value_begin, argument.value_end - argument.value_begin));
+    argument.key = inner.substr(0, equals);
+    argument.value = without_quotes(value);
+    argument.value_begin = begin + static_cast<std::size_t>(value.data() - raw.data());
+    argument.value_end = argument.value_begin + value.size();
     return argument;
 }
 

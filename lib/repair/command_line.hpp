@@ -13,8 +13,8 @@ namespace slipway::repair {
 
 /// One argument; offsets count from the start of the text that was parsed.
 struct Argument {
-    std::string key;      ///< before the first "=", quotes stripped
-    std::string value;    ///< after it, quotes stripped; "" without one
+    std::string key;   ///< before the first "="; all of it where there is no value
+    std::string value; ///< after it, without enclosing quotes
     bool has_value = false;
     std::size_t begin = 0; ///< of the whole argument, quotes included
     std::size_t end = 0;

@@ -175,7 +175,8 @@ report::Findings verify(const sys::RootDir& root, const Inventory& before) {
     }
     report::Findings findings;
     const auto* original = before.file(path);
-    for (const auto& line : mount::Fstab::parse(*text).lines()) {
+    auto fstab = mount::Fstab::parse(*text);
+    for (const auto& line : fstab.lines()) {
         bool own = original != nullptr && original->find(line.spec) != std::string::npos;
         if (is_host_device(line.spec))
             findings.push_back({"host-device-in-boot-file", own ? Severity::Warning : Severity::Blocker, where_of(line),

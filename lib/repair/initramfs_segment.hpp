@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gives an initramfs the modules it lacks without running anything of the guest: a cpio segment with
-// the guest's own modules and a new module index is appended, for the kernel unpacks archives one
-// after another into the same tree.
+// Gives an initramfs the modules it lacks without running anything of the guest: a cpio segment
+// with the guest's own modules and a new module index is appended, for the kernel unpacks archives
+// one after another into the same tree.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 namespace slipway::repair {
 
 struct SegmentOptions {
-    /// A private, empty or absent directory of the host, best on a tmpfs that dies with the caller's
-    /// mount namespace. What is made below it is removed again.
+    /// A private, empty or absent directory of the host, best on a tmpfs that dies with the
+    /// caller's mount namespace. What is made below it is removed again.
     std::string scratch_dir;
 };
 
@@ -39,7 +39,8 @@ struct SegmentRecord {
 /// LZO. NotFound: modules that the guest does not have; depmod. NoSpace: the filesystem of
 /// `action.path` cannot hold the new file beside the old one. Corrupt: the initramfs or the guest's
 /// index cannot be read. InvalidArgument: a kernel version that is no plain name.
-[[nodiscard]] Result<SegmentRecord> append_initramfs_segment(const sys::Host& host, const sys::RootDir& root,
+[[nodiscard]] Result<SegmentRecord> append_initramfs_segment(const sys::Host& host,
+                                                             const sys::RootDir& root,
                                                              const report::Action& action,
                                                              const SegmentOptions& options);
 

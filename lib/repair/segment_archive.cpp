@@ -16,7 +16,7 @@ namespace {
 
 /// Collects the members in the order in which the kernel is to unpack them.
 class SegmentBuilder {
-  public:
+public:
     explicit SegmentBuilder(const SegmentSurvey& survey) : survey_(survey) {}
 
     void add_file(const std::string& path, std::string content) {
@@ -29,14 +29,17 @@ class SegmentBuilder {
     }
     [[nodiscard]] const std::vector<archive::CpioEntry>& entries() const { return entries_; }
 
-  private:
+private:
     // Only directories that are not there, and none above the modules: one named like a link (lib)
     // would replace the link.
     void add_parents(const std::string& path) {
-        for (auto slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+        for (auto slash = path.find('/'); slash != std::string::npos;
+             slash = path.find('/', slash + 1)) {
             auto parent = path.substr(0, slash);
-            bool may_be_absent = parent.starts_with(survey_.contents.modules_root + "/") || parent.starts_with("etc/");
-            if (may_be_absent && !survey_.directories.contains(parent) && added_.insert(parent).second)
+            bool may_be_absent = parent.starts_with(survey_.contents.modules_root + "/") ||
+                                 parent.starts_with("etc/");
+            if (may_be_absent && !survey_.directories.contains(parent) &&
+                added_.insert(parent).second)
                 entries_.push_back({parent, S_IFDIR | 0755, ""});
         }
     }
@@ -79,10 +82,11 @@ void add_modules_to_load(SegmentBuilder& builder, const SegmentSurvey& survey,
         break;
     }
     case guest::InitramfsStyle::Mkinitcpio:
-        builder.add_file("config", fmt::format("{}MODULES=\"${{MODULES}} {}\"\n", old_text(survey, "config"),
-                                               join(names, " ")));
+        builder.add_file("config", fmt::format("{}MODULES=\"${{MODULES}} {}\"\n",
+                                               old_text(survey, "config"), join(names, " ")));
         break;
-    case guest::InitramfsStyle::Unknown: break;
+    case guest::InitramfsStyle::Unknown:
+        break;
     }
 }
 
@@ -107,7 +111,8 @@ Result<std::string> build_segment(const SegmentParts& parts, const SegmentSurvey
 // takes whatever follows for the size of its next chunk, and goes on only at its own magic number.
 Result<EncodedSegment> encode_segment(std::string cpio, const archive::InitramfsLayout& layout) {
     using archive::Compression;
-    if (!layout.segments.empty() && layout.padding == 0 && layout.segments.back().compression == Compression::Lz4Legacy) {
+    if (!layout.segments.empty() && layout.padding == 0 &&
+        layout.segments.back().compression == Compression::Lz4Legacy) {
         SLIPWAY_TRY(auto packed, archive::pack_lz4_legacy(cpio));
         return EncodedSegment{Compression::Lz4Legacy, std::move(packed)};
     }

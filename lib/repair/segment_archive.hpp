@@ -25,13 +25,14 @@ struct SegmentParts {
 
 /// A newc archive with modules and index where this initramfs has its own, and with the generator's
 /// list of modules to load, as it was, and the new names.
-[[nodiscard]] Result<std::string> build_segment(const SegmentParts& parts, const SegmentSurvey& survey,
-                                                const SegmentStage& stage);
+[[nodiscard]] Result<std::string>
+build_segment(const SegmentParts& parts, const SegmentSurvey& survey, const SegmentStage& stage);
 
 struct EncodedSegment {
     archive::Compression compression = archive::Compression::None;
     std::string bytes; ///< to be put directly after the last byte of the file
 };
-[[nodiscard]] Result<EncodedSegment> encode_segment(std::string cpio, const archive::InitramfsLayout& layout);
+[[nodiscard]] Result<EncodedSegment> encode_segment(std::string cpio,
+                                                    const archive::InitramfsLayout& layout);
 
 } // namespace slipway::repair

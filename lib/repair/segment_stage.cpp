@@ -20,7 +20,8 @@ constexpr auto depmod_deadline = std::chrono::seconds(60);
 
 // What depmod reads besides the modules themselves.
 bool is_input(std::string_view name) {
-    return name == "modules.builtin" || name == "modules.builtin.modinfo" || name == "modules.order";
+    return name == "modules.builtin" || name == "modules.builtin.modinfo" ||
+           name == "modules.order";
 }
 
 } // namespace
@@ -61,7 +62,8 @@ Status SegmentStage::add(std::string_view path, std::string_view content) {
     SLIPWAY_TRY(auto place, place_of(path));
     size_ += content.size();
     if (size_ > max_total)
-        return fail(Code::Unsupported, fmt::format("its modules take more than {} bytes", max_total));
+        return fail(Code::Unsupported,
+                    fmt::format("its modules take more than {} bytes", max_total));
     SLIPWAY_CHECK(root_.make_dirs(place.parent()));
     SLIPWAY_TRY(auto file, root_.open_path(place, O_WRONLY | O_CREAT | O_TRUNC, 0600));
     return sys::write_all(file, content);
@@ -78,14 +80,17 @@ bool SegmentStage::has(std::string_view path) const {
 }
 
 Result<std::map<std::string, std::string>> SegmentStage::make_index(const sys::Host& host) {
-    sys::ProcessSpec spec{.argv = {"depmod", "-b", directory_, "-C", directory_ + "/no-config", kernel_}};
+    sys::ProcessSpec spec{
+        .argv = {"depmod", "-b", directory_, "-C", directory_ + "/no-config", kernel_}};
     spec.confinement = sys::Confinement{.read_paths = sys::program_read_paths(),
                                         .write_paths = {directory_},
                                         .address_space_limit = depmod_memory};
     if (::geteuid() == 0)
         spec.clone_flags = CLONE_NEWNET | CLONE_NEWIPC;
-    SLIPWAY_TRY(auto captured,
-                sys::run(*host.runner, spec, {.deadline = depmod_deadline, .max_output = 1 << 16, .cancel = host.cancel}));
+    SLIPWAY_TRY(
+        auto captured,
+        sys::run(*host.runner, spec,
+                 {.deadline = depmod_deadline, .max_output = 1 << 16, .cancel = host.cancel}));
     SLIPWAY_CHECK(sys::check_tool(spec, captured, "indexing the modules of an initramfs"));
     std::map<std::string, std::string> index;
     SLIPWAY_TRY(auto directory, place_of(""));

@@ -14,15 +14,16 @@ namespace slipway::repair {
 
 /// lib/modules/VERSION below a directory of its own, removed with this object.
 class SegmentStage {
-  public:
+public:
     /// Makes a new directory in `parent`, which is made if absent.
-    [[nodiscard]] static Result<SegmentStage> create(const std::string& parent, const std::string& kernel);
+    [[nodiscard]] static Result<SegmentStage> create(const std::string& parent,
+                                                     const std::string& kernel);
     SegmentStage(SegmentStage&& other) noexcept;
     SegmentStage& operator=(SegmentStage&&) = delete;
     ~SegmentStage();
 
-    /// Writes a file by its path below VERSION, replacing an earlier one. InvalidArgument for a path
-    /// with "..", Unsupported once all files together are over 1 GiB.
+    /// Writes a file by its path below VERSION, replacing an earlier one. InvalidArgument for a
+    /// path with "..", Unsupported once all files together are over 1 GiB.
     [[nodiscard]] Status add(std::string_view path, std::string_view content);
     [[nodiscard]] Result<std::string> read(std::string_view path) const;
     [[nodiscard]] bool has(std::string_view path) const;
@@ -30,7 +31,7 @@ class SegmentStage {
     /// network, because their ELF data is a guest's. Returns what it wrote, by file name.
     [[nodiscard]] Result<std::map<std::string, std::string>> make_index(const sys::Host& host);
 
-  private:
+private:
     SegmentStage(std::string directory, sys::RootDir root, std::string kernel)
         : directory_(std::move(directory)), root_(std::move(root)), kernel_(std::move(kernel)) {}
     [[nodiscard]] Result<sys::GuestPath> place_of(std::string_view path) const;

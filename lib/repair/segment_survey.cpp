@@ -23,7 +23,7 @@ bool may_be_written(std::string_view path) {
 }
 
 class Surveyor {
-  public:
+public:
     Surveyor(const std::string& kernel, const GuestModules& modules, SegmentStage& stage)
         : collector_(kernel), modules_(modules), stage_(stage) {}
 
@@ -46,7 +46,8 @@ class Surveyor {
         // another place of the archive, perhaps of another kernel: take the guest's own file.
         for (const auto& below : elsewhere_)
             if (!stage_.has(without_gzip(below))) {
-                SLIPWAY_TRY(auto path, sys::GuestPath::parse(fmt::format("{}/{}", modules_.directory.str(), below)));
+                SLIPWAY_TRY(auto path, sys::GuestPath::parse(
+                                           fmt::format("{}/{}", modules_.directory.str(), below)));
                 if (auto module = read_module(modules_.root, path); module)
                     SLIPWAY_CHECK(stage(below, *module));
             }
@@ -62,7 +63,7 @@ class Surveyor {
         return std::move(survey_);
     }
 
-  private:
+private:
     static std::string without_gzip(std::string_view path) {
         return path.ends_with(".gz") ? without_compression(path) : std::string(path);
     }
@@ -105,12 +106,13 @@ Result<std::string> read_module(const sys::RootDir& root, const sys::GuestPath& 
     SLIPWAY_TRY(auto packed, root.read(path, max_module));
     auto module = archive::unpack(packed, max_module);
     if (!module)
-        return fail(std::move(module).error().in(fmt::format("unpacking {} of the guest", path.str())));
+        return fail(
+            std::move(module).error().in(fmt::format("unpacking {} of the guest", path.str())));
     return module;
 }
 
-Result<SegmentSurvey> survey_initramfs(sys::BorrowedFd file, const std::string& kernel, const GuestModules& modules,
-                                       SegmentStage& stage) {
+Result<SegmentSurvey> survey_initramfs(sys::BorrowedFd file, const std::string& kernel,
+                                       const GuestModules& modules, SegmentStage& stage) {
     Surveyor surveyor(kernel, modules, stage);
     auto visitor = [&](const archive::InitramfsEntry& entry, archive::EntryContent& content) {
         return surveyor.visit(entry, content);

@@ -20,7 +20,8 @@ struct SegmentSurvey {
     guest::InitramfsContents contents{};
     guest::InitramfsStyle style = guest::InitramfsStyle::Unknown;
     std::map<std::string, std::string> config{}; ///< conf/modules and config, by path
-    /// Of the places where a segment writes: directories that are there, and files with several names.
+    /// Of the places where a segment writes: directories that are there, and files with several
+    /// names.
     std::set<std::string> directories{};
     std::set<std::string> hard_linked{};
     /// Modules inside whose names end in .gz, by their path below VERSION: they were staged without
@@ -36,8 +37,10 @@ struct GuestModules {
 
 /// Reads the initramfs once and puts the modules of its kernel into the stage, unpacked, together
 /// with what depmod wants beside them. From `modules` comes content that the archive does not hold.
-[[nodiscard]] Result<SegmentSurvey> survey_initramfs(sys::BorrowedFd file, const std::string& kernel,
-                                                     const GuestModules& modules, SegmentStage& stage);
+[[nodiscard]] Result<SegmentSurvey> survey_initramfs(sys::BorrowedFd file,
+                                                     const std::string& kernel,
+                                                     const GuestModules& modules,
+                                                     SegmentStage& stage);
 
 /// Path of a module as it is staged: a compression's suffix falls away.
 [[nodiscard]] std::string without_compression(std::string_view path);

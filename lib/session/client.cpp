@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -202,6 +203,7 @@ Status Session::close() {
     host_.cancel = cancel;
     if (!closed)
         return fail(std::move(closed).error());
+    ::shutdown(channel_.fd().raw(), SHUT_WR); // the worker waits for requests until the end of file
     auto ended = worker_->wait(std::chrono::seconds(30));
     if (!ended)
         return fail(std::move(ended).error());

@@ -26,7 +26,8 @@ inline Status copy_file(const std::string& from, const std::string& to) {
 
 /// Copies a dynamically linked program to `path` in the root, and its libraries to where the loader
 /// looks for them.
-inline Status copy_program(const std::string& program, const std::string& root, const std::string& path) {
+inline Status copy_program(const std::string& program, const std::string& root,
+                           const std::string& path) {
     SLIPWAY_CHECK(copy_file(program, root + path));
     sys::LocalRunner runner;
     SLIPWAY_TRY(auto listed, sys::run(runner, {.argv = {"ldd", program}}));
@@ -40,11 +41,13 @@ inline Status copy_program(const std::string& program, const std::string& root, 
 /// Fills an empty directory with a guest that has every applet of busybox in /bin.
 inline Status make_busybox_root(const std::string& root) {
     std::error_code error;
-    for (const auto* name : {"bin", "etc", "proc", "sys", "dev", "run", "tmp", "root", "boot", "var/tmp"})
+    for (const auto* name :
+         {"bin", "etc", "proc", "sys", "dev", "run", "tmp", "root", "boot", "var/tmp"})
         std::filesystem::create_directories(fmt::format("{}/{}", root, name), error);
     SLIPWAY_CHECK(copy_file(busybox, root + "/bin/busybox"));
     sys::LocalRunner runner;
-    SLIPWAY_TRY(auto installed, sys::run(runner, {.argv = {"chroot", root, "/bin/busybox", "--install", "-s", "/bin"}}));
+    SLIPWAY_TRY(auto installed, sys::run(runner, {.argv = {"chroot", root, "/bin/busybox",
+                                                           "--install", "-s", "/bin"}}));
     return sys::check_tool({.argv = {"chroot"}}, installed, "installing busybox in a root");
 }
 

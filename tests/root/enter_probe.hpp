@@ -35,10 +35,11 @@
 
 namespace slipway::enter_probe {
 
-inline constexpr auto option = "--probe-isolation"; ///< followed by the host name and the disks' names
+inline constexpr auto option =
+    "--probe-isolation"; ///< followed by the host name and the disks' names
 
 class Probe {
-  public:
+public:
     void expect(bool good, std::string_view what) {
         if (!good)
             problems.emplace_back(what);
@@ -48,7 +49,8 @@ class Probe {
         for (int wanted : errors)
             if (error == wanted)
                 return;
-        problems.push_back(fmt::format("{}: {}", what, result < 0 ? std::strerror(error) : "was allowed"));
+        problems.push_back(
+            fmt::format("{}: {}", what, result < 0 ? std::strerror(error) : "was allowed"));
     }
     std::vector<std::string> problems;
 };
@@ -76,7 +78,8 @@ inline void look_at_processes(Probe& probe) {
     probe.expect(::getpid() < 10 && ::getppid() == 1, "own PID namespace");
     probe.expect(slurp("/proc/1/comm") == "init\n", "process 1 is our init");
     auto line = slurp("/proc/1/cmdline");
-    probe.expect(std::string(line.c_str()) == "init" && line.find_first_not_of('\0', 5) == std::string::npos,
+    probe.expect(std::string(line.c_str()) == "init" &&
+                     line.find_first_not_of('\0', 5) == std::string::npos,
                  "command line of the caller hidden");
     probe.refused(::open("/proc/1/mem", O_RDONLY), {EACCES, EPERM}, "memory of the init");
     probe.refused(::open("/proc/1/environ", O_RDONLY), {EACCES, EPERM}, "environment of the init");
@@ -88,7 +91,8 @@ inline void look_at_processes(Probe& probe) {
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
         std::error_code ignored;
         auto target = std::filesystem::read_symlink(entry.path(), ignored).string();
-        probe.expect(std::stoi(entry.path().filename().string()) <= 2 || target.starts_with("/proc/"),
+        probe.expect(std::stoi(entry.path().filename().string()) <= 2 ||
+                         target.starts_with("/proc/"),
                      "a descriptor leaked: " + target);
     }
 }
@@ -152,14 +156,18 @@ inline void try_system_calls(Probe& probe) {
         call("LOOP_CLR_FD", SYS_ioctl, ENOTTY, 0, high | 0x4C01UL, 0);
     }
     probe.refused(::socket(AF_VSOCK, SOCK_STREAM, 0), {EAFNOSUPPORT}, "a socket to the hypervisor");
-    probe.refused(::socket(AF_NETLINK, SOCK_RAW, 15), {EPROTONOSUPPORT}, "device events of the kernel");
+    probe.refused(::socket(AF_NETLINK, SOCK_RAW, 15), {EPROTONOSUPPORT},
+                  "device events of the kernel");
 }
 
 #ifdef __x86_64__
 // The i386 system call table through int 0x80, whose numbers are others.
 inline long i386_call(long number, long first, long second = 0) {
     long result = 0;
-    asm volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first), "c"(second), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
+    asm volatile("int $0x80"
+                 : "=a"(result)
+                 : "a"(number), "b"(first), "c"(second), "d"(0L)
+                 : "memory", "r8", "r9", "r10", "r11");
     auto low = static_cast<int>(result);
     if (low < 0) {
         errno = -low;
@@ -179,27 +187,35 @@ inline void try_i386_calls(Probe&) {}
 #endif
 
 inline void look_at_mounts(Probe& probe) {
-    struct stat top {}, above {}, proc {};
-    probe.expect(::stat("/", &top) == 0 && ::stat("/..", &above) == 0 && top.st_ino == above.st_ino &&
-                     top.st_dev == above.st_dev, "nothing lies above /");
+    struct stat top {
+    }, above{}, proc{};
+    probe.expect(::stat("/", &top) == 0 && ::stat("/..", &above) == 0 &&
+                     top.st_ino == above.st_ino && top.st_dev == above.st_dev,
+                 "nothing lies above /");
     std::istringstream mounts(slurp("/proc/self/mountinfo"));
     for (std::string line; std::getline(mounts, line);)
-        probe.expect(line.find(" shared:") == std::string::npos && line.find(" master:") == std::string::npos,
+        probe.expect(line.find(" shared:") == std::string::npos &&
+                         line.find(" master:") == std::string::npos,
                      "mounts are private");
     struct statvfs info {};
-    for (const auto* path : {"/", "/proc", "/sys", "/run", "/proc/sys"})
-        probe.expect(::statvfs(path, &info) == 0 && (info.f_flag & ST_NODEV) != 0, std::string(path) + " is nodev");
-    for (const auto* path : {"/sys", "/proc/sys"})
-        probe.expect(::statvfs(path, &info) == 0 && (info.f_flag & ST_RDONLY) != 0, std::string(path) + " is read-only");
+    for (const auto* path : {"/", "/proc", "/sys", "/run", "/run/udev", "/proc/sys"})
+        probe.expect(::statvfs(path, &info) == 0 && (info.f_flag & ST_NODEV) != 0,
+                     std::string(path) + " is nodev");
+    for (const auto* path : {"/sys", "/proc/sys", "/run/udev"})
+        probe.expect(::statvfs(path, &info) == 0 && (info.f_flag & ST_RDONLY) != 0,
+                     std::string(path) + " is read-only");
     ::stat("/proc", &proc);
-    for (const auto* name : {"acpi", "bus", "cmdline", "diskstats", "driver", "fs", "interrupts", "irq", "kallsyms", "kcore",
-                             "key-users", "keys", "kmsg", "kpagecount", "latency_stats", "mdstat", "modules", "mtrr",
-                             "partitions", "pressure", "sched_debug", "scsi", "slabinfo", "swaps", "sysrq-trigger",
-                             "timer_list", "vmallocinfo"}) {
+    for (const auto* name :
+         {"acpi",          "bus",        "cmdline",       "diskstats", "driver",    "fs",
+          "interrupts",    "irq",        "kallsyms",      "kcore",     "key-users", "keys",
+          "kmsg",          "kpagecount", "latency_stats", "mdstat",    "modules",   "mtrr",
+          "partitions",    "pressure",   "sched_debug",   "scsi",      "slabinfo",  "swaps",
+          "sysrq-trigger", "timer_list", "vmallocinfo"}) {
         struct stat entry {};
         auto path = fmt::format("/proc/{}", name);
         if (::stat(path.c_str(), &entry) == 0)
-            probe.expect(entry.st_dev != proc.st_dev && ::access(path.c_str(), W_OK) != 0, path + " is covered");
+            probe.expect(entry.st_dev != proc.st_dev && ::access(path.c_str(), W_OK) != 0,
+                         path + " is covered");
     }
     probe.refused(::open("/proc/sys/kernel/core_pattern", O_WRONLY), {EROFS}, "core_pattern");
     probe.refused(::open("/proc/sys/vm/drop_caches", O_WRONLY), {EROFS}, "a sysctl");
@@ -221,7 +237,8 @@ inline void look_at_devices(Probe& probe, const std::set<std::string>& disks) {
     probe.expect(names_in("/sys/block") == disks, "/sys/block shows the guest's disks");
     for (const auto* directory : {"/sys/class/block", "/dev/disk/by-uuid"})
         for (const auto& name : names_in(directory))
-            probe.expect(is_ours(name) || directory[1] == 'd', fmt::format("{}/{} is the guest's", directory, name));
+            probe.expect(is_ours(name) || directory[1] == 'd',
+                         fmt::format("{}/{} is the guest's", directory, name));
     std::istringstream partitions(slurp("/proc/partitions"));
     std::string line;
     std::getline(partitions, line);
@@ -234,8 +251,10 @@ inline void look_at_devices(Probe& probe, const std::set<std::string>& disks) {
     static const std::set<std::string> nodes{"full", "null", "random", "tty", "urandom", "zero"};
     for (const auto& name : names_in("/dev")) {
         struct stat info {};
-        if (::lstat(("/dev/" + name).c_str(), &info) == 0 && (S_ISBLK(info.st_mode) || S_ISCHR(info.st_mode)))
-            probe.expect(S_ISBLK(info.st_mode) ? is_ours(name) : nodes.contains(name), "node /dev/" + name);
+        if (::lstat(("/dev/" + name).c_str(), &info) == 0 &&
+            (S_ISBLK(info.st_mode) || S_ISCHR(info.st_mode)))
+            probe.expect(S_ISBLK(info.st_mode) ? is_ours(name) : nodes.contains(name),
+                         "node /dev/" + name);
     }
     probe.refused(::open("/dev/tty", O_RDWR), {ENXIO}, "a terminal of the caller");
 }
@@ -244,11 +263,14 @@ inline void look_at_devices(Probe& probe, const std::set<std::string>& disks) {
 inline void try_device_nodes(Probe& probe) {
     auto foreign = makedev(7, 0xFFFFE);
     for (const auto* path : {"/dev/foreign", "/run/foreign", "/tmp/foreign"}) {
-        probe.refused(::mknod(path, S_IFBLK | 0600, foreign), {EPERM}, fmt::format("a foreign block node {}", path));
+        probe.refused(::mknod(path, S_IFBLK | 0600, foreign), {EPERM},
+                      fmt::format("a foreign block node {}", path));
         ::unlink(path);
         // dracut makes such nodes; nobody can open them.
-        probe.expect(::mknod(path, S_IFCHR | 0600, makedev(1, 1)) == 0, fmt::format("a char node {}", path));
-        probe.refused(::open(path, O_RDONLY), {EPERM, EACCES}, fmt::format("opening {} (/dev/mem)", path));
+        probe.expect(::mknod(path, S_IFCHR | 0600, makedev(1, 1)) == 0,
+                     fmt::format("a char node {}", path));
+        probe.refused(::open(path, O_RDONLY), {EPERM, EACCES},
+                      fmt::format("opening {} (/dev/mem)", path));
         ::unlink(path);
     }
 }
@@ -259,22 +281,25 @@ inline void look_at_network(Probe& probe, const std::string& hostname) {
     probe.expect(hostname == name, "host name is the guest's");
     auto* interfaces = if_nameindex();
     for (auto* one = interfaces; one != nullptr && one->if_index != 0; ++one)
-        probe.expect(std::string_view(one->if_name) == "lo", std::string("interface ") + one->if_name);
+        probe.expect(std::string_view(one->if_name) == "lo",
+                     std::string("interface ") + one->if_name);
     if_freenameindex(interfaces);
     struct ifreq request {};
     std::strcpy(request.ifr_name, "lo");
     int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    probe.expect(::ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0, "loopback is up");
+    probe.expect(::ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0,
+                 "loopback is up");
     ::close(socket);
     for (const auto* kind : {"shm", "sem", "msg"}) {
         auto text = slurp(fmt::format("/proc/sysvipc/{}", kind));
         probe.expect(std::count(text.begin(), text.end(), '\n') <= 1, "own IPC namespace");
     }
-    probe.expect(names_in("/run") == std::set<std::string>{"lock"}, "/run is empty");
+    probe.expect(names_in("/run") == std::set<std::string>{"lock", "udev"}, "/run is empty");
 }
 
 /// What is wrong, a line each.
-inline std::vector<std::string> look(const std::string& hostname, const std::set<std::string>& disks) {
+inline std::vector<std::string> look(const std::string& hostname,
+                                     const std::set<std::string>& disks) {
     Probe probe;
     look_at_processes(probe);
     look_at_privileges(probe);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main program of these tests: the tests themselves, or the probe that they copy into the guest.
+// The main program of these tests: the tests themselves, or the probe that they copy into the
+// guest.
 #include <iostream>
 
 #include "root/enter_fixture.hpp"
@@ -15,7 +16,8 @@ class EnterProbe : public EnterTest {};
 TEST_F(EnterProbe, EveryIsolationItemIsOn) {
     auto root = prepare();
     EXPECT_TRUE(root.notes().empty());
-    auto result = must(root.command_with_mounts({"/bin/probe", enter_probe::option, "guest", "vda"}));
+    auto result =
+        must(root.command_with_mounts({"/bin/probe", enter_probe::option, "guest", "vda"}));
     EXPECT_EQ(result.finished.status, 0) << result.out << result.err;
     EXPECT_EQ(result.out, "0 problems\n");
 }
@@ -43,7 +45,8 @@ int main(int argc, char** argv) {
         return enter_probe::run({arguments.begin() + 1, arguments.end()});
     ::testing::InitGoogleTest(&argc, argv);
     if (::geteuid() != 0 || ::access(busybox, X_OK) != 0) {
-        std::cout << "SKIPPED: the tests of the enhanced chroot need root and " << busybox << " (apt install busybox-static)\n";
+        std::cout << "SKIPPED: the tests of the enhanced chroot need root and " << busybox
+                  << " (apt install busybox-static)\n";
         return 0;
     }
     if (auto own = sys::enter_private_mount_namespace(); !own) {

@@ -22,19 +22,21 @@ TEST(InitramfsSpace, FullBootIsNamedAndTheImageStays) {
     guest.write("boot/.keep", "");
     ASSERT_TRUE(sys::enter_private_mount_namespace());
     auto boot = guest.path() + "/boot";
-    ASSERT_TRUE(sys::mount({.source = "tmpfs", .target = boot, .type = "tmpfs", .options = "size=3m"}));
+    ASSERT_TRUE(
+        sys::mount({.source = "tmpfs", .target = boot, .type = "tmpfs", .options = "size=3m"}));
     auto image = must(archive::write_cpio({{"usr/lib/modules/6.1/modules.dep", file_mode, ""},
                                            {"filler", file_mode, std::string(1500000, 'x')}}));
     guest.write("boot/initrd", image);
 
     sys::LocalRunner runner;
-    auto record = append_initramfs_segment({.runner = &runner}, must(sys::RootDir::open(guest.path())),
-                                           {.repair = "initramfs",
-                                            .kind = report::ActionKind::AppendInitramfs,
-                                            .path = "/boot/initrd",
-                                            .kernel = "6.1",
-                                            .modules = guest::virtio_disk_modules()},
-                                           {.scratch_dir = scratch.path()});
+    auto record =
+        append_initramfs_segment({.runner = &runner}, must(sys::RootDir::open(guest.path())),
+                                 {.repair = "initramfs",
+                                  .kind = report::ActionKind::AppendInitramfs,
+                                  .path = "/boot/initrd",
+                                  .kernel = "6.1",
+                                  .modules = guest::virtio_disk_modules()},
+                                 {.scratch_dir = scratch.path()});
     ASSERT_FALSE(record);
     EXPECT_EQ(record.error().code, Code::NoSpace);
     EXPECT_THAT(record.error().what, HasSubstr("/boot"));

@@ -15,12 +15,18 @@ namespace slipway::testing_support {
 
 inline int add_filter(struct ::archive* writer, archive::Compression compression) {
     switch (compression) {
-    case archive::Compression::Gzip: return ::archive_write_add_filter_gzip(writer);
-    case archive::Compression::Bzip2: return ::archive_write_add_filter_bzip2(writer);
-    case archive::Compression::Lzma: return ::archive_write_add_filter_lzma(writer);
-    case archive::Compression::Xz: return ::archive_write_add_filter_xz(writer);
-    case archive::Compression::Zstd: return ::archive_write_add_filter_zstd(writer);
-    default: return ARCHIVE_FATAL;
+    case archive::Compression::Gzip:
+        return ::archive_write_add_filter_gzip(writer);
+    case archive::Compression::Bzip2:
+        return ::archive_write_add_filter_bzip2(writer);
+    case archive::Compression::Lzma:
+        return ::archive_write_add_filter_lzma(writer);
+    case archive::Compression::Xz:
+        return ::archive_write_add_filter_xz(writer);
+    case archive::Compression::Zstd:
+        return ::archive_write_add_filter_zstd(writer);
+    default:
+        return ARCHIVE_FATAL;
     }
 }
 
@@ -37,12 +43,15 @@ inline std::string pack(archive::Compression compression, const std::string& dat
     ::archive_entry_set_pathname(entry, "data");
     ::archive_entry_set_filetype(entry, AE_IFREG);
     ::archive_entry_set_size(entry, static_cast<la_int64_t>(data.size()));
-    bool good = add_filter(writer, compression) == ARCHIVE_OK && ::archive_write_set_format_raw(writer) == ARCHIVE_OK &&
-                ::archive_write_set_bytes_in_last_block(writer, 1) == ARCHIVE_OK &&
-                ::archive_write_open_memory(writer, packed.data(), packed.size(), &size) == ARCHIVE_OK &&
-                ::archive_write_header(writer, entry) == ARCHIVE_OK &&
-                ::archive_write_data(writer, data.data(), data.size()) == static_cast<la_ssize_t>(data.size()) &&
-                ::archive_write_close(writer) == ARCHIVE_OK;
+    bool good =
+        add_filter(writer, compression) == ARCHIVE_OK &&
+        ::archive_write_set_format_raw(writer) == ARCHIVE_OK &&
+        ::archive_write_set_bytes_in_last_block(writer, 1) == ARCHIVE_OK &&
+        ::archive_write_open_memory(writer, packed.data(), packed.size(), &size) == ARCHIVE_OK &&
+        ::archive_write_header(writer, entry) == ARCHIVE_OK &&
+        ::archive_write_data(writer, data.data(), data.size()) ==
+            static_cast<la_ssize_t>(data.size()) &&
+        ::archive_write_close(writer) == ARCHIVE_OK;
     ::archive_entry_free(entry);
     ::archive_write_free(writer);
     if (!good)

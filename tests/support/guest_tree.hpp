@@ -14,9 +14,10 @@
 namespace slipway::testing_support {
 
 class GuestTree {
-  public:
+public:
     GuestTree() {
-        std::string name = (std::filesystem::temp_directory_path() / "slipway-guest-XXXXXX").string();
+        std::string name =
+            (std::filesystem::temp_directory_path() / "slipway-guest-XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr)
             throw std::runtime_error("no temporary directory");
         top_ = name;
@@ -48,9 +49,11 @@ class GuestTree {
         std::filesystem::create_symlink(target, host_path(path));
         return *this;
     }
-    [[nodiscard]] sys::RootDir root() const { return std::move(sys::RootDir::open((top_ / "root").string()).value()); }
+    [[nodiscard]] sys::RootDir root() const {
+        return std::move(sys::RootDir::open((top_ / "root").string()).value());
+    }
 
-  private:
+private:
     std::filesystem::path top_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small guest in a temporary directory: kernel modules that depmod can index, and initramfs images.
+// A small guest in a temporary directory: kernel modules that depmod can index, and initramfs
+// images.
 #pragma once
 
 #include <filesystem>
@@ -30,7 +31,7 @@ template <class T> T must(Result<T> result) {
 }
 
 class TemporaryDirectory {
-  public:
+public:
     TemporaryDirectory() {
         if (::mkdtemp(path_.data()) == nullptr)
             throw std::runtime_error("mkdtemp");
@@ -49,19 +50,21 @@ class TemporaryDirectory {
         return must(sys::read_file(path_ + "/" + name, 64 << 20));
     }
 
-  private:
+private:
     std::string path_ = std::filesystem::temp_directory_path() / "slipway-test-XXXXXX";
 };
 
-/// An ELF object as depmod sees a module: an alias, a symbol that it exports, and one that it needs.
-inline std::string assemble_module(const std::string& alias, const std::string& exports, const std::string& needs) {
+/// An ELF object as depmod sees a module: an alias, a symbol that it exports, and one that it
+/// needs.
+inline std::string assemble_module(const std::string& alias, const std::string& exports,
+                                   const std::string& needs) {
     auto source = ".section .modinfo,\"a\"\n.asciz \"license=GPL\"\n";
     std::string text(source);
     if (!alias.empty())
         text += ".asciz \"alias=" + alias + "\"\n";
     if (!exports.empty())
-        text += ".section __ksymtab_strings,\"a\"\n.asciz \"" + exports + "\"\n.section .data\n.globl " + exports +
-                "\n" + exports + ": .long 0\n";
+        text += ".section __ksymtab_strings,\"a\"\n.asciz \"" + exports +
+                "\"\n.section .data\n.globl " + exports + "\n" + exports + ": .long 0\n";
     if (!needs.empty())
         text += ".section .data\n.quad " + needs + "\n";
     TemporaryDirectory directory;
@@ -83,25 +86,29 @@ struct TestModule {
 /// The virtio modules of a kernel, of the shape of Debian's.
 inline const std::vector<TestModule>& virtio_modules() {
     static const std::vector<TestModule> modules{
-        {"kernel/drivers/virtio/virtio.ko", "virtio", assemble_module("", "register_virtio_driver", ""), ""},
+        {"kernel/drivers/virtio/virtio.ko", "virtio",
+         assemble_module("", "register_virtio_driver", ""), ""},
         {"kernel/drivers/virtio/virtio_pci.ko", "virtio_pci",
          assemble_module("pci:v00001AF4d*sv*sd*bc*sc*i*", "", "register_virtio_driver"),
          "kernel/drivers/virtio/virtio.ko"},
         {"kernel/drivers/block/virtio_blk.ko", "virtio_blk",
-         assemble_module("virtio:d00000002v*", "", "register_virtio_driver"), "kernel/drivers/virtio/virtio.ko"},
-        {"kernel/drivers/scsi/scsi_mod.ko", "scsi_mod", assemble_module("", "scsi_register", ""), ""},
+         assemble_module("virtio:d00000002v*", "", "register_virtio_driver"),
+         "kernel/drivers/virtio/virtio.ko"},
+        {"kernel/drivers/scsi/scsi_mod.ko", "scsi_mod", assemble_module("", "scsi_register", ""),
+         ""},
         {"kernel/drivers/scsi/virtio_scsi.ko", "virtio_scsi",
          assemble_module("virtio:d00000008v*", "", "scsi_register"),
          "kernel/drivers/virtio/virtio.ko kernel/drivers/scsi/scsi_mod.ko"},
-        {"kernel/drivers/scsi/sd_mod.ko", "sd_mod", assemble_module("scsi:t-0x00*", "", "scsi_register"),
-         "kernel/drivers/scsi/scsi_mod.ko"},
+        {"kernel/drivers/scsi/sd_mod.ko", "sd_mod",
+         assemble_module("scsi:t-0x00*", "", "scsi_register"), "kernel/drivers/scsi/scsi_mod.ko"},
     };
     return modules;
 }
 
 /// Puts /lib/modules/VERSION into a guest, its modules compressed as `suffix` says: "", ".xz", ….
 template <class Pack>
-void write_module_tree(const TemporaryDirectory& guest, const std::string& kernel, const std::string& suffix, Pack pack) {
+void write_module_tree(const TemporaryDirectory& guest, const std::string& kernel,
+                       const std::string& suffix, Pack pack) {
     std::string dep;
     auto top = "lib/modules/" + kernel + "/";
     for (const auto& module : virtio_modules()) {
@@ -120,12 +127,13 @@ void write_module_tree(const TemporaryDirectory& guest, const std::string& kerne
 inline std::map<std::string, std::string> read_image(const std::string& path) {
     std::map<std::string, std::string> contents;
     auto file = must(sys::open_file(path, O_RDONLY));
-    must(archive::read_initramfs(file, [&](const archive::InitramfsEntry& entry, archive::EntryContent& content) -> Status {
-        if (!S_ISREG(entry.mode))
+    must(archive::read_initramfs(
+        file, [&](const archive::InitramfsEntry& entry, archive::EntryContent& content) -> Status {
+            if (!S_ISREG(entry.mode))
+                return {};
+            SLIPWAY_TRY(contents[entry.path], content.read(64 << 20));
             return {};
-        SLIPWAY_TRY(contents[entry.path], content.read(64 << 20));
-        return {};
-    }));
+        }));
     return contents;
 }
 

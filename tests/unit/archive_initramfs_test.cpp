@@ -60,7 +60,8 @@ class EachCompression : public ::testing::TestWithParam<Compression> {};
 TEST_P(EachCompression, EarlyMicrocodeThenPaddingThenAPackedSegmentThenAPlainOne) {
     auto early = cpio({{"kernel", directory}, {"kernel/microcode", file, some_text(5000)}});
     auto large = some_text(600000);
-    auto packed = testing_support::pack(GetParam(), cpio({{"init", file, "#!/bin/sh\n"}, {"large", file, large}}));
+    auto packed = testing_support::pack(
+        GetParam(), cpio({{"init", file, "#!/bin/sh\n"}, {"large", file, large}}));
     auto bytes = early + std::string(1024 - early.size() % 512, '\0');
     auto main_at = bytes.size();
     bytes += packed;
@@ -94,7 +95,8 @@ TEST_P(EachCompression, ATruncatedStreamIsCorruptAtEveryPlace) {
 }
 
 TEST_P(EachCompression, TwoArchivesInOneStreamAreOneSegment) {
-    auto both = cpio({{"a", file, "1"}}) + std::string(512, '\0') + cpio({{"b", file, "2"}}) + std::string(100, '\0');
+    auto both = cpio({{"a", file, "1"}}) + std::string(512, '\0') + cpio({{"b", file, "2"}}) +
+                std::string(100, '\0');
     auto result = read(testing_support::pack(GetParam(), both));
     ASSERT_TRUE(result) << render_text(result.error());
     EXPECT_THAT(result->paths, ElementsAre("a", "b"));
@@ -112,8 +114,9 @@ TEST_P(EachCompression, ModuleIsUnpackedWithinALimit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Initramfs, EachCompression,
-                         ::testing::Values(Compression::Gzip, Compression::Bzip2, Compression::Lzma, Compression::Xz,
-                                           Compression::Lz4Legacy, Compression::Zstd),
+                         ::testing::Values(Compression::Gzip, Compression::Bzip2, Compression::Lzma,
+                                           Compression::Xz, Compression::Lz4Legacy,
+                                           Compression::Zstd),
                          [](const auto& test) { return std::string(name_of(test.param)); });
 
 TEST(Initramfs, EmptyFileHasNoSegments) {
@@ -132,12 +135,14 @@ TEST(Initramfs, PlainArchivesDirectlyAfterEachOtherAreRead) {
 }
 
 TEST(Initramfs, ContentsThatNobodyAsksForArePassedOver) {
-    auto memory = sys::make_memfd("initramfs", cpio({{"big", file, some_text(2 << 20)}, {"end", file, "x"}}));
+    auto memory =
+        sys::make_memfd("initramfs", cpio({{"big", file, some_text(2 << 20)}, {"end", file, "x"}}));
     std::vector<std::string> paths;
-    auto layout = read_initramfs(*memory, [&](const InitramfsEntry& entry, EntryContent&) -> Status {
-        paths.push_back(entry.path);
-        return {};
-    });
+    auto layout =
+        read_initramfs(*memory, [&](const InitramfsEntry& entry, EntryContent&) -> Status {
+            paths.push_back(entry.path);
+            return {};
+        });
     ASSERT_TRUE(layout) << render_text(layout.error());
     EXPECT_THAT(paths, ElementsAre("big", "end"));
 }
@@ -156,7 +161,8 @@ TEST(Initramfs, PlainArchiveDirectlyAfterLegacyLz4IsCorruptAsForTheKernel) {
 }
 
 TEST(Initramfs, LegacyLz4AfterLegacyLz4IsReadToTheEnd) {
-    auto result = read(*pack_lz4_legacy(cpio({{"a", file, "1"}})) + *pack_lz4_legacy(cpio({{"b", file, "2"}})));
+    auto result = read(*pack_lz4_legacy(cpio({{"a", file, "1"}})) +
+                       *pack_lz4_legacy(cpio({{"b", file, "2"}})));
     ASSERT_TRUE(result) << render_text(result.error());
     EXPECT_THAT(result->paths, ElementsAre("a", "b"));
 }
@@ -184,7 +190,9 @@ TEST(Initramfs, UnifiedKernelImageIsUnsupportedAndNamed) {
 }
 
 TEST(Initramfs, Trap10_HostileNamesAreGivenAsTextAndWriteNothing) {
-    auto result = read(cpio({{"../../etc/passwd", file, "x"}, {"/tmp/slipway-evil", file, "x"}, {"a\x1b[2J\nb", file, "x"}}));
+    auto result = read(cpio({{"../../etc/passwd", file, "x"},
+                             {"/tmp/slipway-evil", file, "x"},
+                             {"a\x1b[2J\nb", file, "x"}}));
     ASSERT_TRUE(result) << render_text(result.error());
     EXPECT_THAT(result->paths, ElementsAre("../../etc/passwd", "tmp/slipway-evil", "a\x1b[2J\nb"));
     struct stat info {};
@@ -195,35 +203,49 @@ TEST(Initramfs, LimitsHold) {
     auto bytes = cpio({{"a", file, some_text(5000)}, {"b", file, "2"}, {"c", file, "3"}});
     EXPECT_EQ(read(bytes, {.entries = 3}).error().code, Code::Unsupported);
     EXPECT_TRUE(read(bytes, {.entries = 4}));
-    EXPECT_EQ(read(cpio({{std::string(200, 'n'), file, ""}}), {.path_size = 100}).error().code, Code::Unsupported);
+    EXPECT_EQ(read(cpio({{std::string(200, 'n'), file, ""}}), {.path_size = 100}).error().code,
+              Code::Unsupported);
 }
 
 TEST(Initramfs, ABombIsStoppedByTheLimitOfUnpackedBytes) {
-    auto bomb = testing_support::pack(Compression::Zstd, cpio({{"zeros", file, std::string(16 << 20, '\0')}}));
+    auto bomb = testing_support::pack(Compression::Zstd,
+                                      cpio({{"zeros", file, std::string(16 << 20, '\0')}}));
     ASSERT_LT(bomb.size(), 100000U);
     EXPECT_EQ(read(bomb, {.unpacked_size = 4 << 20}).error().code, Code::Unsupported);
 }
 
+TEST(Initramfs, HeaderThatClaimsAHugeNameDoesNotFillTheMemory) {
+    auto bytes = cpio({{"a", file, some_text(9 << 20)}});
+    constexpr std::size_t name_size_field = 94;
+    bytes.replace(name_size_field, 8, "7fffffff");
+    auto result = read(bytes);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Code::Unsupported) << render_text(result.error());
+}
+
 TEST(Initramfs, AnErrorOfTheVisitorComesBack) {
     auto memory = sys::make_memfd("initramfs", cpio({{"a", file, "1"}}));
-    auto layout = read_initramfs(
-        *memory, [](const InitramfsEntry&, EntryContent&) -> Status { return fail(Code::Cancelled, "enough"); });
+    auto layout = read_initramfs(*memory, [](const InitramfsEntry&, EntryContent&) -> Status {
+        return fail(Code::Cancelled, "enough");
+    });
     ASSERT_FALSE(layout);
     EXPECT_EQ(layout.error().code, Code::Cancelled);
 }
 
 TEST(Initramfs, ContentOverItsLimitIsRefused) {
     auto memory = sys::make_memfd("initramfs", cpio({{"a", file, "12345"}}));
-    auto layout = read_initramfs(*memory, [](const InitramfsEntry&, EntryContent& content) -> Status {
-        EXPECT_EQ(content.read(4).error().code, Code::Unsupported);
-        EXPECT_EQ(content.read(5).value_or(""), "12345");
-        return {};
-    });
+    auto layout =
+        read_initramfs(*memory, [](const InitramfsEntry&, EntryContent& content) -> Status {
+            EXPECT_EQ(content.read(4).error().code, Code::Unsupported);
+            EXPECT_EQ(content.read(5).value_or(""), "12345");
+            return {};
+        });
     EXPECT_TRUE(layout);
 }
 
 TEST(CpioWriter, SameEntriesGiveSameBytesInMultiplesOfFour) {
-    std::vector<CpioEntry> entries{{"usr", directory}, {"usr/x", file, "abc"}, {"link", S_IFLNK | 0777, "usr/x"}};
+    std::vector<CpioEntry> entries{
+        {"usr", directory}, {"usr/x", file, "abc"}, {"link", S_IFLNK | 0777, "usr/x"}};
     EXPECT_EQ(cpio(entries), cpio(entries));
     EXPECT_EQ(cpio(entries).size() % 4, 0U);
     EXPECT_EQ(cpio(entries).substr(0, 6), "070701");

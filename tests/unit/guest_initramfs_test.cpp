@@ -24,9 +24,11 @@ std::string identity(const std::string& content) {
 }
 
 /// An image with these modules of a kernel, all or none of them in its index.
-std::string image_with(const std::string& kernel, const std::vector<std::string>& names, const std::string& builtin = "") {
+std::string image_with(const std::string& kernel, const std::vector<std::string>& names,
+                       const std::string& builtin = "") {
     auto top = "usr/lib/modules/" + kernel;
-    std::vector<archive::CpioEntry> entries{{"init", file_mode, "#!/bin/sh\n"}, {"lib", S_IFLNK | 0777, "usr/lib"}};
+    std::vector<archive::CpioEntry> entries{{"init", file_mode, "#!/bin/sh\n"},
+                                            {"lib", S_IFLNK | 0777, "usr/lib"}};
     std::string dep;
     for (const auto& module : virtio_modules())
         if (std::find(names.begin(), names.end(), module.name) != names.end()) {
@@ -38,15 +40,18 @@ std::string image_with(const std::string& kernel, const std::vector<std::string>
     return must(archive::write_cpio(entries));
 }
 
-const std::vector<std::string> everything{"virtio", "virtio_pci", "virtio_blk", "scsi_mod", "virtio_scsi", "sd_mod"};
+const std::vector<std::string> everything{"virtio",   "virtio_pci",  "virtio_blk",
+                                          "scsi_mod", "virtio_scsi", "sd_mod"};
 
 class ExamineKernels : public ::testing::Test {
-  protected:
+protected:
     report::Kernel examine(const std::string& image, bool has_tree = true) {
         guest_.write("boot/initrd", image);
         if (has_tree && !std::filesystem::exists(guest_.path() + "/lib/modules/6.1"))
             write_module_tree(guest_, "6.1", "", identity);
-        report::Kernel kernel{.version = "6.1", .initramfs = "/boot/initrd", .modules_dir = has_tree ? "/lib/modules/6.1" : ""};
+        report::Kernel kernel{.version = "6.1",
+                              .initramfs = "/boot/initrd",
+                              .modules_dir = has_tree ? "/lib/modules/6.1" : ""};
         examine_kernel(kernel, must(sys::RootDir::open(guest_.path())), {.cache_dir = cache_});
         EXPECT_TRUE(kernel.examined);
         return kernel;
@@ -58,7 +63,8 @@ class ExamineKernels : public ::testing::Test {
 TEST_F(ExamineKernels, ImageWithoutVirtioMissesItWithItsDependencies) {
     auto kernel = examine(image_with("6.1", {"scsi_mod", "sd_mod"}));
     EXPECT_FALSE(kernel.virtio_in_initramfs);
-    EXPECT_THAT(kernel.missing_modules, ElementsAre("virtio", "virtio_blk", "virtio_pci", "virtio_scsi"));
+    EXPECT_THAT(kernel.missing_modules,
+                ElementsAre("virtio", "virtio_blk", "virtio_pci", "virtio_scsi"));
     EXPECT_THAT(kernel.initramfs_error, IsEmpty());
 }
 
@@ -76,14 +82,18 @@ TEST_F(ExamineKernels, ModulesOfAnotherKernelDoNotCount) {
 
 TEST_F(ExamineKernels, ModuleThatIsInsideButNotInTheIndexIsMissing) {
     auto image = image_with("6.1", everything);
-    image += must(archive::write_cpio({{"usr/lib/modules/6.1/modules.dep", file_mode, "kernel/drivers/virtio/virtio.ko:\n"}}));
+    image += must(archive::write_cpio(
+        {{"usr/lib/modules/6.1/modules.dep", file_mode, "kernel/drivers/virtio/virtio.ko:\n"}}));
     EXPECT_FALSE(examine(image).virtio_in_initramfs);
 }
 
 TEST_F(ExamineKernels, BuiltinDriversCountAsPresent) {
     write_module_tree(guest_, "6.1", "", identity);
-    guest_.write("lib/modules/6.1/modules.dep", "kernel/drivers/scsi/virtio-scsi.ko.xz: kernel/drivers/scsi/scsi_mod.ko.xz\nkernel/drivers/scsi/scsi_mod.ko.xz:\n");
-    guest_.write("lib/modules/6.1/modules.builtin", "kernel/drivers/virtio/virtio-pci.ko\nkernel/drivers/block/virtio_blk.ko\n");
+    guest_.write("lib/modules/6.1/modules.dep",
+                 "kernel/drivers/scsi/virtio-scsi.ko.xz: "
+                 "kernel/drivers/scsi/scsi_mod.ko.xz\nkernel/drivers/scsi/scsi_mod.ko.xz:\n");
+    guest_.write("lib/modules/6.1/modules.builtin",
+                 "kernel/drivers/virtio/virtio-pci.ko\nkernel/drivers/block/virtio_blk.ko\n");
     auto kernel = examine(image_with("6.1", {}));
     EXPECT_FALSE(kernel.virtio_builtin) << "virtio_scsi is a module";
     EXPECT_THAT(kernel.missing_modules, ElementsAre("scsi_mod", "virtio_scsi"));
@@ -103,14 +113,16 @@ TEST_F(ExamineKernels, KernelWithoutVirtioAtAllSaysSo) {
 }
 
 TEST_F(ExamineKernels, WithoutModuleTreeTheImageDecides) {
-    EXPECT_TRUE(examine(image_with("6.1-of-a-rescue-image", everything), false).virtio_in_initramfs);
+    EXPECT_TRUE(
+        examine(image_with("6.1-of-a-rescue-image", everything), false).virtio_in_initramfs);
     auto kernel = examine(image_with("6.1", {"virtio"}), false);
     EXPECT_FALSE(kernel.virtio_in_initramfs);
     EXPECT_THAT(kernel.initramfs_error, HasSubstr("no modules of this kernel"));
 }
 
 TEST_F(ExamineKernels, UnreadableImageIsReportedAndNoError) {
-    EXPECT_THAT(examine("junk that is no image").initramfs_error, HasSubstr("neither a cpio archive"));
+    EXPECT_THAT(examine("junk that is no image").initramfs_error,
+                HasSubstr("neither a cpio archive"));
     EXPECT_THAT(examine("MZ\x90").initramfs_error, HasSubstr("UKI"));
 }
 
@@ -120,7 +132,8 @@ TEST_F(ExamineKernels, Trap10_ImageBehindALinkOutOfTheGuestIsNotReadFromTheHost)
     guest_.write("boot/x", "");
     std::filesystem::create_symlink(host.path() + "/initrd", guest_.path() + "/boot/initrd-link");
     write_module_tree(guest_, "6.1", "", identity);
-    report::Kernel kernel{.version = "6.1", .initramfs = "/boot/initrd-link", .modules_dir = "/lib/modules/6.1"};
+    report::Kernel kernel{
+        .version = "6.1", .initramfs = "/boot/initrd-link", .modules_dir = "/lib/modules/6.1"};
     examine_kernel(kernel, must(sys::RootDir::open(guest_.path())), {});
     EXPECT_FALSE(kernel.virtio_in_initramfs);
     EXPECT_THAT(kernel.initramfs_error, HasSubstr("opening"));
@@ -131,8 +144,12 @@ TEST_F(ExamineKernels, Trap2_EveryKernelIsExaminedInParallel) {
     for (const auto* version : {"5.14.0-70", "5.14.0-9", "0-rescue-1"}) {
         write_module_tree(guest_, version, "", identity);
         auto path = "boot/initrd-" + std::string(version);
-        guest_.write(path, image_with(version, std::string_view(version) == "5.14.0-9" ? everything : std::vector<std::string>{}));
-        inventory.kernels.push_back({.version = version, .initramfs = "/" + path, .modules_dir = "/lib/modules/" + std::string(version)});
+        guest_.write(path, image_with(version, std::string_view(version) == "5.14.0-9"
+                                                   ? everything
+                                                   : std::vector<std::string>{}));
+        inventory.kernels.push_back({.version = version,
+                                     .initramfs = "/" + path,
+                                     .modules_dir = "/lib/modules/" + std::string(version)});
     }
     examine_kernels(inventory, must(sys::RootDir::open(guest_.path())), {.threads = 8});
     EXPECT_FALSE(inventory.kernels[0].virtio_in_initramfs);
@@ -184,7 +201,8 @@ TEST(ModuleTree, ClosureFollowsDependenciesOnceEvenInACircle) {
 }
 
 TEST(ModuleTree, AbsolutePathsOfOldDepmodsAreMadeRelative) {
-    auto tree = ModuleTree::parse("/lib/modules/2.6.18/kernel/a.ko: /lib/modules/2.6.18/kernel/b.ko\n", "");
+    auto tree =
+        ModuleTree::parse("/lib/modules/2.6.18/kernel/a.ko: /lib/modules/2.6.18/kernel/b.ko\n", "");
     ASSERT_NE(tree.path_of("a"), nullptr);
     EXPECT_EQ(*tree.path_of("a"), "kernel/a.ko");
 }

@@ -41,11 +41,15 @@ Found find(const GuestTree& tree) {
 
 TEST(Kernels, Trap2_NewestByNumberAndRescueLast) {
     GuestTree tree;
-    for (const std::string version : {"5.14.0-9.el9.x86_64", "5.14.0-70.el9.x86_64", "5.14.0-70.13.1.el9.x86_64"})
-        tree.file("/boot/vmlinuz-" + version).file("/boot/initramfs-" + version + ".img").dir("/lib/modules/" + version);
+    for (const std::string version :
+         {"5.14.0-9.el9.x86_64", "5.14.0-70.el9.x86_64", "5.14.0-70.13.1.el9.x86_64"})
+        tree.file("/boot/vmlinuz-" + version)
+            .file("/boot/initramfs-" + version + ".img")
+            .dir("/lib/modules/" + version);
     tree.file("/boot/vmlinuz-0-rescue-3f2a").file("/boot/initramfs-0-rescue-3f2a.img");
     auto found = find(tree);
-    EXPECT_THAT(found.versions(), ElementsAre("5.14.0-70.13.1.el9.x86_64", "5.14.0-70.el9.x86_64", "5.14.0-9.el9.x86_64", "0-rescue-3f2a"));
+    EXPECT_THAT(found.versions(), ElementsAre("5.14.0-70.13.1.el9.x86_64", "5.14.0-70.el9.x86_64",
+                                              "5.14.0-9.el9.x86_64", "0-rescue-3f2a"));
     EXPECT_TRUE(found.kernels.back().rescue);
     EXPECT_FALSE(found.kernels.front().rescue);
     EXPECT_THAT(found.findings, IsEmpty());
@@ -53,9 +57,14 @@ TEST(Kernels, Trap2_NewestByNumberAndRescueLast) {
 
 TEST(Kernels, DebianWithLinksAndLeftovers) {
     GuestTree tree;
-    tree.file("/boot/vmlinuz-6.1.0-18-amd64").file("/boot/initrd.img-6.1.0-18-amd64").dir("/usr/lib/modules/6.1.0-18-amd64");
-    tree.link("/lib", "usr/lib").file("/boot/config-6.1.0-18-amd64").file("/boot/System.map-6.1.0-18-amd64");
-    tree.file("/boot/vmlinuz-6.1.0-18-amd64.dpkg-tmp").link("/vmlinuz", "boot/vmlinuz-6.1.0-18-amd64");
+    tree.file("/boot/vmlinuz-6.1.0-18-amd64")
+        .file("/boot/initrd.img-6.1.0-18-amd64")
+        .dir("/usr/lib/modules/6.1.0-18-amd64");
+    tree.link("/lib", "usr/lib")
+        .file("/boot/config-6.1.0-18-amd64")
+        .file("/boot/System.map-6.1.0-18-amd64");
+    tree.file("/boot/vmlinuz-6.1.0-18-amd64.dpkg-tmp")
+        .link("/vmlinuz", "boot/vmlinuz-6.1.0-18-amd64");
     auto found = find(tree);
     ASSERT_EQ(found.kernels.size(), 1U);
     EXPECT_EQ(found.kernels[0].image, "/boot/vmlinuz-6.1.0-18-amd64");
@@ -66,8 +75,10 @@ TEST(Kernels, DebianWithLinksAndLeftovers) {
 TEST(Kernels, SuseKeepsAKernelForDebuggers) {
     GuestTree tree;
     tree.file("/usr/lib/modules/5.14.21-150500.53-default/vmlinuz").link("/lib", "usr/lib");
-    tree.file("/boot/vmlinux-5.14.21-150500.53-default.gz").file("/boot/initrd-5.14.21-150500.53-default");
-    tree.link("/boot/vmlinuz-5.14.21-150500.53-default", "../usr/lib/modules/5.14.21-150500.53-default/vmlinuz");
+    tree.file("/boot/vmlinux-5.14.21-150500.53-default.gz")
+        .file("/boot/initrd-5.14.21-150500.53-default");
+    tree.link("/boot/vmlinuz-5.14.21-150500.53-default",
+              "../usr/lib/modules/5.14.21-150500.53-default/vmlinuz");
     auto found = find(tree);
     ASSERT_EQ(found.kernels.size(), 1U);
     EXPECT_EQ(found.kernels[0].image, "/boot/vmlinuz-5.14.21-150500.53-default");
@@ -76,8 +87,11 @@ TEST(Kernels, SuseKeepsAKernelForDebuggers) {
 
 TEST(Kernels, ArchByPackageBase) {
     GuestTree tree;
-    tree.file("/usr/lib/modules/6.7.4-arch1-1/pkgbase", "linux\n").file("/usr/lib/modules/6.6.16-1-lts/pkgbase", "linux-lts\n");
-    tree.file("/boot/vmlinuz-linux").file("/boot/initramfs-linux.img").file("/boot/initramfs-linux-fallback.img");
+    tree.file("/usr/lib/modules/6.7.4-arch1-1/pkgbase", "linux\n")
+        .file("/usr/lib/modules/6.6.16-1-lts/pkgbase", "linux-lts\n");
+    tree.file("/boot/vmlinuz-linux")
+        .file("/boot/initramfs-linux.img")
+        .file("/boot/initramfs-linux-fallback.img");
     tree.file("/boot/vmlinuz-linux-lts").file("/boot/initramfs-linux-lts.img");
     auto found = find(tree);
     EXPECT_THAT(found.versions(), ElementsAre("6.7.4-arch1-1", "6.6.16-1-lts"));
@@ -89,7 +103,10 @@ TEST(Kernels, ArchByPackageBase) {
 
 TEST(Kernels, AlpineByFlavour) {
     GuestTree tree;
-    tree.file("/boot/vmlinuz-lts").file("/boot/initramfs-lts").dir("/lib/modules/6.6.8-0-lts").dir("/lib/modules/6.6.14-0-lts");
+    tree.file("/boot/vmlinuz-lts")
+        .file("/boot/initramfs-lts")
+        .dir("/lib/modules/6.6.8-0-lts")
+        .dir("/lib/modules/6.6.14-0-lts");
     auto found = find(tree);
     ASSERT_EQ(found.kernels.size(), 1U);
     EXPECT_EQ(found.kernels[0].version, "6.6.14-0-lts");
@@ -99,8 +116,10 @@ TEST(Kernels, AlpineByFlavour) {
 TEST(Kernels, OfBootEntriesOutsideTheUsualPlaces) {
     GuestTree tree;
     tree.file("/boot/3f2a/6.7.4/linux").file("/boot/3f2a/6.7.4/initrd").dir("/lib/modules/6.7.4");
-    tree.file("/boot/loader/entries/3f2a-6.7.4.conf", "title Arch\nversion 6.7.4\nlinux /3f2a/6.7.4/linux\n"
-                                                      "initrd /intel-ucode.img\ninitrd /3f2a/6.7.4/initrd\noptions root=UUID=x\noptions quiet\n");
+    tree.file(
+        "/boot/loader/entries/3f2a-6.7.4.conf",
+        "title Arch\nversion 6.7.4\nlinux /3f2a/6.7.4/linux\n"
+        "initrd /intel-ucode.img\ninitrd /3f2a/6.7.4/initrd\noptions root=UUID=x\noptions quiet\n");
     auto found = find(tree);
     ASSERT_EQ(found.kernels.size(), 1U);
     EXPECT_EQ(found.kernels[0].version, "6.7.4");
@@ -110,9 +129,12 @@ TEST(Kernels, OfBootEntriesOutsideTheUsualPlaces) {
 
 TEST(Kernels, EntriesOfTheUsualKernelsAddNothing) {
     GuestTree tree;
-    tree.file("/boot/vmlinuz-6.7.4-200.fc39.x86_64").file("/boot/initramfs-6.7.4-200.fc39.x86_64.img").dir("/lib/modules/6.7.4-200.fc39.x86_64");
-    tree.file("/boot/loader/entries/x.conf", "version 6.7.4-200.fc39.x86_64\nlinux /vmlinuz-6.7.4-200.fc39.x86_64\n"
-                                             "initrd /initramfs-6.7.4-200.fc39.x86_64.img $tuned_initrd\n");
+    tree.file("/boot/vmlinuz-6.7.4-200.fc39.x86_64")
+        .file("/boot/initramfs-6.7.4-200.fc39.x86_64.img")
+        .dir("/lib/modules/6.7.4-200.fc39.x86_64");
+    tree.file("/boot/loader/entries/x.conf",
+              "version 6.7.4-200.fc39.x86_64\nlinux /vmlinuz-6.7.4-200.fc39.x86_64\n"
+              "initrd /initramfs-6.7.4-200.fc39.x86_64.img $tuned_initrd\n");
     EXPECT_EQ(find(tree).kernels.size(), 1U);
     EXPECT_THAT(parse_boot_entry("initrd /a.img $tuned_initrd\n").initramfs, ElementsAre("/a.img"));
 }
@@ -120,7 +142,8 @@ TEST(Kernels, EntriesOfTheUsualKernelsAddNothing) {
 TEST(Kernels, GapsAreFindings) {
     GuestTree tree;
     tree.file("/boot/vmlinuz-6.1.0");
-    EXPECT_THAT(find(tree).finding_ids(), ElementsAre("kernel-without-initramfs", "kernel-without-modules"));
+    EXPECT_THAT(find(tree).finding_ids(),
+                ElementsAre("kernel-without-initramfs", "kernel-without-modules"));
 }
 
 TEST(InitramfsGenerator, ByWhatIsInstalled) {
@@ -130,7 +153,9 @@ TEST(InitramfsGenerator, ByWhatIsInstalled) {
         return detect_initramfs_generator(GuestFiles(root, findings));
     };
     GuestTree debian;
-    debian.file("/usr/sbin/update-initramfs").dir("/usr/share/initramfs-tools/hooks").file("/etc/initramfs-tools/initramfs.conf");
+    debian.file("/usr/sbin/update-initramfs")
+        .dir("/usr/share/initramfs-tools/hooks")
+        .file("/etc/initramfs-tools/initramfs.conf");
     EXPECT_EQ(detect(debian), "initramfs-tools");
     GuestTree debian_with_dracut;
     debian_with_dracut.file("/usr/sbin/update-initramfs").file("/usr/bin/dracut");

@@ -69,7 +69,9 @@ class Distributions : public testing::TestWithParam<Distribution> {};
 TEST_P(Distributions, AreNamedByOsRelease) {
     const auto& expected = GetParam();
     GuestTree tree;
-    tree.file("/usr/lib/os-release", expected.os_release).link("/etc/os-release", "../usr/lib/os-release").file(expected.program);
+    tree.file("/usr/lib/os-release", expected.os_release)
+        .link("/etc/os-release", "../usr/lib/os-release")
+        .file(expected.program);
     auto os = detect(tree);
     EXPECT_EQ(os.type, "linux");
     EXPECT_EQ(os.distro, expected.distro);
@@ -82,30 +84,41 @@ TEST_P(Distributions, AreNamedByOsRelease) {
 INSTANTIATE_TEST_SUITE_P(
     All, Distributions,
     testing::Values(
-        Distribution{"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\n"
+        Distribution{"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian "
+                     "GNU/Linux\"\nVERSION_ID=\"12\"\n"
                      "VERSION=\"12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n",
-                     "/usr/bin/apt-get", "debian", "12", "bookworm", "Debian GNU/Linux 12 (bookworm)", "apt"},
-        Distribution{"PRETTY_NAME=\"Ubuntu 22.04.4 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nVERSION_CODENAME=jammy\n"
+                     "/usr/bin/apt-get", "debian", "12", "bookworm",
+                     "Debian GNU/Linux 12 (bookworm)", "apt"},
+        Distribution{"PRETTY_NAME=\"Ubuntu 22.04.4 "
+                     "LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nVERSION_CODENAME=jammy\n"
                      "ID=ubuntu\nID_LIKE=debian\n",
                      "/usr/bin/apt-get", "ubuntu", "22.04", "jammy", "Ubuntu 22.04.4 LTS", "apt"},
-        Distribution{"NAME=\"Fedora Linux\"\nVERSION=\"40 (Server Edition)\"\nID=fedora\nVERSION_ID=40\n"
-                     "VERSION_CODENAME=\"\"\nPRETTY_NAME=\"Fedora Linux 40 (Server Edition)\"\n",
-                     "/usr/bin/dnf", "fedora", "40", "", "Fedora Linux 40 (Server Edition)", "dnf"},
-        Distribution{"NAME=\"Red Hat Enterprise Linux\"\nVERSION=\"8.9 (Ootpa)\"\nID=\"rhel\"\nID_LIKE=\"fedora\"\n"
+        Distribution{
+            "NAME=\"Fedora Linux\"\nVERSION=\"40 (Server Edition)\"\nID=fedora\nVERSION_ID=40\n"
+            "VERSION_CODENAME=\"\"\nPRETTY_NAME=\"Fedora Linux 40 (Server Edition)\"\n",
+            "/usr/bin/dnf", "fedora", "40", "", "Fedora Linux 40 (Server Edition)", "dnf"},
+        Distribution{"NAME=\"Red Hat Enterprise Linux\"\nVERSION=\"8.9 "
+                     "(Ootpa)\"\nID=\"rhel\"\nID_LIKE=\"fedora\"\n"
                      "VERSION_ID=\"8.9\"\nPRETTY_NAME=\"Red Hat Enterprise Linux 8.9 (Ootpa)\"\n",
-                     "/usr/bin/dnf", "rhel", "8.9", "", "Red Hat Enterprise Linux 8.9 (Ootpa)", "dnf"},
-        Distribution{"NAME=\"Rocky Linux\"\nVERSION=\"9.3 (Blue Onyx)\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"
+                     "/usr/bin/dnf", "rhel", "8.9", "", "Red Hat Enterprise Linux 8.9 (Ootpa)",
+                     "dnf"},
+        Distribution{"NAME=\"Rocky Linux\"\nVERSION=\"9.3 (Blue "
+                     "Onyx)\"\nID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"
                      "VERSION_ID=\"9.3\"\nPRETTY_NAME=\"Rocky Linux 9.3 (Blue Onyx)\"\n",
                      "/usr/bin/dnf", "rocky", "9.3", "", "Rocky Linux 9.3 (Blue Onyx)", "dnf"},
-        Distribution{"NAME=\"CentOS Linux\"\nVERSION=\"7 (Core)\"\nID=\"centos\"\nID_LIKE=\"rhel fedora\"\nVERSION_ID=\"7\"\n"
+        Distribution{"NAME=\"CentOS Linux\"\nVERSION=\"7 (Core)\"\nID=\"centos\"\nID_LIKE=\"rhel "
+                     "fedora\"\nVERSION_ID=\"7\"\n"
                      "PRETTY_NAME=\"CentOS Linux 7 (Core)\"\n",
                      "/usr/bin/yum", "centos", "7", "", "CentOS Linux 7 (Core)", "yum"},
-        Distribution{"NAME=\"openSUSE Leap\"\nVERSION=\"15.5\"\nID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n"
+        Distribution{"NAME=\"openSUSE "
+                     "Leap\"\nVERSION=\"15.5\"\nID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n"
                      "VERSION_ID=\"15.5\"\nPRETTY_NAME=\"openSUSE Leap 15.5\"\n",
-                     "/usr/bin/zypper", "opensuse-leap", "15.5", "", "openSUSE Leap 15.5", "zypper"},
-        Distribution{"NAME=\"Arch Linux\"\nPRETTY_NAME=\"Arch Linux\"\nID=arch\nBUILD_ID=rolling\n", "/usr/bin/pacman",
-                     "arch", "", "", "Arch Linux", "pacman"},
-        Distribution{"NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.19.1\nPRETTY_NAME=\"Alpine Linux v3.19\"\n",
+                     "/usr/bin/zypper", "opensuse-leap", "15.5", "", "openSUSE Leap 15.5",
+                     "zypper"},
+        Distribution{"NAME=\"Arch Linux\"\nPRETTY_NAME=\"Arch Linux\"\nID=arch\nBUILD_ID=rolling\n",
+                     "/usr/bin/pacman", "arch", "", "", "Arch Linux", "pacman"},
+        Distribution{"NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.19.1\nPRETTY_NAME=\"Alpine "
+                     "Linux v3.19\"\n",
                      "/sbin/apk", "alpine", "3.19.1", "", "Alpine Linux v3.19", "apk"}));
 
 TEST(System, DistributionDecidesBetweenPackageManagers) {
@@ -116,7 +129,9 @@ TEST(System, DistributionDecidesBetweenPackageManagers) {
 
 TEST(System, OlderThanOsRelease) {
     GuestTree tree;
-    tree.file("/etc/fstab").file("/etc/redhat-release", "Red Hat Enterprise Linux Server release 6.10 (Santiago)\n").dir("/usr");
+    tree.file("/etc/fstab")
+        .file("/etc/redhat-release", "Red Hat Enterprise Linux Server release 6.10 (Santiago)\n")
+        .dir("/usr");
     auto os = detect(tree);
     EXPECT_EQ(os.distro, "rhel");
     EXPECT_EQ(os.version, "6.10");
@@ -128,15 +143,23 @@ TEST(System, OlderThanOsRelease) {
 
 TEST(System, HostNameAndInit) {
     GuestTree systemd;
-    systemd.file("/etc/os-release", "ID=debian\n").file("/etc/hostname", "# ours\n\nweb1.example\n");
+    systemd.file("/etc/os-release", "ID=debian\n")
+        .file("/etc/hostname", "# ours\n\nweb1.example\n");
     systemd.file("/usr/lib/systemd/systemd").link("/sbin/init", "/usr/lib/systemd/systemd");
     EXPECT_EQ(detect(systemd).hostname, "web1.example");
     EXPECT_EQ(detect(systemd).init_system, "systemd");
     GuestTree alpine;
-    alpine.file("/etc/os-release", "ID=alpine\n").file("/bin/busybox").link("/sbin/init", "/bin/busybox").file("/sbin/openrc");
+    alpine.file("/etc/os-release", "ID=alpine\n")
+        .file("/bin/busybox")
+        .link("/sbin/init", "/bin/busybox")
+        .file("/sbin/openrc");
     EXPECT_EQ(detect(alpine).init_system, "openrc");
     GuestTree old;
-    old.file("/etc/os-release").dir("/usr").file("/sbin/init").file("/etc/inittab").file("/etc/sysconfig/network", "HOSTNAME=\"old6\"\n");
+    old.file("/etc/os-release")
+        .dir("/usr")
+        .file("/sbin/init")
+        .file("/etc/inittab")
+        .file("/etc/sysconfig/network", "HOSTNAME=\"old6\"\n");
     // Debian keeps systemd's files beside sysvinit.
     old.file("/lib/systemd/systemd");
     EXPECT_EQ(detect(old).init_system, "sysvinit");
@@ -149,17 +172,23 @@ TEST(System, ArchitectureOfTheGuestsPrograms) {
         unsigned machine;
         const char* name;
     };
-    for (const auto& each : {Case{ELFCLASS64, ELFDATA2LSB, EM_X86_64, "x86_64"}, Case{ELFCLASS32, ELFDATA2LSB, EM_386, "i386"},
-                             Case{ELFCLASS64, ELFDATA2LSB, EM_AARCH64, "aarch64"}, Case{ELFCLASS64, ELFDATA2LSB, EM_PPC64, "ppc64le"},
-                             Case{ELFCLASS64, ELFDATA2MSB, EM_PPC64, "ppc64"}, Case{ELFCLASS64, ELFDATA2MSB, EM_S390, "s390x"},
-                             Case{ELFCLASS64, ELFDATA2LSB, EM_RISCV, "riscv64"}, Case{ELFCLASS32, ELFDATA2LSB, EM_MIPS, "mipsel"}})
+    for (const auto& each : {Case{ELFCLASS64, ELFDATA2LSB, EM_X86_64, "x86_64"},
+                             Case{ELFCLASS32, ELFDATA2LSB, EM_386, "i386"},
+                             Case{ELFCLASS64, ELFDATA2LSB, EM_AARCH64, "aarch64"},
+                             Case{ELFCLASS64, ELFDATA2LSB, EM_PPC64, "ppc64le"},
+                             Case{ELFCLASS64, ELFDATA2MSB, EM_PPC64, "ppc64"},
+                             Case{ELFCLASS64, ELFDATA2MSB, EM_S390, "s390x"},
+                             Case{ELFCLASS64, ELFDATA2LSB, EM_RISCV, "riscv64"},
+                             Case{ELFCLASS32, ELFDATA2LSB, EM_MIPS, "mipsel"}})
         EXPECT_EQ(elf_machine(elf_header(each.elf_class, each.data, each.machine)), each.name);
     EXPECT_EQ(elf_machine("#!/bin/sh"), "");
     EXPECT_EQ(elf_machine("\x7f"
                           "ELF"),
               "");
     GuestTree tree;
-    tree.file("/etc/os-release").file("/bin/busybox", elf_header(ELFCLASS64, ELFDATA2LSB, EM_AARCH64)).link("/bin/sh", "/bin/busybox");
+    tree.file("/etc/os-release")
+        .file("/bin/busybox", elf_header(ELFCLASS64, ELFDATA2LSB, EM_AARCH64))
+        .link("/bin/sh", "/bin/busybox");
     EXPECT_EQ(detect(tree).arch, "aarch64");
 }
 
@@ -183,7 +212,10 @@ TEST(System, Trap10_LinksToTheHostReadTheGuest) {
     GuestTree tree;
     std::ofstream(tree.outside() / "secret") << "ID=host\nPRETTY_NAME=\"secret of the host\"\n";
     auto secret = (tree.outside() / "secret").string();
-    tree.link("/etc/os-release", secret).link("/etc/hostname", "../../../secret").dir("/usr").link("/bin/sh", "/proc/self/exe");
+    tree.link("/etc/os-release", secret)
+        .link("/etc/hostname", "../../../secret")
+        .dir("/usr")
+        .link("/bin/sh", "/proc/self/exe");
     auto os = detect(tree);
     EXPECT_EQ(os.type, "linux");
     EXPECT_EQ(os.distro, "");
@@ -194,7 +226,9 @@ TEST(System, Trap10_LinksToTheHostReadTheGuest) {
 
 TEST(System, ControlCharactersDoNotReachTheTerminal) {
     GuestTree tree;
-    tree.file("/etc/os-release", "ID=x\nPRETTY_NAME=\"\x1b[31mred\"\n").dir("/usr").file("/etc/hostname", "a\x07z\n");
+    tree.file("/etc/os-release", "ID=x\nPRETTY_NAME=\"\x1b[31mred\"\n")
+        .dir("/usr")
+        .file("/etc/hostname", "a\x07z\n");
     EXPECT_EQ(detect(tree).product, "?[31mred");
     EXPECT_EQ(detect(tree).hostname, "a?z");
 }

@@ -12,11 +12,34 @@ using report::Volume;
 
 std::vector<Volume> two_disks() {
     return {
-        {.name = "sda1", .disk = "sda", .partition = 1, .type = "vfat", .label = "EFI", .uuid = "1A2B-3C4D", .partuuid = "aaaa-01"},
-        {.name = "sda2", .disk = "sda", .partition = 2, .type = "ext4", .label = "my root", .uuid = "5119a000-0000-4000-8000-000000000001", .partlabel = "Linux root"},
-        {.name = "sda3", .disk = "sda", .partition = 3, .type = "swap", .uuid = "5119a000-0000-4000-8000-000000000002"},
-        {.name = "sdb1", .disk = "sdb", .partition = 1, .type = "xfs", .uuid = "5119a000-0000-4000-8000-000000000003"},
-        {.name = "vg-a/lv", .disk = "", .type = "ext4", .uuid = "5119a000-0000-4000-8000-000000000004"},
+        {.name = "sda1",
+         .disk = "sda",
+         .partition = 1,
+         .type = "vfat",
+         .label = "EFI",
+         .uuid = "1A2B-3C4D",
+         .partuuid = "aaaa-01"},
+        {.name = "sda2",
+         .disk = "sda",
+         .partition = 2,
+         .type = "ext4",
+         .label = "my root",
+         .uuid = "5119a000-0000-4000-8000-000000000001",
+         .partlabel = "Linux root"},
+        {.name = "sda3",
+         .disk = "sda",
+         .partition = 3,
+         .type = "swap",
+         .uuid = "5119a000-0000-4000-8000-000000000002"},
+        {.name = "sdb1",
+         .disk = "sdb",
+         .partition = 1,
+         .type = "xfs",
+         .uuid = "5119a000-0000-4000-8000-000000000003"},
+        {.name = "vg-a/lv",
+         .disk = "",
+         .type = "ext4",
+         .uuid = "5119a000-0000-4000-8000-000000000004"},
     };
 }
 
@@ -70,14 +93,16 @@ TEST(ResolveDevice, HardwareLinksOnlyWhereOneVolumeFits) {
 
 TEST(ResolveDevice, Trap7_WhatIsNoLocalDevice) {
     auto volumes = two_disks();
-    for (const auto* spec : {"server:/export", "//server/share", "tmpfs", "none", "proc", "/swapfile", ".host:/", "tank/home"})
+    for (const auto* spec : {"server:/export", "//server/share", "tmpfs", "none", "proc",
+                             "/swapfile", ".host:/", "tank/home"})
         EXPECT_FALSE(resolve_device(spec, "", volumes).is_device) << spec;
     for (const auto* spec : {"/dev/sr0", "/dev/cdrom", "/dev/fd0"})
         EXPECT_TRUE(resolve_device(spec, "", volumes).removable) << spec;
 }
 
 TEST(ResolveDevice, Trap7_DuplicateUuidIsAmbiguousButAPoolOfDevicesIsNot) {
-    std::vector<Volume> clones{{.name = "sda1", .type = "ext4", .uuid = "u"}, {.name = "sdb1", .type = "ext4", .uuid = "u"}};
+    std::vector<Volume> clones{{.name = "sda1", .type = "ext4", .uuid = "u"},
+                               {.name = "sdb1", .type = "ext4", .uuid = "u"}};
     EXPECT_TRUE(resolve_device("UUID=u", "", clones).ambiguous);
     for (auto& clone : clones)
         clone.type = "btrfs";
@@ -99,8 +124,11 @@ TEST(GuestDevices, CountDisksAsTheGuestDoes) {
 
 TEST(GuestDevices, GoByOurOrderWhereTheRootSaysNothing) {
     auto volumes = two_disks();
-    for (const auto* root : {"UUID=5119a000-0000-4000-8000-000000000001", "/dev/sda2", "/dev/sdb1", ""})
-        EXPECT_EQ(GuestDevices(volumes, &volumes[1], root).resolve("/dev/sda3", "").volume->name, "sda3") << root;
+    for (const auto* root :
+         {"UUID=5119a000-0000-4000-8000-000000000001", "/dev/sda2", "/dev/sdb1", ""})
+        EXPECT_EQ(GuestDevices(volumes, &volumes[1], root).resolve("/dev/sda3", "").volume->name,
+                  "sda3")
+            << root;
 }
 
 } // namespace

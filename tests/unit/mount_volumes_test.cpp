@@ -10,7 +10,9 @@ namespace slipway::mount {
 namespace {
 
 Volumes some_volumes() {
-    return {{{.name = "sda1", .type = "ext4"}, "/dev/vda1"}, {{.name = "sda2", .type = "btrfs"}, "/dev/vda2"}, {{.name = "vg/lv", .type = "btrfs"}, ""}};
+    return {{{.name = "sda1", .type = "ext4"}, "/dev/vda1"},
+            {{.name = "sda2", .type = "btrfs"}, "/dev/vda2"},
+            {{.name = "vg/lv", .type = "btrfs"}, ""}};
 }
 
 TEST(RootName, VolumesAndSubvolumes) {
@@ -35,7 +37,8 @@ TEST(RootName, UnknownOnesListWhatThereIs) {
 }
 
 TEST(RootName, Trap10_SubvolumesThatCouldBecomeMountOptions) {
-    for (const auto* name : {"btrfs:sda2/@,device=/dev/sda", "btrfs:sda2/@/../..", "btrfs:sda2/@\nx"}) {
+    for (const auto* name :
+         {"btrfs:sda2/@,device=/dev/sda", "btrfs:sda2/@/../..", "btrfs:sda2/@\nx"}) {
         auto parsed = parse_root_name(name, some_volumes());
         ASSERT_FALSE(parsed) << name;
         EXPECT_EQ(parsed.error().code, Code::InvalidArgument) << name;
@@ -54,9 +57,10 @@ TEST(FstabOptions, ChooseWhatIsSeen) {
 }
 
 TEST(FstabOptions, Trap10_WhatCouldHurtTheHostIsDropped) {
-    auto options = parse_fstab_options("device=/dev/sda,errors=panic,loop,subvol=../x,subvolid=1x,compress=a;b,"
-                                       "usrquota,logdev=/dev/sdb,rescue=all,fatal_errors=panic",
-                                       "btrfs");
+    auto options = parse_fstab_options(
+        "device=/dev/sda,errors=panic,loop,subvol=../x,subvolid=1x,compress=a;b,"
+        "usrquota,logdev=/dev/sdb,rescue=all,fatal_errors=panic",
+        "btrfs");
     EXPECT_TRUE(options.subvolume.empty());
     EXPECT_TRUE(options.subvolume_id.empty());
     EXPECT_TRUE(options.extra.empty());
@@ -65,7 +69,8 @@ TEST(FstabOptions, Trap10_WhatCouldHurtTheHostIsDropped) {
 TEST(MountTypes, OnlyThoseThatWeKnow) {
     EXPECT_TRUE(is_mountable_type("ext4"));
     EXPECT_TRUE(is_mountable_type("vfat"));
-    for (const auto* type : {"", "swap", "crypto_LUKS", "LVM2_member", "nfs", "overlay", "fuseblk", "tmpfs"})
+    for (const auto* type :
+         {"", "swap", "crypto_LUKS", "LVM2_member", "nfs", "overlay", "fuseblk", "tmpfs"})
         EXPECT_FALSE(is_mountable_type(type)) << type;
     EXPECT_EQ(container_of_type("LVM2_member"), "LVM");
     EXPECT_EQ(container_of_type("crypto_LUKS"), "LUKS");

@@ -49,7 +49,8 @@ inline report::Inventory two_disk_guest() {
 inline void set_fstab(report::Inventory& guest, const std::string& text) {
     guest.files["/etc/fstab"] = text;
     guest.fstab.clear();
-    for (const auto& line : mount::Fstab::parse(text).lines())
+    auto fstab = mount::Fstab::parse(text);
+    for (const auto& line : fstab.lines())
         guest.fstab.push_back({.line_no = line.line_no, .spec = line.spec, .mountpoint = line.mountpoint, .type = line.type,
                                .options = line.options, .unstable = mount::is_bus_dependent(line.spec)});
 }

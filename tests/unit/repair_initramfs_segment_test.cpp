@@ -33,14 +33,18 @@ const std::string inside = std::string("usr/lib/modules/") + version + "/";
 
 /// A usr-merged image with the SCSI modules, their index, and whatever is added.
 Entries base_entries(const std::string& suffix = "") {
-    Entries entries{{"usr", directory_mode}, {"lib", S_IFLNK | 0777, "usr/lib"}, {"init", file_mode, "#!/bin/sh\n"},
+    Entries entries{{"usr", directory_mode},
+                    {"lib", S_IFLNK | 0777, "usr/lib"},
+                    {"init", file_mode, "#!/bin/sh\n"},
                     {inside + "kernel/drivers/scsi", directory_mode}};
     for (const auto& module : virtio_modules())
         if (module.name == "scsi_mod" || module.name == "sd_mod")
-            entries.push_back({inside + module.path + suffix, file_mode,
-                               suffix.empty() ? module.content : pack(Compression::Gzip, module.content)});
+            entries.push_back(
+                {inside + module.path + suffix, file_mode,
+                 suffix.empty() ? module.content : pack(Compression::Gzip, module.content)});
     auto scsi = "kernel/drivers/scsi/scsi_mod.ko" + suffix;
-    entries.push_back({inside + "modules.dep", file_mode, scsi + ":\nkernel/drivers/scsi/sd_mod.ko" + suffix + ": " + scsi + "\n"});
+    entries.push_back({inside + "modules.dep", file_mode,
+                       scsi + ":\nkernel/drivers/scsi/sd_mod.ko" + suffix + ": " + scsi + "\n"});
     entries.push_back({inside + "modules.builtin", file_mode, "kernel/fs/ext4/ext4.ko\n"});
     return entries;
 }
@@ -50,28 +54,39 @@ std::string cpio(const Entries& entries) {
 }
 
 class AppendSegment : public ::testing::Test {
-  protected:
+protected:
     AppendSegment() { use_tree(""); }
     void use_tree(const std::string& suffix, Compression compression = Compression::None) {
-        write_module_tree(guest_, version, suffix, [&](const std::string& content) { return pack(compression, content); });
+        write_module_tree(guest_, version, suffix,
+                          [&](const std::string& content) { return pack(compression, content); });
     }
-    Result<SegmentRecord> append(const std::string& path = "/boot/initrd", const std::string& kernel = version) {
-        report::Kernel examined{.version = kernel, .initramfs = path, .modules_dir = "/lib/modules/" + kernel};
+    Result<SegmentRecord> append(const std::string& path = "/boot/initrd",
+                                 const std::string& kernel = version) {
+        report::Kernel examined{
+            .version = kernel, .initramfs = path, .modules_dir = "/lib/modules/" + kernel};
         auto root = must(sys::RootDir::open(guest_.path()));
         guest::examine_kernel(examined, root, {});
         auto modules = modules_.empty() ? examined.missing_modules : modules_;
         sys::Host host{.runner = &runner_, .log = {}, .cancel = cancel_};
         return append_initramfs_segment(host, root,
-                                        {.repair = "initramfs", .kind = report::ActionKind::AppendInitramfs, .path = path, .kernel = kernel, .modules = modules},
+                                        {.repair = "initramfs",
+                                         .kind = report::ActionKind::AppendInitramfs,
+                                         .path = path,
+                                         .kernel = kernel,
+                                         .modules = modules},
                                         {.scratch_dir = scratch_.path()});
     }
     report::Kernel examine(const std::string& path = "/boot/initrd") {
-        report::Kernel kernel{.version = version, .initramfs = path, .modules_dir = std::string("/lib/modules/") + version};
+        report::Kernel kernel{.version = version,
+                              .initramfs = path,
+                              .modules_dir = std::string("/lib/modules/") + version};
         guest::examine_kernel(kernel, must(sys::RootDir::open(guest_.path())), {});
         return kernel;
     }
     std::string image() { return guest_.read("boot/initrd"); }
-    std::map<std::string, std::string> contents() { return read_image(guest_.path() + "/boot/initrd"); }
+    std::map<std::string, std::string> contents() {
+        return read_image(guest_.path() + "/boot/initrd");
+    }
 
     TemporaryDirectory guest_;
     TemporaryDirectory scratch_;
@@ -88,7 +103,8 @@ TEST_P(AppendAfter, VirtioIsInsideAndTheOldBytesStay) {
     auto record = append();
     ASSERT_TRUE(record) << render_text(record.error());
     EXPECT_THAT(record->modules, ElementsAre("virtio", "virtio_blk", "virtio_pci", "virtio_scsi"));
-    EXPECT_EQ(record->compression, GetParam() == Compression::Lz4Legacy ? Compression::Lz4Legacy : Compression::None);
+    EXPECT_EQ(record->compression,
+              GetParam() == Compression::Lz4Legacy ? Compression::Lz4Legacy : Compression::None);
     EXPECT_TRUE(image().starts_with(before));
     EXPECT_EQ(image().size(), before.size() + record->size);
     auto kernel = examine();
@@ -96,12 +112,16 @@ TEST_P(AppendAfter, VirtioIsInsideAndTheOldBytesStay) {
     EXPECT_TRUE(std::filesystem::is_empty(scratch_.path()));
 }
 INSTANTIATE_TEST_SUITE_P(Segment, AppendAfter,
-                         ::testing::Values(Compression::None, Compression::Gzip, Compression::Bzip2, Compression::Lzma,
-                                           Compression::Xz, Compression::Lz4Legacy, Compression::Zstd),
-                         [](const auto& test) { return std::string(archive::name_of(test.param)); });
+                         ::testing::Values(Compression::None, Compression::Gzip, Compression::Bzip2,
+                                           Compression::Lzma, Compression::Xz,
+                                           Compression::Lz4Legacy, Compression::Zstd),
+                         [](const auto& test) {
+                             return std::string(archive::name_of(test.param));
+                         });
 
 TEST_F(AppendSegment, AfterLz4AndPaddingAPlainArchiveIsRight) {
-    guest_.write("boot/initrd", pack(Compression::Lz4Legacy, cpio(base_entries())) + std::string(5, '\0'));
+    guest_.write("boot/initrd",
+                 pack(Compression::Lz4Legacy, cpio(base_entries())) + std::string(5, '\0'));
     auto record = append();
     ASSERT_TRUE(record) << render_text(record.error());
     EXPECT_EQ(record->compression, Compression::None);
@@ -134,8 +154,10 @@ TEST_F(AppendSegment, IndexCoversOldAndNewModules) {
                                    {"sd_mod", "kernel/drivers/scsi/sd_mod.ko"},
                                    {"virtio_blk", "kernel/drivers/block/virtio_blk.ko"}}));
     EXPECT_THAT(index.closure({"virtio_blk"}), ElementsAre("virtio", "virtio_blk"));
-    EXPECT_THAT(index.closure({"virtio_scsi"}), ElementsAre("scsi_mod", "virtio_scsi")) << "across old and new";
-    EXPECT_THAT(files[inside + "modules.alias"], HasSubstr("alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci"));
+    EXPECT_THAT(index.closure({"virtio_scsi"}), ElementsAre("scsi_mod", "virtio_scsi"))
+        << "across old and new";
+    EXPECT_THAT(files[inside + "modules.alias"],
+                HasSubstr("alias pci:v00001AF4d*sv*sd*bc*sc*i* virtio_pci"));
     EXPECT_THAT(files[inside + "modules.alias"], HasSubstr("alias scsi:t-0x00* sd_mod"));
     EXPECT_THAT(files, Contains(Key(inside + "modules.dep.bin")));
     EXPECT_THAT(files, Contains(Key(inside + "modules.alias.bin")));
@@ -146,7 +168,8 @@ TEST_F(AppendSegment, CompressedModulesOfTheGuestGoInAsPlainElf) {
     guest_.write("boot/initrd", cpio(base_entries()));
     auto record = append();
     ASSERT_TRUE(record) << render_text(record.error());
-    EXPECT_EQ(contents()[inside + "kernel/drivers/virtio/virtio.ko"].substr(0, 4), "\x7f" "ELF");
+    EXPECT_EQ(contents()[inside + "kernel/drivers/virtio/virtio.ko"].substr(0, 4), "\x7f"
+                                                                                   "ELF");
     EXPECT_TRUE(examine().virtio_in_initramfs);
 }
 
@@ -159,8 +182,10 @@ TEST_F(AppendSegment, ModulesInsideThatEndInGzStayInTheIndex) {
 
 TEST_F(AppendSegment, ModuleInsideThatIsALinkStaysInTheIndex) {
     auto entries = base_entries();
-    entries.push_back({inside + "weak-updates/extra.ko", S_IFLNK | 0777, "/lib/modules/5.9/extra/extra.ko"});
-    guest_.write(std::string("lib/modules/") + version + "/weak-updates/extra.ko", assemble_module("pci:extra", "", ""));
+    entries.push_back(
+        {inside + "weak-updates/extra.ko", S_IFLNK | 0777, "/lib/modules/5.9/extra/extra.ko"});
+    guest_.write(std::string("lib/modules/") + version + "/weak-updates/extra.ko",
+                 assemble_module("pci:extra", "", ""));
     guest_.write("boot/initrd", cpio(entries));
     ASSERT_TRUE(append());
     EXPECT_THAT(contents()[inside + "modules.alias"], HasSubstr("alias pci:extra extra"));
@@ -170,10 +195,11 @@ TEST_F(AppendSegment, ModuleInsideThatIsALinkStaysInTheIndex) {
 std::vector<std::string> members_of(const std::string& segment) {
     auto memory = must(sys::make_memfd("segment", segment.substr(segment.find("070701"))));
     std::vector<std::string> paths;
-    must(archive::read_initramfs(memory, [&](const archive::InitramfsEntry& entry, archive::EntryContent&) -> Status {
-        paths.push_back((S_ISLNK(entry.mode) ? "link " : "") + entry.path);
-        return {};
-    }));
+    must(archive::read_initramfs(
+        memory, [&](const archive::InitramfsEntry& entry, archive::EntryContent&) -> Status {
+            paths.push_back((S_ISLNK(entry.mode) ? "link " : "") + entry.path);
+            return {};
+        }));
     return paths;
 }
 
@@ -196,7 +222,8 @@ TEST_F(AppendSegment, ImageThatIsNotUsrMergedKeepsItsWay) {
             entry.path.erase(0, 4);
     guest_.write("boot/initrd", cpio(entries));
     ASSERT_TRUE(append());
-    EXPECT_THAT(contents(), Contains(Key(std::string("lib/modules/") + version + "/kernel/drivers/virtio/virtio.ko")));
+    EXPECT_THAT(contents(), Contains(Key(std::string("lib/modules/") + version +
+                                         "/kernel/drivers/virtio/virtio.ko")));
     EXPECT_TRUE(examine().virtio_in_initramfs);
 }
 
@@ -229,7 +256,8 @@ TEST_F(AppendSegment, DracutGetsArgumentsOfItsOwn) {
     entries.push_back({"usr/lib/dracut/hooks", directory_mode});
     guest_.write("boot/initrd", cpio(entries));
     ASSERT_TRUE(append());
-    EXPECT_THAT(contents()["etc/cmdline.d/90-slipway-virtio.conf"], HasSubstr("rd.driver.pre=virtio_pci\n"));
+    EXPECT_THAT(contents()["etc/cmdline.d/90-slipway-virtio.conf"],
+                HasSubstr("rd.driver.pre=virtio_pci\n"));
 }
 
 TEST_F(AppendSegment, MkinitcpioConfigurationIsExtended) {
@@ -238,7 +266,9 @@ TEST_F(AppendSegment, MkinitcpioConfigurationIsExtended) {
     entries.push_back({"config", file_mode, "MODULES=\"ext4\"\n"});
     guest_.write("boot/initrd", cpio(entries));
     ASSERT_TRUE(append());
-    EXPECT_EQ(contents()["config"], "MODULES=\"ext4\"\nMODULES=\"${MODULES} virtio_pci virtio_blk virtio_scsi sd_mod\"\n");
+    EXPECT_EQ(
+        contents()["config"],
+        "MODULES=\"ext4\"\nMODULES=\"${MODULES} virtio_pci virtio_blk virtio_scsi sd_mod\"\n");
 }
 
 TEST_F(AppendSegment, ModeAndExtendedAttributesStayAndALinkIsFollowed) {
@@ -273,9 +303,11 @@ TEST_F(AppendSegment, Trap10_PathsOfAHostileIndexDoNotLeadOut) {
     TemporaryDirectory host;
     host.write("secret.ko", "secret");
     auto top = std::string("lib/modules/") + version;
-    guest_.write(top + "/modules.dep", "../../../../.." + host.path() + "/secret.ko:\nkernel/virtio_blk.ko:\n");
+    guest_.write(top + "/modules.dep",
+                 "../../../../.." + host.path() + "/secret.ko:\nkernel/virtio_blk.ko:\n");
     guest_.write(top + "/kernel/x", "");
-    std::filesystem::create_symlink(host.path() + "/secret.ko", guest_.path() + "/" + top + "/kernel/virtio_blk.ko");
+    std::filesystem::create_symlink(host.path() + "/secret.ko",
+                                    guest_.path() + "/" + top + "/kernel/virtio_blk.ko");
     auto before = cpio(base_entries());
     guest_.write("boot/initrd", before);
     for (const auto* module : {"secret", "virtio_blk"}) {
@@ -322,8 +354,13 @@ TEST_F(AppendSegment, ModuleThatTheGuestLacksIsNamed) {
 
 TEST_F(AppendSegment, DamagedModuleLeavesTheImageAsItWas) {
     use_tree(".xz", Compression::Xz);
-    guest_.write(std::string("lib/modules/") + version + "/kernel/drivers/virtio/virtio.ko.xz", "\xfd" "7zXZ");
-    guest_.write(std::string("lib/modules/") + version + "/kernel/drivers/block/virtio_blk.ko.xz", std::string("\xfd" "7zXZ\0\0", 7));
+    guest_.write(std::string("lib/modules/") + version + "/kernel/drivers/virtio/virtio.ko.xz",
+                 "\xfd"
+                 "7zXZ");
+    guest_.write(std::string("lib/modules/") + version + "/kernel/drivers/block/virtio_blk.ko.xz",
+                 std::string("\xfd"
+                             "7zXZ\0\0",
+                             7));
     auto before = cpio(base_entries());
     guest_.write("boot/initrd", before);
     EXPECT_FALSE(append());

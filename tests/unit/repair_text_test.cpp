@@ -31,6 +31,11 @@ TEST(CommandLine, ValueRangeIsWhatReplacesTheValue) {
     }
 }
 
+TEST(CommandLine, OddQuotesAreNotTakenForAValue) {
+    for (const std::string text : {"ro\"ot=/dev/sda1\"", "root=/dev/\"sda1\"", "root=\"/dev/sda1", "\"root=/dev/sda1"})
+        EXPECT_FALSE(parse_command_line(text).at(0).has_value) << text;
+}
+
 TEST(CommandLine, OnlyTheFirstEqualsSignParts) {
     auto argument = parse_command_line("root=UUID=abc").at(0);
     EXPECT_EQ(argument.key, "root");

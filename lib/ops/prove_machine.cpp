@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// One boot: the machine, its console, and when to stop.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "ops/prove.hpp"
+#include "sys/output_file.hpp"
+#include "vm/accelerator.hpp"
+#include "vm/console.hpp"
+
+namespace slipway::ops {
+namespace {
+
+constexpr int poll_ms = 100;
+constexpr double after_failure = 3;         // seconds: what comes then may belie or explain it
+constexpr double loader_silence = 40;       // of a firmware or loader that shows everything it does
+constexpr double failing_loader_silence = 15;
+constexpr double silence_for_direct = 20;   // until_kernel only
+constexpr double silence_of_kernel = 4;
+constexpr std::size_t tail_lines = 25;
+constexpr std::size_t kept_stderr = 4096;
+
+struct FirmwareFiles {
+    const char* code;
+    const char* vars; ///< a template
+};
+constexpr std::array uefi_places{FirmwareFiles{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+                                 FirmwareFiles{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+                                 FirmwareFiles{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
+                                 FirmwareFiles{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
+                                 FirmwareFiles{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}};
+
+// QEMU's command line with the descriptors that it inherits.
+class Machine {
+  public:
+    [[nodiscard]] static Result<Machine> describe(const ProveRequest& request, const vm::Accelerator& accelerator) {
+        Machine machine(request, accelerator.name);
+        if (request.direct)
+            machine.load_kernel(*request.direct);
+        else if (request.firmware == vm::Firmware::Uefi)
+            SLIPWAY_CHECK(machine.add_uefi());
+        return machine;
+    }
+    [[nodiscard]] sys::ProcessSpec process() const {
+        sys::ProcessSpec process{.argv = vm::qemu_argv(spec_), .fds = fds_};
+        process.confinement = confinement_;
+        return process;
+    }
+
+  private:
+    Machine(const ProveRequest& request, const std::string& accelerator)
+        : spec_{.accelerator = accelerator, .memory_mib = request.memory_mib, .disks = {{request.disk.node, request.bus}}},
+          fds_(request.disk.fds), confinement_(vm::qemu_confinement(accelerator)) {
+        confinement_.read_fds = request.disk.read_fds;
+        confinement_.write_fds = request.disk.write_fds;
+    }
+    // The path by which QEMU opens a descriptor.
+    std::string lend(sys::BorrowedFd fd, std::vector<int>& allowed) {
+        int number = 20;
+        for (const auto& mapping : fds_)
+            number = std::max(number, mapping.child + 1);
+        fds_.push_back({fd, number});
+        allowed.push_back(number);
+        return sys::proc_path(number);
+    }
+    void load_kernel(const ProveRequest::DirectBoot& direct) {
+        spec_.direct = vm::DirectKernel{lend(direct.kernel, confinement_.read_fds), "", direct.cmdline};
+        if (direct.initrd.valid())
+            spec_.direct->initrd = lend(direct.initrd, confinement_.read_fds);
+    }
+    Status add_uefi() {
+        constexpr std::size_t largest_vars = 16 << 20;
+        for (const auto& place : uefi_places) {
+            auto vars = sys::read_file(place.vars, largest_vars);
+            if (!vars || ::access(place.code, R_OK) != 0)
+                continue;
+            SLIPWAY_TRY(uefi_vars_, sys::make_scratch_file(scratch_directory()));
+            SLIPWAY_CHECK(sys::write_all(uefi_vars_, *vars));
+            spec_.uefi = vm::UefiFiles{place.code, lend(uefi_vars_, confinement_.write_fds)};
+            return {};
+        }
+        return fail(Code::Unsupported, "UEFI firmware for QEMU is not installed", "apt install ovmf");
+    }
+
+    vm::QemuSpec spec_;
+    std::vector<sys::FdMapping> fds_;
+    sys::Confinement confinement_;
+    sys::OwnedFd uefi_vars_;
+};
+
+// Watches a machine until it has shown what it will show.
+class Watch {
+  public:
+    Watch(const Context& context, const ProveRequest& request) : host_(context.host), request_(request) {}
+
+    Status start(sys::ProcessSpec process) {
+        SLIPWAY_TRY(auto out, sys::make_pipe());
+        SLIPWAY_TRY(auto err, sys::make_pipe());
+        process.fds.push_back({out.second, 1});
+        process.fds.push_back({err.second, 2});
+        auto child = host_.runner->start(process);
+        if (!child && child.error().code == Code::NotFound)
+            return fail(vm::qemu_is_missing());
+        SLIPWAY_TRY(child_, std::move(child));
+        argv_ = process.argv;
+        out_ = std::move(out.first);
+        err_ = std::move(err.first);
+        started_ = last_output_ = Clock::now();
+        return {};
+    }
+
+    Status run() {
+        while (!finished()) {
+            SLIPWAY_CHECK(host_.cancel.check());
+            wait_for_output();
+            show_progress();
+        }
+        return out_.valid() ? Status{} : explain_end();
+    }
+
+    [[nodiscard]] ProveResult result() const {
+        ProveResult result{.reached = trace_.reached(), .login = trace_.reached() == vm::Stage::Login};
+        for (const auto& sighting : trace_.sightings())
+            result.stages.push_back({sighting.stage, sighting.seconds, sighting.evidence, request_.direct ? "direct-kernel" : "serial"});
+        result.console_tail = console_.tail(tail_lines);
+        result.likely_cause = likely_cause();
+        result.seconds = seconds_since(started_);
+        return result;
+    }
+
+  private:
+    [[nodiscard]] bool finished() const {
+        if (trace_.reached() == vm::Stage::Login || !out_.valid() || seconds_since(started_) >= static_cast<double>(request_.timeout.count()))
+            return true;
+        if (failed_at_ && seconds_since(*failed_at_) >= after_failure)
+            return true;
+        auto silence = seconds_since(last_output_);
+        bool started_kernel = trace_.handed_over() || trace_.reached() >= vm::Stage::Kernel;
+        if (request_.until_kernel)
+            return silence >= (started_kernel ? silence_of_kernel : silence_for_direct);
+        // Only what prints through the BIOS is known to be heard here.
+        bool heard = request_.firmware == vm::Firmware::Bios && !request_.direct && !started_kernel;
+        return heard && silence >= (trace_.failure() ? failing_loader_silence : loader_silence);
+    }
+
+    void wait_for_output() {
+        std::array<pollfd, 2> files{pollfd{out_.raw(), POLLIN, 0}, pollfd{err_.raw(), POLLIN, 0}};
+        if (::poll(files.data(), files.size(), poll_ms) <= 0)
+            return;
+        std::array<char, 16384> buffer{};
+        if (files[1].revents != 0) {
+            auto got = ::read(err_.raw(), buffer.data(), buffer.size());
+            if (got > 0)
+                said_.append(buffer.data(), static_cast<std::size_t>(got));
+            else if (got == 0)
+                err_.reset();
+            said_.erase(0, said_.size() - std::min(said_.size(), kept_stderr));
+        }
+        if (files[0].revents != 0) {
+            auto got = ::read(out_.raw(), buffer.data(), buffer.size());
+            if (got > 0)
+                take({buffer.data(), static_cast<std::size_t>(got)});
+            else if (got == 0 || errno != EINTR)
+                out_.reset();
+        }
+    }
+
+    void take(std::string_view bytes) {
+        auto now = seconds_since(started_);
+        last_output_ = Clock::now();
+        console_.feed(bytes, [this, now](std::string_view line) { trace_.see(line, now); });
+        trace_.see(console_.partial(), now);
+        bool failed = trace_.failure() && trace_.failure()->definite;
+        if (!failed)
+            failed_at_.reset();
+        else if (!failed_at_)
+            failed_at_ = last_output_;
+    }
+
+    void show_progress() {
+        if (!host_.progress)
+            return;
+        auto spent = std::min(seconds_since(started_) / static_cast<double>(request_.timeout.count()), 1.0);
+        auto step = trace_.reached() == vm::Stage::None ? std::string("prove") : fmt::format("prove: {}", vm::name_of(trace_.reached()));
+        host_.progress({.step = step, .done = static_cast<std::uint64_t>(spent * 1000), .total = 1000, .bytes = false});
+    }
+
+    // QEMU has ended by itself: the guest switched off or wanted to restart, or QEMU failed.
+    Status explain_end() {
+        SLIPWAY_TRY(auto status, child_->wait(std::chrono::seconds(5)));
+        if (status && *status != 0) {
+            Error error{.code = Code::ToolFailed, .what = "booting the guest in QEMU"};
+            error.tool = ToolFailure{argv_, *status, said_};
+            return fail(std::move(error));
+        }
+        return {};
+    }
+
+    [[nodiscard]] std::string likely_cause() const {
+        if (trace_.reached() == vm::Stage::Login)
+            return {};
+        if (const auto& failure = trace_.failure())
+            return fmt::format("{} (\"{}\")", failure->likely_cause, failure->evidence);
+        if (!out_.valid())
+            return fmt::format("the guest restarted or switched itself off; the last stage seen was {}", vm::name_of(trace_.reached()));
+        return request_.until_kernel && trace_.reached() >= vm::Stage::BootLoader ? std::string() : vm::cause_of_silence(trace_.reached());
+    }
+
+    const sys::Host& host_;
+    const ProveRequest& request_;
+    std::vector<std::string> argv_;
+    sys::OwnedFd out_;
+    sys::OwnedFd err_;
+    std::unique_ptr<sys::Child> child_; ///< its destructor kills and reaps
+    std::string said_;                  ///< end of QEMU's standard error
+    vm::Console console_;
+    vm::BootTrace trace_;
+    Clock::time_point started_{};
+    Clock::time_point last_output_{};
+    std::optional<Clock::time_point> failed_at_;
+};
+
+bool is_x86(const std::string& arch) {
+    return arch.empty() || arch == "x86_64" || arch == "amd64" || arch == "i386" || arch == "i486" || arch == "i586" || arch == "i686";
+}
+
+} // namespace
+
+std::string scratch_directory() {
+    const char* temporary = std::getenv("TMPDIR");
+    return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";
+}
+
+Result<ProveResult> prove_graph(const Context& context, const ProveRequest& request) {
+    if (!is_x86(request.arch))
+        return fail(Code::Unsupported, fmt::format("prove boots x86 guests only, and this one is {}", request.arch));
+    SLIPWAY_TRY(auto accelerator, vm::choose_accelerator(context.host));
+    SLIPWAY_TRY(auto machine, Machine::describe(request, accelerator));
+    Watch watch(context, request);
+    SLIPWAY_CHECK(watch.start(machine.process()));
+    SLIPWAY_CHECK(watch.run());
+    auto result = watch.result();
+    result.accelerator = accelerator.name;
+    result.accelerator_reason = accelerator.reason;
+    return result;
+}
+
+} // namespace slipway::ops

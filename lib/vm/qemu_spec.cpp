@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/qemu_spec.hpp"
+
+#include <fmt/format.h>
+
+namespace slipway::vm {
+namespace {
+
+using Words = std::vector<std::string>;
+
+void add(Words& argv, std::string option, std::string value) {
+    argv.push_back(std::move(option));
+    argv.push_back(std::move(value));
+}
+
+std::string accelerator_of(const QemuSpec& spec) {
+    return spec.accelerator == "tcg" ? "tcg,thread=multi" : spec.accelerator;
+}
+
+// With "graphics=off" and no VGA, SeaBIOS and every loader that prints through the BIOS write to
+// the serial port (SeaBIOS's sercon): the guest needs no configuration for it.
+std::string machine_of(const QemuSpec& spec) {
+    std::string machine = "q35,graphics=off,usb=off,vmport=off";
+    if (spec.uefi)
+        machine += ",pflash0=uefi-code,pflash1=uefi-vars";
+    return machine;
+}
+
+Json flash_node(const std::string& name, const std::string& path, bool read_only) {
+    return {{"driver", "raw"},
+            {"node-name", name},
+            {"read-only", read_only},
+            {"file", {{"driver", "file"}, {"filename", path}, {"read-only", read_only}, {"locking", "off"}}}};
+}
+
+// Nothing of a throw-away disk needs to survive, so flushes are dropped.
+Json disk_node(const DiskSpec& disk, std::size_t index) {
+    Json node = disk.node;
+    node["node-name"] = fmt::format("disk{}", index);
+    node["cache"] = {{"direct", false}, {"no-flush", true}};
+    return node;
+}
+
+void add_disk(Words& argv, const DiskSpec& disk, std::size_t index) {
+    add(argv, "-blockdev", render_json(disk_node(disk, index)));
+    auto drive = fmt::format("drive=disk{},bootindex={}", index, index + 1);
+    switch (disk.bus) {
+    case Bus::Virtio:
+        return add(argv, "-device", "virtio-blk-pci," + drive);
+    case Bus::Sata: // the ports of the chipset's own AHCI controller
+        return add(argv, "-device", fmt::format("ide-hd,bus=ide.{},{}", index, drive));
+    case Bus::Scsi:
+        if (index == 0)
+            add(argv, "-device", "virtio-scsi-pci,id=scsi");
+        return add(argv, "-device", fmt::format("scsi-hd,bus=scsi.0,lun={},{}", index, drive));
+    }
+}
+
+} // namespace
+
+std::string_view name_of(Bus bus) {
+    constexpr std::string_view names[] = {"virtio", "sata", "scsi"};
+    return names[static_cast<std::size_t>(bus)];
+}
+
+std::string_view name_of(Firmware firmware) {
+    return firmware == Firmware::Bios ? "bios" : "uefi";
+}
+
+Result<Bus> parse_bus(std::string_view text) {
+    for (auto bus : {Bus::Virtio, Bus::Sata, Bus::Scsi})
+        if (name_of(bus) == text)
+            return bus;
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no bus", text), "use virtio, sata or scsi");
+}
+
+Result<Firmware> parse_firmware(std::string_view text) {
+    for (auto firmware : {Firmware::Bios, Firmware::Uefi})
+        if (name_of(firmware) == text)
+            return firmware;
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no firmware", text), "use bios or uefi");
+}
+
+Words qemu_argv(const QemuSpec& spec) {
+    Words argv{"qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"};
+    add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add(argv, "-accel", accelerator_of(spec));
+    add(argv, "-machine", machine_of(spec));
+    if (spec.accelerator == "kvm")
+        add(argv, "-cpu", "host");
+    else
+        add(argv, "-cpu", "max");
+    add(argv, "-smp", std::to_string(spec.cpus));
+    add(argv, "-m", std::to_string(spec.memory_mib));
+    add(argv, "-vga", "none");
+    add(argv, "-display", "none");
+    add(argv, "-chardev", "stdio,id=console,signal=off");
+    add(argv, "-serial", "chardev:console");
+    // A guest that waits for random numbers at boot would wait for minutes under TCG.
+    add(argv, "-device", "virtio-rng-pci");
+    if (spec.uefi) {
+        add(argv, "-blockdev", render_json(flash_node("uefi-code", spec.uefi->code, true)));
+        add(argv, "-blockdev", render_json(flash_node("uefi-vars", spec.uefi->vars, false)));
+    }
+    for (std::size_t index = 0; index < spec.disks.size(); ++index)
+        add_disk(argv, spec.disks[index], index);
+    if (spec.direct) {
+        add(argv, "-kernel", spec.direct->kernel);
+        if (!spec.direct->initrd.empty())
+            add(argv, "-initrd", spec.direct->initrd);
+        add(argv, "-append", spec.direct->append);
+    }
+    if (spec.debug_exit)
+        add(argv, "-device", "isa-debug-exit,iobase=0x501,iosize=0x02");
+    return argv;
+}
+
+} // namespace slipway::vm

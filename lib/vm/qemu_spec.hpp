@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A virtual machine as a record, and the QEMU command line that it stands for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/json.hpp"
+
+namespace slipway::vm {
+
+enum class Bus { Virtio, Sata, Scsi };
+enum class Firmware { Bios, Uefi };
+[[nodiscard]] std::string_view name_of(Bus bus);
+[[nodiscard]] std::string_view name_of(Firmware firmware);
+/// "virtio", "sata", "scsi"; "bios", "uefi". InvalidArgument.
+[[nodiscard]] Result<Bus> parse_bus(std::string_view text);
+[[nodiscard]] Result<Firmware> parse_firmware(std::string_view text);
+
+/// `node` has the form of QEMU's blockdev-add with children inline, without a "node-name".
+struct DiskSpec {
+    Json node;
+    Bus bus = Bus::Virtio;
+};
+
+/// UEFI firmware as files that QEMU opens; it writes to `vars`, so that must be a private copy.
+struct UefiFiles {
+    std::string code;
+    std::string vars;
+};
+
+/// A kernel that QEMU loads itself, in place of the disk's boot loader. Paths that QEMU opens.
+struct DirectKernel {
+    std::string kernel;
+    std::string initrd{}; ///< "" for none
+    std::string append{};
+};
+
+/// An x86 machine without network and display whose serial port is its standard output. It starts
+/// from the first disk, and ends where it would restart.
+struct QemuSpec {
+    std::string accelerator = "tcg"; ///< "tcg" or "kvm"
+    unsigned memory_mib = 1024;
+    unsigned cpus = 2;
+    std::vector<DiskSpec> disks{};
+    std::optional<UefiFiles> uefi{}; ///< SeaBIOS without
+    std::optional<DirectKernel> direct{};
+    bool debug_exit = false; ///< the guest can end QEMU: a byte N to port 0x501 is exit status 2N+1
+};
+
+/// Pure. The first word is the program's name.
+[[nodiscard]] std::vector<std::string> qemu_argv(const QemuSpec& spec);
+
+} // namespace slipway::vm

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// How far a boot came, and why it went no further, from the text of its console. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace slipway::vm {
+
+/// In the order of a boot: to have reached one is to have reached those before it.
+enum class Stage { None, Firmware, BootLoader, Kernel, Initramfs, RootMounted, Init, Login };
+/// "none", "firmware", "boot-loader", "kernel", "initramfs", "root-mounted", "init", "login".
+[[nodiscard]] std::string_view name_of(Stage stage);
+
+/// The first line that showed a stage.
+struct Sighting {
+    Stage stage = Stage::None;
+    double seconds = 0; ///< since the start of the machine
+    std::string evidence{};
+};
+
+/// A message of a boot that goes wrong.
+struct Failure {
+    Stage at = Stage::None; ///< the stage whose program says it
+    std::string evidence{};
+    std::string likely_cause{};
+    bool definite = false; ///< nothing comes after it
+};
+
+/// Reads a console line by line. Knows SeaBIOS, OVMF, GRUB, Linux, initramfs-tools, dracut, mkinitcpio,
+/// systemd, OpenRC and sysvinit.
+class BootTrace {
+  public:
+    /// `seconds` is when the line came. A line that is still growing may be given again and again.
+    void see(std::string_view line, double seconds = 0);
+    [[nodiscard]] Stage reached() const { return reached_; }
+    [[nodiscard]] const std::vector<Sighting>& sightings() const { return sightings_; }
+    /// The first failure that no later stage has belied.
+    [[nodiscard]] const std::optional<Failure>& failure() const { return failure_; }
+    /// The boot loader has said that it is starting a kernel.
+    [[nodiscard]] bool handed_over() const { return handed_over_; }
+
+  private:
+    void reach(Stage stage, std::string_view line, double seconds);
+    [[nodiscard]] Stage stage_of(std::string_view line) const;
+
+    Stage reached_ = Stage::None;
+    std::vector<Sighting> sightings_;
+    std::optional<Failure> failure_;
+    bool handed_over_ = false;
+    bool systemd_in_initramfs_ = false; ///< what systemd says is not the guest's init yet
+};
+
+/// What a boot that fell silent after a stage most likely suffers from.
+[[nodiscard]] std::string cause_of_silence(Stage reached);
+
+} // namespace slipway::vm

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fixtures are consoles of real guests; see tests/fixtures/console/README.md.
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sys/fd.hpp"
+#include "vm/console.hpp"
+#include "vm/stage.hpp"
+
+namespace slipway::vm {
+namespace {
+
+BootTrace trace_of(const std::string& bytes) {
+    BootTrace trace;
+    Console console;
+    console.feed(bytes, [&trace](std::string_view line) { trace.see(line); });
+    trace.see(console.partial());
+    return trace;
+}
+
+struct Captured {
+    const char* name;
+    Stage reached;
+    const char* likely_cause; ///< part of it; "" for no failure
+};
+void PrintTo(const Captured& captured, std::ostream* out) {
+    *out << captured.name;
+}
+
+class RealConsole : public testing::TestWithParam<Captured> {};
+
+TEST_P(RealConsole, TellsStageAndCause) {
+    auto text = sys::read_file(std::string(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/") + GetParam().name + ".txt");
+    ASSERT_TRUE(text) << GetParam().name;
+    auto trace = trace_of(*text);
+    EXPECT_EQ(name_of(trace.reached()), name_of(GetParam().reached));
+    if (*GetParam().likely_cause == '\0') {
+        EXPECT_FALSE(trace.failure()) << trace.failure()->evidence;
+        return;
+    }
+    ASSERT_TRUE(trace.failure());
+    EXPECT_THAT(trace.failure()->likely_cause, testing::HasSubstr(GetParam().likely_cause));
+    EXPECT_TRUE(trace.failure()->definite);
+}
+
+INSTANTIATE_TEST_SUITE_P(Guests, RealConsole,
+                         testing::Values(Captured{"debian12-stock", Stage::Login, ""}, Captured{"prove-firmware", Stage::Firmware, ""},
+                                         Captured{"prove-loader", Stage::BootLoader, "does not find one of its files"},
+                                         Captured{"prove-kernel", Stage::BootLoader, "is no kernel"},
+                                         Captured{"prove-initramfs", Stage::Kernel, "initramfs is damaged"},
+                                         Captured{"prove-root", Stage::Initramfs, "root filesystem was not found"},
+                                         Captured{"prove-init", Stage::RootMounted, "no init program"},
+                                         Captured{"prove-login", Stage::Init, "/etc/fstab"}, Captured{"prove-noserial", Stage::BootLoader, ""}),
+                         [](const auto& guest) {
+                             std::string name = guest.param.name;
+                             std::replace(name.begin(), name.end(), '-', '_');
+                             return name;
+                         });
+
+TEST(BootTrace, EveryStageOfAWholeBootIsSeenInOrder) {
+    auto text = sys::read_file(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/debian12-stock.txt");
+    ASSERT_TRUE(text);
+    auto trace = trace_of(*text);
+    std::vector<std::string_view> seen;
+    for (const auto& sighting : trace.sightings())
+        seen.push_back(name_of(sighting.stage));
+    EXPECT_THAT(seen, testing::ElementsAre("firmware", "boot-loader", "kernel", "initramfs", "root-mounted", "init", "login"));
+    EXPECT_TRUE(trace.handed_over());
+}
+
+TEST(BootTrace, SystemdInTheInitramfsIsNotInit) {
+    auto trace = trace_of("[    0.0] Linux version 6.5\n[    2.0] systemd[1]: Running in initrd.\nWelcome to Fedora Linux 39 dracut-059 (Initramfs)!\n"
+                          "[  OK  ] Reached target basic.target\n");
+    EXPECT_EQ(trace.reached(), Stage::Initramfs);
+    trace.see("[    5.0] systemd[1]: Switching root.");
+    EXPECT_EQ(trace.reached(), Stage::RootMounted);
+    trace.see("[    6.0] systemd[1]: Reached target basic.target");
+    EXPECT_EQ(trace.reached(), Stage::Init);
+}
+
+TEST(BootTrace, ALaterStageBeliesAFailure) {
+    auto trace = trace_of("error: file `/boot/grub/locale/en.gmo' not found.\n");
+    ASSERT_TRUE(trace.failure());
+    EXPECT_FALSE(trace.failure()->definite);
+    trace.see("[    0.0] Linux version 6.5");
+    EXPECT_FALSE(trace.failure());
+}
+
+TEST(BootTrace, LastLoginIsNoLoginPrompt) {
+    EXPECT_EQ(trace_of("Last login: Mon\n").reached(), Stage::None);
+    EXPECT_EQ(trace_of("host login: ").reached(), Stage::Login);
+}
+
+} // namespace
+} // namespace slipway::vm

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Boots each of the guests that are broken at one stage of the boot, through ops::prove.
+// SLIPWAY_WORKER names the worker. A guest that is not in the cache is skipped:
+// tests/images/guest build NAME makes it.
+#include <algorithm>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/strings.hpp"
+#include "ops/prove.hpp"
+
+namespace slipway::ops {
+namespace {
+
+class Prove : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (::geteuid() != 0)
+            GTEST_SKIP() << "needs root";
+        auto runner = session::SupervisedRunner::launch();
+        ASSERT_TRUE(runner) << render_text(runner.error());
+        runner_ = std::move(*runner);
+        context_.runner = runner_.get();
+        context_.host.runner = runner_.get();
+    }
+
+    [[nodiscard]] std::string cached(const std::string& guest) {
+        auto found = sys::run(*runner_, {.argv = {SLIPWAY_SOURCE_DIR "/tests/images/guest", "path", guest}, .env = {"HOME=/root"}});
+        return found && found->status == 0 ? std::string(trim(found->out)) : std::string();
+    }
+
+    std::unique_ptr<session::SupervisedRunner> runner_;
+    Context context_{};
+};
+
+struct Expected {
+    const char* guest;
+    vm::Stage reached;
+    const char* likely_cause; ///< part of it
+    vm::Bus bus = vm::Bus::Virtio;
+};
+void PrintTo(const Expected& expected, std::ostream* out) {
+    *out << expected.guest << " on " << vm::name_of(expected.bus);
+}
+
+class ProveGuest : public Prove, public testing::WithParamInterface<Expected> {};
+
+TEST_P(ProveGuest, TellsStageAndCause) {
+    auto image = cached(GetParam().guest);
+    if (image.empty())
+        GTEST_SKIP() << "no guest " << GetParam().guest << " in the cache";
+    auto result = prove(context_, {.path = image}, {.bus = GetParam().bus, .timeout = std::chrono::seconds(300)});
+    ASSERT_TRUE(result) << render_text(result.error());
+    std::cout << render_text(*result);
+    EXPECT_EQ(vm::name_of(result->reached), vm::name_of(GetParam().reached));
+    EXPECT_EQ(result->login, GetParam().reached == vm::Stage::Login);
+    EXPECT_THAT(result->likely_cause, testing::HasSubstr(GetParam().likely_cause));
+    EXPECT_FALSE(result->console_tail.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Guests, ProveGuest,
+                         testing::Values(Expected{"debian12-stock", vm::Stage::Login, ""}, Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Sata},
+                                         Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Scsi},
+                                         Expected{"prove-firmware", vm::Stage::Firmware, "boot loader's first part"},
+                                         Expected{"prove-loader", vm::Stage::BootLoader, "does not find one of its files"},
+                                         Expected{"prove-kernel", vm::Stage::BootLoader, "is no kernel"},
+                                         Expected{"prove-initramfs", vm::Stage::Kernel, "initramfs is damaged"},
+                                         Expected{"prove-root", vm::Stage::Initramfs, "root filesystem was not"},
+                                         Expected{"prove-init", vm::Stage::RootMounted, "no init program"},
+                                         Expected{"prove-login", vm::Stage::Init, "/etc/fstab"}),
+                         [](const auto& guest) {
+                             auto name = std::string(guest.param.guest) + "_" + std::string(vm::name_of(guest.param.bus));
+                             std::replace(name.begin(), name.end(), '-', '_');
+                             return name;
+                         });
+
+TEST_F(Prove, AGuestWithoutSerialConsoleIsBootedWithItsOwnKernel) {
+    auto image = cached("prove-noserial");
+    if (image.empty())
+        GTEST_SKIP() << "no guest prove-noserial in the cache";
+    auto result = prove(context_, {.path = image}, {.timeout = std::chrono::seconds(300)});
+    ASSERT_TRUE(result) << render_text(result.error());
+    std::cout << render_text(*result);
+    EXPECT_TRUE(result->login) << result->console_tail;
+    for (const auto& seen : result->stages)
+        EXPECT_EQ(seen.method, seen.stage <= vm::Stage::BootLoader ? "serial" : "direct-kernel") << seen.evidence;
+    EXPECT_FALSE(result->method_reason.empty());
+}
+
+TEST_F(Prove, StopsWithin200MillisecondsOfTheRequest) {
+    auto image = cached("prove-firmware");
+    if (image.empty())
+        GTEST_SKIP() << "no guest prove-firmware in the cache";
+    Clock::time_point asked{};
+    context_.host.progress = [this, &asked](const sys::Progress& progress) {
+        if (progress.step != "prove: firmware" || context_.host.cancel.requested())
+            return;
+        asked = Clock::now();
+        context_.host.cancel.request();
+    };
+    auto result = prove(context_, {.path = image}, {});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, Code::Cancelled);
+    // Twice what is promised: the machine may be busy.
+    EXPECT_LT(seconds_since(asked), 0.4);
+}
+
+} // namespace
+} // namespace slipway::ops
