@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker of one opened root, and the supervisor above it: one program, two roles, so that what
 // a client starts has one path.
+#include <csignal>
 #include <cstdio>
 #include <string_view>
 
@@ -20,6 +21,8 @@ int main(int argc, char** argv) {
         return slipway::session::supervise(std::move(socket));
     if (role == "--serve") {
         ::prctl(PR_SET_NAME, "slipway-worker");
+        // A guest command that closes its input early is no reason to die.
+        ::signal(SIGPIPE, SIG_IGN);
         return slipway::session::serve(std::move(socket));
     }
     std::fputs("slipway-worker is started by slipway; there is no other use for it.\n", stderr);

@@ -20,6 +20,7 @@ Status understand(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(parse_fstab_mode(options.fstab_mode, options.request.policy));
     SLIPWAY_TRY(options.request.image, invocation.image_options());
     SLIPWAY_TRY(options.request.format, image::parse_format(options.format));
+    SLIPWAY_TRY([[maybe_unused]] auto proof, parse_prove_options(options.proof));
     if (options.resize.empty())
         return {};
     if (options.resize.front() != '+')
@@ -34,9 +35,7 @@ Result<int> run(Invocation& invocation, Options& options) {
     auto report = ops::begin_report("migrate", invocation.argv);
     auto status = ops::migrate(context, options.request, report);
     if (status && options.prove && !options.request.dry_run)
-        status = prove_output(invocation, context, {.path = options.request.output, .format = options.request.format}, options.proof, report);
-    if (status && options.request.dry_run && !invocation.json)
-        SLIPWAY_CHECK(invocation.terminal.out(plan_text(report)));
+        status = prove_output(invocation, context, {.path = options.request.output, .format = options.request.format, .root = options.request.image.root, .engine = options.request.image.engine}, options.proof, report);
     return finish(invocation, context, report, std::move(status), {.file = options.report});
 }
 

@@ -82,9 +82,12 @@ session::CallHooks hooks_for(Invocation& invocation) {
 }
 
 Result<int> run(Invocation& invocation, Options& options) {
+    auto& request = options.request;
+    request.argv = invocation.guest_argv;
+    if (request.argv.empty())
+        return fail(Code::InvalidArgument, "no command was given", "write it after --, such as: slipway run IMAGE -- cat /etc/os-release");
     SLIPWAY_TRY(auto image, invocation.image_options());
     SLIPWAY_TRY(auto context, invocation.context());
-    auto& request = options.request;
     request.deadline = std::chrono::milliseconds(static_cast<long>(options.timeout * 1000));
     request.tty = invocation.terminal.in_is_terminal() && invocation.terminal.out_is_terminal();
     auto hooks = hooks_for(invocation);
@@ -121,11 +124,10 @@ void declare_run(CLI::App& app, Invocation& invocation) {
     add_image_options(*command, invocation);
     command->add_flag("--write", options->request.write, "Keep the changes; otherwise they are dropped");
     command->add_flag("--network", options->request.network, "Let the program use this machine's network");
-    command->add_option("--env", options->request.env, "NAME=value for the program's environment");
+    command->add_option("--env", options->request.env, "NAME=value for the program's environment; may be repeated")->allow_extra_args(false);
     command->add_option("--cwd", options->request.cwd, "Directory in the guest to run in")->capture_default_str();
     command->add_option("--timeout", options->timeout, "Seconds after which it is killed");
-    command->add_option("CMD", options->request.argv, "Program and arguments, after --")->required();
-    command->positionals_at_end();
+    command->footer("After -- follow the guest's program and its arguments: slipway run IMAGE -- CMD ...");
     command->callback([&invocation, options] { invocation.action = [&invocation, options] { return run(invocation, *options); }; });
 }
 

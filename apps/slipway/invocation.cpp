@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
 #include "ops/steps.hpp"
 
 namespace slipway::app {
@@ -61,10 +62,22 @@ Status parse_fstab_mode(const std::string& text, report::Policy& policy) {
     return fail(Code::InvalidArgument, fmt::format("'{}' is no --fstab-mode", text), "use stabilize-all, bypath-only or noop");
 }
 
+std::string plan_text(const report::Report& report) {
+    std::string text;
+    for (const auto& action : report.plan) {
+        text += json_get<std::string>(action, "text") + "\n";
+        for (const auto& change : json_at(action, "changes"))
+            text += fmt::format("    {}: {} -> {}\n", json_get<std::string>(change, "what"), json_get<std::string>(change, "old"), json_get<std::string>(change, "new"));
+    }
+    return text.empty() ? "nothing to change\n" : printable(text);
+}
+
 Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report, Status status, const ReportOptions& options) {
     if (!status)
         report.error = status.error();
-    else if (report.summary.empty())
+    else if (report.dry_run)
+        report.summary = report.plan.empty() ? "dry run: nothing would be changed" : "dry run: nothing was changed";
+    else
         report.summary = report::is_bootable(report) ? "done: nothing remains that keeps the guest from booting" : "done, but something remains that keeps the guest from booting";
     if (!options.file.empty() || invocation.json)
         report.tools = ops::tool_versions(context);
@@ -75,6 +88,8 @@ Result<int> finish(Invocation& invocation, const ops::Context& context, report::
         SLIPWAY_CHECK(invocation.terminal.out(render_json_pretty(report::to_json(report)) + "\n"));
     if (!status)
         return fail(std::move(status).error());
+    if (report.dry_run && !invocation.json)
+        SLIPWAY_CHECK(invocation.terminal.out(plan_text(report)));
     if (!invocation.json && !invocation.quiet)
         SLIPWAY_CHECK(invocation.terminal.out(report::render_text(report) + report.summary + "\n"));
     return report::is_bootable(report) ? 0 : 1;

@@ -20,6 +20,7 @@ struct Invocation {
     std::vector<std::string> argv;
     Terminal& terminal;
     Cancel cancel{};
+    std::vector<std::string> guest_argv{}; ///< what stood after "--"
     bool verbose = false;
     bool quiet = false;
     bool json = false;
@@ -49,6 +50,9 @@ struct ReportOptions {
     std::string file{};
 };
 [[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report, Status status, const ReportOptions& options);
+
+/// The actions of a dry run, with their changes.
+[[nodiscard]] std::string plan_text(const report::Report& report);
 
 // One file per verb.
 void declare_inspect(CLI::App& app, Invocation& invocation);

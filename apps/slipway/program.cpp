@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <csignal>
+
 #include <fmt/format.h>
 
 #include "base/json.hpp"
@@ -26,6 +29,8 @@ void declare_all(CLI::App& app, Invocation& invocation) {
 }
 
 int report_error(Invocation& invocation, const Error& error) {
+    if (error.errno_value == EPIPE) // `slipway cat … | head`: as if by SIGPIPE
+        return 128 + SIGPIPE;
     invocation.terminal.say(fmt::format("slipway: {}", render_text(error)));
     // run has exit codes of its own: 125 is ours, the others belong to the guest's program.
     bool runs = invocation.argv.size() > 1 && invocation.argv[1] == "run";
@@ -38,7 +43,11 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
     CLI::App app{"Opens, inspects, repairs and boots operating system images.", "slipway"};
     Invocation invocation{.argv = argv, .terminal = terminal, .cancel = cancel};
     declare_all(app, invocation);
-    std::vector<std::string> arguments(argv.rbegin(), argv.rend());
+    // What stands after "--" belongs to the guest's program, whatever it looks like.
+    auto dashes = std::find(argv.begin(), argv.end(), "--");
+    if (dashes != argv.end())
+        invocation.guest_argv.assign(dashes + 1, argv.end());
+    std::vector<std::string> arguments(std::make_reverse_iterator(dashes), argv.rend());
     if (!arguments.empty())
         arguments.pop_back();
     try {

@@ -41,14 +41,4 @@ Status prove_output(Invocation& invocation, const ops::Context& context, const o
     return {};
 }
 
-std::string plan_text(const report::Report& report) {
-    std::string text;
-    for (const auto& action : report.plan) {
-        text += json_get<std::string>(action, "text") + "\n";
-        for (const auto& change : json_at(action, "changes"))
-            text += fmt::format("    {}: {} -> {}\n", json_get<std::string>(change, "what"), json_get<std::string>(change, "old"), json_get<std::string>(change, "new"));
-    }
-    return text.empty() ? "nothing to change\n" : text;
-}
-
 } // namespace slipway::app

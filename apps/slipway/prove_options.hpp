@@ -23,7 +23,5 @@ void add_prove_options(CLI::App& command, ProveOptions& options);
 /// came up.
 [[nodiscard]] Status prove_output(Invocation& invocation, const ops::Context& context, const ops::ImageOptions& image, const ProveOptions& options,
                                   report::Report& report);
-/// The actions of the report's plan with their changes, for a person.
-[[nodiscard]] std::string plan_text(const report::Report& report);
 
 } // namespace slipway::app

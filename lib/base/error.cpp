@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/strings.hpp"
+
 namespace slipway {
 namespace {
 
@@ -112,7 +114,7 @@ int exit_code_of(Code code) {
 }
 
 std::string render_text(const Error& error) {
-    std::string text = error.what;
+    std::string text = printable(error.what);
     if (error.errno_value != 0)
         text += fmt::format(": {}", std::strerror(error.errno_value));
     for (const auto& outer : error.context)
@@ -121,7 +123,7 @@ std::string render_text(const Error& error) {
         text += fmt::format("\n  command: {} (exit status {})", fmt::join(error.tool->argv, " "),
                             error.tool->exit_status);
         if (!error.tool->stderr_tail.empty())
-            text += fmt::format("\n  it said: {}", error.tool->stderr_tail);
+            text += fmt::format("\n  it said: {}", printable(error.tool->stderr_tail));
     }
     if (!error.hint.empty())
         text += fmt::format("\n  try: {}", error.hint);

@@ -72,8 +72,8 @@ struct Command {
     /// everything is killed, by its init, whether or not anybody waits.
     std::chrono::milliseconds deadline{0};
     bool quiet = false; ///< its failure is expected: logged at debug level only
-    /// False: without our /proc, /sys, /dev and /run, for programs that only read or write files.
-    /// The isolation is the same. Ignored where `needs_mounts` knows the tool.
+    /// False: without our /proc, /sys and /run, for programs that only read or write files. All
+    /// else is the same. Ignored where `needs_mounts` knows the tool.
     bool mounts = true;
     sys::BorrowedFd stdin_fd{-1}; ///< not valid: /dev/null; likewise the other two
     sys::BorrowedFd stdout_fd{-1};
@@ -137,9 +137,10 @@ struct Captured {
 /// ToolFailed with argv, status and the end of stderr unless the status is 0.
 [[nodiscard]] Status check_command(const Captured& captured, std::string what);
 
-/// A guest root made ready for commands. The caller is single-threaded, has CAP_SYS_ADMIN, and is
-/// in a mount namespace of its own whose mounts are private (sys::enter_private_mount_namespace).
-/// What is made here vanishes with that namespace, but for the cgroup; see `cgroup_path`.
+/// A guest root made ready for commands; it keeps nothing of the guest's filesystems busy. The
+/// caller is single-threaded, has CAP_SYS_ADMIN, and is in a mount namespace of its own whose
+/// mounts are private (sys::enter_private_mount_namespace). What is made here vanishes with that
+/// namespace, but for the cgroup; see `cgroup_path`.
 class Root {
 public:
     /// Makes ready what all commands share. Missing directories /proc, /sys, /dev and /run of the

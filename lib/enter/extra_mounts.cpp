@@ -13,7 +13,7 @@ namespace slipway::enter {
 namespace {
 
 constexpr auto resolv_path = "/etc/resolv.conf";
-constexpr std::array covered{"/proc", "/sys", "/dev", "/run"};
+constexpr std::array pseudo{"/proc", "/sys", "/run"};
 
 bool is_at_or_below(std::string_view path, std::string_view top) {
     return path.substr(0, top.size()) == top &&
@@ -36,9 +36,9 @@ Script plan_resolv_conf(const sys::RootDir& root, const std::string& content) {
     if (!info)
         return {};
     auto real = root.real_path(path);
-    bool hidden = !real || std::any_of(covered.begin(), covered.end(), [&](const char* top) {
-        return is_at_or_below(real->str(), top);
-    });
+    auto is_hidden = [&](const char* top) { return is_at_or_below(real->str(), top); };
+    bool hidden =
+        !real || std::any_of(pseudo.begin(), pseudo.end(), is_hidden) || is_hidden("/dev");
     if (!hidden)
         return {{.kind = StepKind::Bind, .target = resolv_path, .source = stage_resolv_conf}};
     auto link = root.read_link(path);
@@ -57,7 +57,7 @@ Script plan_resolv_conf(const sys::RootDir& root, const std::string& content) {
 Script plan_covers(const std::string& directory, const std::vector<std::string>& mounts) {
     auto top = directory == "/" ? std::string() : directory;
     Script script;
-    for (const auto* path : covered)
+    for (const auto* path : pseudo)
         if (std::any_of(mounts.begin(), mounts.end(),
                         [&](const auto& mount) { return is_at_or_below(mount, top + path); }))
             script.push_back({.kind = StepKind::Mount,

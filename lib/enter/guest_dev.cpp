@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <climits>
 #include <set>
 
 #include <sys/mount.h>
@@ -61,12 +62,13 @@ public:
 
     // Of several partitions with one name the first keeps it.
     void add(const char* kind, const std::string& value, const std::string& node) {
-        if (value.empty() || value == "." || value == "..")
+        auto name = encode_udev_name(value);
+        if (name.empty() || name == "." || name == ".." || name.size() > NAME_MAX)
             return;
         auto folder = fmt::format("/dev/disk/by-{}", kind);
         make_directory("/dev/disk");
         make_directory(folder);
-        add_link(fmt::format("{}/{}", folder, encode_udev_name(value)), "../../" + node);
+        add_link(fmt::format("{}/{}", folder, name), "../../" + node);
     }
     void add_number(dev_t device, const std::string& node) {
         make_directory("/dev/block");

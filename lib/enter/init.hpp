@@ -64,7 +64,7 @@ struct InitPlan {
     /// classic_nodev.
     std::span<const char* const> nodev_paths{};
     bool classic_nodev = false;
-    std::array<std::span<const Step>, 2> scripts{}; ///< carried out in this order
+    std::array<std::span<const Step>, 3> scripts{}; ///< carried out in this order
     std::string_view hostname{};
     bool own_hostname = false; ///< there is a UTS namespace to set it in
     std::uint64_t capabilities = 0;

@@ -89,15 +89,13 @@ Result<std::vector<ProcEntry>> list_fresh_proc(const std::string& directory) {
     return entries;
 }
 
-Result<Script> plan_script(const RootSpec& spec, const std::string& scratch) {
+Result<Script> plan_pseudo_filesystems(const std::string& scratch) {
     SLIPWAY_TRY(auto entries, list_fresh_proc(scratch));
     constexpr unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     Script script{{.kind = StepKind::Mount, .target = "/proc", .source = "proc", .flags = flags}};
     auto masks = plan_proc_masks(entries);
     script.insert(script.end(), masks.begin(), masks.end());
     script.push_back({.kind = StepKind::Bind, .target = "/sys", .source = "sys"});
-    auto dev = plan_dev(spec);
-    script.insert(script.end(), dev.begin(), dev.end());
     script.push_back({.kind = StepKind::Mount,
                       .target = "/run",
                       .source = "tmpfs",
@@ -141,6 +139,15 @@ Result<bool> same_namespace(sys::BorrowedFd one, sys::BorrowedFd other) {
     if (::fstat(one.raw(), &a) != 0 || ::fstat(other.raw(), &b) != 0)
         return fail_errno("comparing network namespaces");
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+// The guest's file may hold anything, and sethostname(2) takes at most 64 bytes.
+std::string usable_hostname(std::string_view text) {
+    constexpr std::size_t longest = 64;
+    auto words = split_words(text);
+    bool usable =
+        words.size() == 1 && words[0].size() <= longest && printable(words[0]) == words[0];
+    return usable ? std::string(words[0]) : std::string("localhost");
 }
 
 // Loopback needs CAP_NET_ADMIN, which commands do not have.
@@ -209,19 +216,18 @@ Root::~Root() = default;
 
 Result<Root> Root::prepare(RootSpec spec, const sys::Host& host) {
     SLIPWAY_CHECK(check_private_mounts());
-    if (spec.hostname.empty())
-        spec.hostname = "localhost";
+    spec.hostname = usable_hostname(spec.hostname);
     SLIPWAY_TRY(auto root, sys::RootDir::open(spec.directory));
     SLIPWAY_CHECK(make_mount_points(root));
     SLIPWAY_TRY(auto stage, Stage::mount());
     auto resolv_conf = sys::read_file("/etc/resolv.conf");
     SLIPWAY_CHECK(stage.add(plan_stage(spec, resolv_conf.value_or(""))));
 
-    auto state =
-        std::make_unique<State>(std::move(spec), std::move(root), std::move(stage), host.log);
+    auto state = std::make_unique<State>(std::move(spec), std::move(stage), host.log);
     auto scratch = fmt::format("{}/{}", state->stage.path(), stage_scratch);
     state->resolv_conf = resolv_conf.value_or("");
-    SLIPWAY_TRY(state->script, plan_script(state->spec, scratch));
+    SLIPWAY_TRY(state->pseudo, plan_pseudo_filesystems(scratch));
+    state->dev = plan_dev(state->spec);
     SLIPWAY_TRY(state->namespaces, usable_namespaces(state->notes));
     if (auto cgroup = DeviceCgroup::create(allowed_devices(state->spec), scratch); cgroup)
         state->cgroup.emplace(std::move(*cgroup));

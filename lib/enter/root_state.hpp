@@ -22,17 +22,16 @@ struct Launch;
 struct InitPlan;
 
 struct Root::State {
-    State(RootSpec given, sys::RootDir opened, Stage mounted, Log sink)
-        : spec(std::move(given)), root(std::move(opened)), stage(std::move(mounted)),
-          log(std::move(sink)) {}
+    State(RootSpec given, Stage mounted, Log sink)
+        : spec(std::move(given)), stage(std::move(mounted)), log(std::move(sink)) {}
 
     RootSpec spec;
-    sys::RootDir root;
     Stage stage; // before the cgroup, which may be mounted in it
     std::optional<DeviceCgroup> cgroup;
     std::uint64_t namespaces = 0;    ///< CLONE_NEW*
     std::vector<sock_filter> filter; ///< empty: the kernel has none
-    Script script;                   ///< of a command without a terminal or network
+    Script dev;                      ///< /dev, for every command
+    Script pseudo;                   ///< /proc, /sys and /run
     bool bind_root = false;
     bool classic_nodev = false;
     sys::OwnedFd null;
@@ -50,8 +49,8 @@ struct Root::State {
 
 /// How the host's resolv.conf comes in: nothing where the guest has no /etc/resolv.conf at all.
 [[nodiscard]] Script plan_resolv_conf(const sys::RootDir& root, const std::string& content);
-/// Covers what is mounted at /proc, /sys, /dev and /run for a command that gets none of ours: the
-/// host's may be mounted there. `mounts` are paths below `directory`, of this process's view.
+/// Covers what is mounted at /proc, /sys and /run for a command that gets none of ours: the host's
+/// may be mounted there. `mounts` are paths below `directory`, of this process's view.
 [[nodiscard]] Script plan_covers(const std::string& directory,
                                  const std::vector<std::string>& mounts);
 

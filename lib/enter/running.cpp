@@ -46,7 +46,7 @@ Running& Running::operator=(Running&& other) noexcept {
 Running::~Running() = default;
 
 Running::State::~State() {
-    if (finished)
+    if (finished || !child.pidfd.valid())
         return;
     ::syscall(SYS_pidfd_send_signal, child.pidfd.raw(), SIGKILL, nullptr, 0);
     if (auto ended = sys::reap(child.pidfd, kill_limit); !ended || !*ended)

@@ -68,7 +68,7 @@ struct Launch {
     std::vector<std::string> argv, env, programs, nodev;
     std::vector<char*> argv_pointers, env_pointers;
     std::vector<const char*> program_pointers, nodev_pointers;
-    std::span<const Step> shared;
+    std::span<const Step> pseudo, dev;
     Script own;
     InitPlan plan;
 
@@ -83,15 +83,18 @@ struct Launch {
         plan.env = env_pointers.data();
         plan.programs = program_pointers;
         plan.nodev_paths = nodev_pointers;
-        plan.scripts = {shared, own};
+        plan.scripts = {pseudo, dev, own};
     }
     [[nodiscard]] std::string describe_step(int number) const {
-        auto step = static_cast<std::size_t>(
-            std::max(number - static_cast<int>(InitStep::FirstOfScript), 0));
-        if (number < static_cast<int>(InitStep::FirstOfScript))
+        auto step = number - static_cast<int>(InitStep::FirstOfScript);
+        if (step < 0)
             return std::string(describe(static_cast<InitStep>(number)));
-        return step < shared.size() ? describe(shared[step])
-                                    : describe(own.at(step - shared.size()));
+        for (auto script : plan.scripts) {
+            if (static_cast<std::size_t>(step) < script.size())
+                return describe(script[static_cast<std::size_t>(step)]);
+            step -= static_cast<int>(script.size());
+        }
+        return "an unknown step";
     }
 };
 
@@ -125,9 +128,10 @@ Status Running::State::read_start(const Launch& launch) {
 
 // The caller's mounts below the root are asked for each time: they may have changed meanwhile.
 Status Root::State::plan_mounts(const Command& command, Launch& launch) const {
-    // A terminal needs a devpts, and the network a resolv.conf in /run.
-    if (command.mounts || command.tty || command.network || needs_mounts(command.argv)) {
-        launch.shared = script;
+    launch.dev = dev;
+    // The network may need a resolv.conf in /run.
+    if (command.mounts || command.network || needs_mounts(command.argv)) {
+        launch.pseudo = pseudo;
     } else {
         SLIPWAY_TRY(auto mounts, sys::mounts_below(spec.directory));
         launch.own = plan_covers(spec.directory, mounts);
@@ -135,6 +139,8 @@ Status Root::State::plan_mounts(const Command& command, Launch& launch) const {
     if (command.tty)
         launch.own.push_back(console_link());
     if (command.network) {
+        // Opened for a moment only: a descriptor on the guest would keep it from being unmounted.
+        SLIPWAY_TRY(auto root, sys::RootDir::open(spec.directory));
         auto more = plan_resolv_conf(root, resolv_conf);
         if (more.empty())
             log.warning(
@@ -174,7 +180,7 @@ void Root::State::fill_plan(const Command& command, InitPlan& plan) const {
 void Root::State::log_mounts(const std::string& name, const Launch& launch) const {
     if (!log.enabled(Level::Debug))
         return;
-    for (auto steps : {launch.shared, std::span<const Step>(launch.own)})
+    for (auto steps : launch.plan.scripts)
         for (const auto& step : steps)
             log.debug("{}: {}", name, describe(step));
 }

@@ -93,6 +93,10 @@ Result<Probe> probe_sparse_vmdk(sys::BorrowedFd file, std::string_view head) {
     bool compressed = little_endian<std::uint16_t>(head, 77) == compress_deflate;
     probe.subformat = compressed ? "streamOptimized" : "monolithicSparse";
     probe.rewritable = !compressed;
+    // Capacity 0 means that the embedded descriptor lists other files, which QEMU would open by name.
+    if (little_endian<std::uint64_t>(head, 12) == 0)
+        return fail(Code::Unsupported, "the VMDK is a descriptor in a sparse file, which names other files",
+                    "save its descriptor as a text file, or convert it with the tool that made it");
     if (descriptor_offset == 0 || descriptor_size == 0)
         return probe;
     auto text = read_up_to(file, descriptor_offset, std::min<std::uint64_t>(descriptor_size, max_descriptor));
@@ -152,6 +156,8 @@ Result<Probe> probe_as(Format format, sys::BorrowedFd file, std::string_view hea
     default: {
         Probe probe;
         probe.format = format;
+        if (format == Format::Vpc && !head.starts_with("conectix"))
+            probe.subformat = "fixed";
         return probe;
     }
     }

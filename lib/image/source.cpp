@@ -189,7 +189,7 @@ BlockGraph Source::graph(bool writable) const {
     graph.node = {{"driver", name_of(probe_.format)}, {"read-only", !writable}, {"file", file_node(files_.front(), writable)}};
     if (data_file_)
         graph.node["data-file"] = Json{{"driver", "raw"}, {"file", file_node(files_[*data_file_], writable)}};
-    if (probe_.format == Format::Qcow2)
+    if (probe_.format == Format::Qcow2 || probe_.format == Format::Vmdk)
         graph.node["backing"] = nullptr;
     if (backing_) {
         auto below = backing_->graph();

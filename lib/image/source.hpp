@@ -50,6 +50,8 @@ class Source {
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] const Probe& probe() const { return probe_; }
     [[nodiscard]] Format format() const { return probe_.format; }
+    /// More than one file holds the disk's data: extents, or an external data file.
+    [[nodiscard]] bool is_split() const { return !probe_.extents.empty() || data_file_.has_value(); }
     [[nodiscard]] bool is_block_device() const { return block_device_; }
     [[nodiscard]] sys::BorrowedFd fd() const { return files_.front().fd; }
     /// Bytes that the image's own files occupy on disk, for progress and space checks.
@@ -79,7 +81,7 @@ class Source {
     std::string path_;
     Probe probe_;
     bool block_device_ = false;
-    std::vector<File> files_;              ///< [0] is the image, or the sanitised descriptor of a VMDK with extents
+    std::vector<File> files_;              ///< [0] is the image, or the sanitised descriptor of a VMDK with extents (see open_extents)
     std::unique_ptr<Source> backing_;      ///< with allow_backing
     std::optional<std::size_t> data_file_; ///< index in files_
     int next_fd_ = 0;

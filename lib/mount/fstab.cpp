@@ -16,9 +16,10 @@ bool is_octal(char c) {
 std::string unescape(std::string_view field) {
     std::string out;
     for (std::size_t i = 0; i < field.size(); ++i) {
-        if (field[i] == '\\' && i + 3 < field.size() && field[i + 1] <= '3' && is_octal(field[i + 1]) &&
-            is_octal(field[i + 2]) && is_octal(field[i + 3])) {
-            out += static_cast<char>((field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 + (field[i + 3] - '0'));
+        if (field[i] == '\\' && i + 3 < field.size() && field[i + 1] <= '3' &&
+            is_octal(field[i + 1]) && is_octal(field[i + 2]) && is_octal(field[i + 3])) {
+            out += static_cast<char>((field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 +
+                                     (field[i + 3] - '0'));
             i += 3;
         } else
             out += field[i];
@@ -95,7 +96,8 @@ std::optional<DiskPartition> parse_lettered(std::string_view rest) {
 }
 
 // "0n1p3" after nvme, "0p3" after mmcblk, "c0d0p1" after cciss/: the number before an optional pN.
-std::optional<DiskPartition> parse_numbered(std::string_view rest, std::string_view disk_digits_after) {
+std::optional<DiskPartition> parse_numbered(std::string_view rest,
+                                            std::string_view disk_digits_after) {
     auto p = rest.rfind('p');
     std::uint64_t partition = 0;
     if (p != std::string_view::npos && all_digits(rest.substr(p + 1))) {
@@ -107,7 +109,8 @@ std::optional<DiskPartition> parse_numbered(std::string_view rest, std::string_v
         auto at = rest.find(disk_digits_after);
         if (at == std::string_view::npos)
             return std::nullopt;
-        first = disk_digits_after == "n" ? rest.substr(0, at) : rest.substr(at + disk_digits_after.size());
+        first = disk_digits_after == "n" ? rest.substr(0, at)
+                                         : rest.substr(at + disk_digits_after.size());
     }
     auto disk = parse_number(first);
     if (!disk || *disk > 255 || partition > 256)
@@ -139,7 +142,8 @@ Fstab Fstab::parse(std::string_view text) {
 }
 
 void Fstab::set_spec(int line_no, std::string_view spec) {
-    auto known = std::find_if(lines_.begin(), lines_.end(), [&](const auto& line) { return line.line_no == line_no; });
+    auto known = std::find_if(lines_.begin(), lines_.end(),
+                              [&](const auto& line) { return line.line_no == line_no; });
     if (known == lines_.end())
         return;
     auto& raw = raw_[static_cast<std::size_t>(line_no) - 1];
@@ -150,7 +154,8 @@ void Fstab::set_spec(int line_no, std::string_view spec) {
 }
 
 void Fstab::comment_out(int line_no, std::string_view note) {
-    auto known = std::find_if(lines_.begin(), lines_.end(), [&](const auto& line) { return line.line_no == line_no; });
+    auto known = std::find_if(lines_.begin(), lines_.end(),
+                              [&](const auto& line) { return line.line_no == line_no; });
     if (known == lines_.end())
         return;
     auto& raw = raw_[static_cast<std::size_t>(line_no) - 1];
@@ -172,7 +177,8 @@ bool is_bus_dependent(std::string_view spec) {
     if (spec.starts_with(by_id)) {
         // These name what is written on the disks: dm-uuid-LVM-…, md-uuid-…, lvm-pv-uuid-….
         auto link = spec.substr(by_id.size());
-        return !link.starts_with("dm-") && !link.starts_with("md-") && !link.starts_with("lvm-pv-uuid-");
+        return !link.starts_with("dm-") && !link.starts_with("md-") &&
+               !link.starts_with("lvm-pv-uuid-");
     }
     return parse_device_name(spec).has_value();
 }

@@ -20,7 +20,7 @@ struct FstabLine {
 };
 
 class Fstab {
-  public:
+public:
     /// Never fails: lines that make no sense are kept as they are and stand in `malformed()`.
     [[nodiscard]] static Fstab parse(std::string_view text);
     [[nodiscard]] const std::vector<FstabLine>& lines() const { return lines_; }
@@ -31,7 +31,7 @@ class Fstab {
     void comment_out(int line_no, std::string_view note);
     [[nodiscard]] std::string render() const;
 
-  private:
+private:
     std::vector<std::string> raw_; ///< lines with their terminators
     std::vector<FstabLine> lines_;
     std::vector<int> malformed_;

@@ -18,14 +18,24 @@ namespace {
 constexpr std::array way_names{"clone", "journal", "rewrite"};
 
 bool is_single_file(const image::Source& source) {
-    return source.probe().extents.empty() && !source.is_block_device();
+    return !source.is_split();
 }
 
 // Formats whose allocated data never moves, or whose metadata QEMU writes in a safe order (qcow2),
 // may be copied into again and again after an interruption.
 bool can_replay(const image::Source& source) {
-    auto format = source.format();
-    return format == image::Format::Raw || format == image::Format::Qcow2 || !source.probe().extents.empty();
+    if (source.is_split())
+        return source.format() == image::Format::Vmdk; // flat extents: others are not opened for writing
+    return source.format() == image::Format::Raw || source.format() == image::Format::Qcow2;
+}
+
+// A journal beside the node would lie in /dev, which a power cut empties.
+Status refuse_block_device(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0 || !S_ISBLK(info.st_mode))
+        return {};
+    return fail(Code::Unsupported, fmt::format("{} is a block device, which cannot be changed in place safely", path),
+                fmt::format("slipway migrate {} --output NEW.qcow2", path));
 }
 
 // The new file takes the name, so it takes owner and mode too.
@@ -51,7 +61,7 @@ Status through_clone(const Context& context, OpenImage& opened) {
 
 Status through_rewrite(const Context& context, OpenImage& opened) {
     SLIPWAY_TRY(auto rewritten, sys::OutputFile::create(opened.source->path(), {.replace = true, .mode = 0600}));
-    SLIPWAY_CHECK(image::convert(context.host, opened.graph(), rewritten.fd(), {.format = opened.source->format()}));
+    SLIPWAY_CHECK(image::convert(context.host, opened.graph(), rewritten.fd(), {.format = opened.source->format(), .subformat = opened.source->probe().subformat == "fixed" ? "fixed" : ""}));
     SLIPWAY_CHECK(take_over_attributes(opened.source->fd(), rewritten.fd()));
     return rewritten.publish();
 }
@@ -63,13 +73,14 @@ std::string_view name_of(InPlaceWay way) {
 }
 
 Result<InPlace> InPlace::open(const Context& context, const ImageOptions& options) {
+    SLIPWAY_CHECK(refuse_block_device(options.path));
     SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
     SLIPWAY_TRY(auto journal, sys::OutputFile::create(journal_path(options.path), {.mode = 0600}));
     OpenRequest request{.use = Use::Keep, .access = image::Access::Write, .in_place = true};
     SLIPWAY_TRY(request.overlay_file, sys::duplicate(journal.fd()));
     SLIPWAY_TRY(auto opened, open_image(context, options, std::move(request)));
     if (!is_single_file(*opened.source) && !can_replay(*opened.source))
-        return fail(Code::Unsupported, fmt::format("{} is a disk of several files that cannot be rewritten in place", options.path),
+        return fail(Code::Unsupported, fmt::format("{} is a disk of several files, which cannot be rewritten in place in this format", options.path),
                     fmt::format("slipway migrate {} --output NEW.qcow2", options.path));
     return InPlace(std::move(journal), std::move(opened));
 }

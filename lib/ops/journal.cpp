@@ -46,9 +46,13 @@ Status finish_interrupted_fix(const Context& context, const std::string& image) 
         return journal.error().code == Code::NotFound ? Status{} : Status{fail(std::move(journal).error())};
     context.host.log.info("{}: finishing a repair that was interrupted", image);
     SLIPWAY_TRY(auto mark, image::read_overlay_mark(context.host, *journal));
-    auto source = image::Source::open(image, {.access = image::Access::Write, .in_place = true, .format = mark.format});
+    auto source = image::Source::open(image, {.access = image::Access::Write, .in_place = true, .format = mark.format, .allow_backing = true});
     if (!source)
         return fail(std::move(source.error()).in("finishing a repair that was interrupted"));
+    // Another process may have finished it between our look and our lock.
+    struct stat info {};
+    if (::fstat(journal->raw(), &info) != 0 || info.st_nlink == 0)
+        return {};
     if (mark.name != overlay_mark(*source).name)
         return fail(Code::Corrupt, fmt::format("{} belongs to another file than {}", journal_path(image), image),
                     "if the image was replaced on purpose, remove the journal");

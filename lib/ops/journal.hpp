@@ -16,7 +16,7 @@ namespace slipway::ops {
 [[nodiscard]] std::string journal_path(const std::string& image);
 
 /// What an overlay says about the image it belongs to, kept in its header as an unused name: the
-/// inode and size of the image's file. A journal is never replayed into another file.
+/// inode of the image's file (its size changes while a journal is copied in). A journal is never replayed into another file.
 [[nodiscard]] image::OverlayMark overlay_mark(const image::Source& source);
 
 /// If a journal lies beside the image, copies it into the image and removes it. Nothing to do

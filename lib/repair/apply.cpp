@@ -27,14 +27,16 @@ Outcome skipped(const Action& action, std::string why) {
 Result<Outcome> failed(const Action& action, const Error& error) {
     if (error.code == Code::Cancelled)
         return fail(error);
-    Outcome outcome{.action = action, .state = OutcomeState::Failed, .detail = printable(render_text(error))};
+    Outcome outcome{
+        .action = action, .state = OutcomeState::Failed, .detail = printable(render_text(error))};
     if (error.tool)
         outcome.output = error.tool->stderr_tail;
     return outcome;
 }
 
 // The first backup is the one worth keeping.
-Status keep_backup(const sys::RootDir& root, const sys::GuestPath& path, std::string_view old_text) {
+Status keep_backup(const sys::RootDir& root, const sys::GuestPath& path,
+                   std::string_view old_text) {
     SLIPWAY_TRY(auto backup, sys::GuestPath::parse(path.str() + std::string(backup_suffix)));
     if (root.exists(backup))
         return {};
@@ -83,7 +85,8 @@ Result<Outcome> run_tool(const Action& action, const ApplyContext& context) {
     Outcome outcome{.action = action, .timings = run->timings, .output = std::move(run->output)};
     if (run->status != 0) {
         outcome.state = OutcomeState::Failed;
-        outcome.detail = fmt::format("{} ended with status {}", action.argv.empty() ? "" : action.argv.front(), run->status);
+        outcome.detail = fmt::format("{} ended with status {}",
+                                     action.argv.empty() ? "" : action.argv.front(), run->status);
     }
     return outcome;
 }

@@ -25,7 +25,8 @@ struct ToolRun {
 };
 using RunTool = std::function<Result<ToolRun>(const report::Action&)>;
 /// Returns what was appended, for the outcome's detail.
-using AppendInitramfs = std::function<Result<std::string>(const sys::RootDir&, const report::Action&)>;
+using AppendInitramfs =
+    std::function<Result<std::string>(const sys::RootDir&, const report::Action&)>;
 
 struct ApplyContext {
     const sys::RootDir& root; ///< writable
@@ -40,9 +41,11 @@ struct ApplyContext {
 /// - RunTool and AppendInitramfs: Done, Failed with the reason, or Skipped where the context has no
 ///   function for them. A failure is not an error: the other repairs may still make the guest boot.
 /// Cancelled is always an error. Needs write access to the guest's files.
-[[nodiscard]] Result<report::Outcome> apply(const report::Action& action, const ApplyContext& context);
+[[nodiscard]] Result<report::Outcome> apply(const report::Action& action,
+                                            const ApplyContext& context);
 
 /// Runs RunTool actions in the enhanced chroot; `root` must outlive the function.
-[[nodiscard]] RunTool tools_of(const enter::Root& root, const sys::Host& host, std::chrono::milliseconds deadline);
+[[nodiscard]] RunTool tools_of(const enter::Root& root, const sys::Host& host,
+                               std::chrono::milliseconds deadline);
 
 } // namespace slipway::repair

@@ -20,7 +20,8 @@ Initramfs with_or_without(bool has) {
 }
 
 // Calls `visit` with each line and its offset.
-void each_line(std::string_view text, const std::function<void(std::string_view, std::size_t)>& visit) {
+void each_line(std::string_view text,
+               const std::function<void(std::string_view, std::size_t)>& visit) {
     for (std::size_t at = 0; at < text.size();) {
         auto end = std::min(text.find('\n', at), text.size());
         visit(text.substr(at, end - at), at);
@@ -49,7 +50,9 @@ Sites sites_of_grub_config(std::string_view text) {
         sites.push_back({.begin = kernel.arguments_begin,
                          .end = kernel.arguments_end,
                          .initramfs = with_or_without(!kernel.initrds.empty())});
-    each_line(text, [&](std::string_view line, std::size_t offset) { add_kernelopts(line, offset, sites); });
+    each_line(text, [&](std::string_view line, std::size_t offset) {
+        add_kernelopts(line, offset, sites);
+    });
     return sites;
 }
 
@@ -70,9 +73,10 @@ Sites sites_of_bls_entry(std::string_view text) {
     each_line(text, [&](std::string_view line, std::size_t offset) {
         auto words = split_words(line);
         if (words.size() > 1 && words[0] == "options")
-            sites.push_back({.begin = offset + static_cast<std::size_t>(words[1].data() - line.data()),
-                             .end = offset + line.size(),
-                             .initramfs = initramfs});
+            sites.push_back(
+                {.begin = offset + static_cast<std::size_t>(words[1].data() - line.data()),
+                 .end = offset + line.size(),
+                 .initramfs = initramfs});
     });
     return sites;
 }
@@ -81,7 +85,8 @@ Sites sites_of_grub_env(std::string_view text) {
     Sites sites;
     for (const auto& variable : parse_grub_env(text))
         if (variable.name == "kernelopts")
-            sites.push_back({.begin = variable.begin, .end = variable.end, .initramfs = Initramfs::With});
+            sites.push_back(
+                {.begin = variable.begin, .end = variable.end, .initramfs = Initramfs::With});
     return sites;
 }
 
@@ -116,7 +121,8 @@ Sites sites_of_shell(std::string_view text, const Meaning& meaning) {
     Sites sites;
     for (const auto& assignment : parse_shell_assignments(text))
         if (const auto* bare_key = meaning(assignment.name); bare_key != nullptr)
-            sites.push_back({.begin = assignment.begin, .end = assignment.end, .bare_key = bare_key});
+            sites.push_back(
+                {.begin = assignment.begin, .end = assignment.end, .bare_key = bare_key});
     return sites;
 }
 
@@ -127,7 +133,9 @@ const char* meaning_in_grub_defaults(std::string_view name) {
 const char* meaning_in_extlinux_defaults(std::string_view name) {
     if (name == "root")
         return "root";
-    return name == "default_kernel_opts" || name == "EXTLINUX_ROOT" || name == "EXTLINUX_PARAMETERS" ? "" : nullptr;
+    return name == "default_kernel_opts" || name == "EXTLINUX_ROOT" || name == "EXTLINUX_PARAMETERS"
+               ? ""
+               : nullptr;
 }
 
 const char* meaning_in_initramfs_tools(std::string_view name) {
@@ -143,15 +151,18 @@ const char* meaning_in_dracut(std::string_view name) {
 BootFileKind kind_of_boot_file(std::string_view path) {
     auto name = basename_of(path);
     auto directory = dirname_of(path);
-    if (path == "/etc/default/grub" || (directory == "/etc/default/grub.d" && name.ends_with(".cfg")))
+    if (path == "/etc/default/grub" ||
+        (directory == "/etc/default/grub.d" && name.ends_with(".cfg")))
         return BootFileKind::GrubDefaults;
-    if (path == "/etc/kernel/cmdline" || path == "/usr/lib/kernel/cmdline" || directory == "/etc/cmdline.d")
+    if (path == "/etc/kernel/cmdline" || path == "/usr/lib/kernel/cmdline" ||
+        directory == "/etc/cmdline.d")
         return BootFileKind::KernelCommandLine;
     if (path == "/etc/update-extlinux.conf" || path == "/etc/default/extlinux")
         return BootFileKind::ExtlinuxDefaults;
     if (path == "/etc/initramfs-tools/initramfs.conf" || directory == "/etc/initramfs-tools/conf.d")
         return BootFileKind::InitramfsTools;
-    if (path == "/etc/dracut.conf" || (directory == "/etc/dracut.conf.d" && name.ends_with(".conf")))
+    if (path == "/etc/dracut.conf" ||
+        (directory == "/etc/dracut.conf.d" && name.ends_with(".conf")))
         return BootFileKind::Dracut;
     if (directory.ends_with("/loader/entries") && name.ends_with(".conf"))
         return BootFileKind::BlsEntry;

@@ -35,7 +35,8 @@ std::vector<MenuEntry> entries_of(const std::string& path, const std::string& te
     auto kind = kind_of_boot_file(path);
     if (kind == BootFileKind::GrubConfig || kind == BootFileKind::GrubLegacy)
         for (auto& kernel : parse_grub_kernels(text))
-            entries.push_back({fmt::format("{} line {}", path, kernel.line_no), kernel.entry, kernel.image, kernel.initrds, kernel.search_uuid, true});
+            entries.push_back({fmt::format("{} line {}", path, kernel.line_no), kernel.entry,
+                               kernel.image, kernel.initrds, kernel.search_uuid, true});
     if (kind == BootFileKind::BlsEntry)
         if (auto entry = guest::parse_boot_entry(text); !entry.kernel.empty())
             entries.push_back({path, entry.title, entry.kernel, entry.initramfs, ""});
@@ -52,12 +53,14 @@ std::string_view volume_part(std::string_view name) {
 
 /// Finds the files that a boot loader names; it counts paths from the top of a filesystem.
 class BootPaths {
-  public:
-    BootPaths(const sys::RootDir& root, const Inventory& inventory) : root_(root), inventory_(inventory) {}
+public:
+    BootPaths(const sys::RootDir& root, const Inventory& inventory)
+        : root_(root), inventory_(inventory) {}
 
     /// Where the filesystem of an entry is mounted here; nothing if it is not, or not known.
     [[nodiscard]] std::optional<std::string> mountpoint_for(const std::string& search_uuid) const {
-        const auto* volume = search_uuid.empty() ? nullptr : inventory_.volume_with_uuid(search_uuid);
+        const auto* volume =
+            search_uuid.empty() ? nullptr : inventory_.volume_with_uuid(search_uuid);
         if (!search_uuid.empty() && volume == nullptr)
             return std::nullopt;
         if (volume != nullptr) {
@@ -68,12 +71,15 @@ class BootPaths {
         }
         if (inventory_.mountpoints.contains("/boot"))
             return "/boot";
-        bool unmounted_boot = std::any_of(inventory_.fstab.begin(), inventory_.fstab.end(), [](const auto& entry) { return entry.mountpoint == "/boot"; });
+        bool unmounted_boot =
+            std::any_of(inventory_.fstab.begin(), inventory_.fstab.end(),
+                        [](const auto& entry) { return entry.mountpoint == "/boot"; });
         return unmounted_boot ? std::nullopt : std::optional<std::string>("/");
     }
 
     /// Nothing where it cannot be told.
-    [[nodiscard]] std::optional<bool> exists(std::string_view mountpoint, std::string_view path) const {
+    [[nodiscard]] std::optional<bool> exists(std::string_view mountpoint,
+                                             std::string_view path) const {
         if (path.starts_with('('))
             path = path.substr(std::min(path.find(')'), path.size() - 1) + 1);
         if (path.empty() || path.find('$') != std::string_view::npos)
@@ -83,16 +89,19 @@ class BootPaths {
         // On btrfs and ZFS the path begins with the subvolume: /@/boot/vmlinuz.
         if (!has_subvolumes(mountpoint))
             return false;
-        for (auto slash = path.find('/', 1); slash != std::string_view::npos; slash = path.find('/', slash + 1))
+        for (auto slash = path.find('/', 1); slash != std::string_view::npos;
+             slash = path.find('/', slash + 1))
             if (is_file(mountpoint, path.substr(slash)) || is_file("/", path.substr(slash)))
                 return true;
         return false;
     }
 
-  private:
+private:
     [[nodiscard]] const Volume* volume_at(std::string_view path) const {
         auto found = inventory_.mountpoints.find(std::string(path));
-        auto name = found != inventory_.mountpoints.end() ? found->second : path == "/" ? inventory_.root : std::string{};
+        auto name = found != inventory_.mountpoints.end() ? found->second
+                    : path == "/"                         ? inventory_.root
+                                                          : std::string{};
         return inventory_.find_volume(volume_part(name));
     }
 
@@ -116,7 +125,8 @@ class BootPaths {
 };
 
 /// The first file of the entry that is missing, "" if none.
-std::string missing_file(const BootPaths& paths, const std::string& mountpoint, const MenuEntry& entry) {
+std::string missing_file(const BootPaths& paths, const std::string& mountpoint,
+                         const MenuEntry& entry) {
     if (!paths.exists(mountpoint, entry.kernel).value_or(true))
         return entry.kernel;
     for (const auto& initrd : entry.initrds)
@@ -129,28 +139,36 @@ std::string missing_file(const BootPaths& paths, const std::string& mountpoint, 
 const MenuEntry* default_entry(const Inventory& inventory, const std::vector<MenuEntry>& entries) {
     const auto* kernel = default_kernel(inventory);
     for (const auto& entry : entries)
-        if (entry.from_menu || kernel == nullptr || entry.kernel.find(kernel->version) != std::string::npos)
+        if (entry.from_menu || kernel == nullptr ||
+            entry.kernel.find(kernel->version) != std::string::npos)
             return &entry;
     return entries.empty() ? nullptr : &entries.front();
 }
 
-Findings check_entries(const BootPaths& paths, const Inventory& before, const std::vector<MenuEntry>& entries) {
+Findings check_entries(const BootPaths& paths, const Inventory& before,
+                       const std::vector<MenuEntry>& entries) {
     Findings findings;
     const auto* default_one = default_entry(before, entries);
     for (const auto& entry : entries) {
         auto mountpoint = paths.mountpoint_for(entry.search_uuid);
         if (!mountpoint) {
-            bool unknown = !entry.search_uuid.empty() && before.volume_with_uuid(entry.search_uuid) == nullptr;
+            bool unknown =
+                !entry.search_uuid.empty() && before.volume_with_uuid(entry.search_uuid) == nullptr;
             if (unknown && !entry.search_uuid.starts_with('$'))
-                findings.push_back({"unknown-uuid-in-boot-file", Severity::Warning, entry.where,
-                                    fmt::format("'{}' searches a filesystem {} that was not seen in the guest", entry.title, entry.search_uuid), ""});
+                findings.push_back(
+                    {"unknown-uuid-in-boot-file", Severity::Warning, entry.where,
+                     fmt::format("'{}' searches a filesystem {} that was not seen in the guest",
+                                 entry.title, entry.search_uuid),
+                     ""});
             continue;
         }
         auto missing = missing_file(paths, *mountpoint, entry);
         if (!missing.empty())
-            findings.push_back({"menu-entry-broken", &entry == default_one ? Severity::Blocker : Severity::Warning, entry.where,
-                                fmt::format("'{}' names {}, which does not exist", entry.title, missing),
-                                "regenerate the boot loader's configuration (--update-grub)"});
+            findings.push_back(
+                {"menu-entry-broken", &entry == default_one ? Severity::Blocker : Severity::Warning,
+                 entry.where,
+                 fmt::format("'{}' names {}, which does not exist", entry.title, missing),
+                 "regenerate the boot loader's configuration (--update-grub)"});
     }
     return findings;
 }
@@ -161,7 +179,8 @@ Findings check_syntax(const BootFiles& files) {
         if (kind_of_boot_file(path) != BootFileKind::GrubConfig)
             continue;
         if (auto status = check_grub_syntax(text); !status)
-            findings.push_back({"grub-config-broken", Severity::Blocker, path, fmt::format("GRUB cannot read it: {}", status.error().what),
+            findings.push_back({"grub-config-broken", Severity::Blocker, path,
+                                fmt::format("GRUB cannot read it: {}", status.error().what),
                                 "regenerate it (--update-grub)"});
     }
     return findings;
@@ -178,9 +197,10 @@ Findings check_menu(const sys::RootDir& root, const BootFiles& files, const Inve
     BootPaths paths(root, before);
     auto broken = check_entries(paths, before, entries);
     findings.insert(findings.end(), broken.begin(), broken.end());
-    if (entries.empty() && before.boot_loader.kind == "grub2" && !before.boot_loader.grub_config.empty() && paths.mountpoint_for(""))
-        findings.push_back({"no-boot-entry", Severity::Blocker, before.boot_loader.grub_config, "the boot menu holds no kernel",
-                            "regenerate it (--update-grub)"});
+    if (entries.empty() && before.boot_loader.kind == "grub2" &&
+        !before.boot_loader.grub_config.empty() && paths.mountpoint_for(""))
+        findings.push_back({"no-boot-entry", Severity::Blocker, before.boot_loader.grub_config,
+                            "the boot menu holds no kernel", "regenerate it (--update-grub)"});
     return findings;
 }
 

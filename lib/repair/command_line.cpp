@@ -48,14 +48,19 @@ bool has_quote(std::string_view text) {
 
 // One pair around all of it, and none inside.
 bool is_quoted_once(std::string_view text) {
-    return text.size() >= 2 && is_quote(text.front()) && text.back() == text.front() && !has_quote(text.substr(1, text.size() - 2));
+    return text.size() >= 2 && is_quote(text.front()) && text.back() == text.front() &&
+           !has_quote(text.substr(1, text.size() - 2));
 }
 
-// Quotes may enclose the argument or its value; where they stand otherwise, there is no telling what
-// an edit would do to the rest of the line, so that counts as an argument without a value.
+// Quotes may enclose the argument or its value; where they stand otherwise, there is no telling
+// what an edit would do to the rest of the line, so that counts as an argument without a value.
 Argument argument_of(std::string_view text, std::size_t begin, std::size_t end) {
     auto raw = text.substr(begin, end - begin);
-    Argument argument{.key = without_quotes(raw), .begin = begin, .end = end, .value_begin = end, .value_end = end};
+    Argument argument{.key = without_quotes(raw),
+                      .begin = begin,
+                      .end = end,
+                      .value_begin = end,
+                      .value_end = end};
     auto inner = is_quoted_once(raw) ? raw.substr(1, raw.size() - 2) : raw;
     auto equals = inner.find('=');
     if (equals == std::string_view::npos || has_quote(inner.substr(0, equals)))
@@ -88,7 +93,8 @@ std::vector<Argument> parse_command_line(std::string_view text) {
 }
 
 std::string apply_edits(std::string_view text, std::vector<Edit> edits) {
-    std::sort(edits.begin(), edits.end(), [](const Edit& a, const Edit& b) { return a.begin < b.begin; });
+    std::sort(edits.begin(), edits.end(),
+              [](const Edit& a, const Edit& b) { return a.begin < b.begin; });
     std::string out;
     std::size_t at = 0;
     for (const auto& edit : edits) {

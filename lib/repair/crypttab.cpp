@@ -40,7 +40,8 @@ std::vector<Mapping> parse_crypttab(std::string_view text) {
         if (fields.size() < 2 || fields[0].front() == '#')
             continue;
         fields.resize(std::min<std::size_t>(fields.size(), 4));
-        auto end = static_cast<std::size_t>(fields.back().data() + fields.back().size() - text.data());
+        auto end =
+            static_cast<std::size_t>(fields.back().data() + fields.back().size() - text.data());
         fields.resize(4);
         mappings.push_back({line_no, end, fields[0], fields[1], fields[2], fields[3]});
     }
@@ -76,14 +77,18 @@ std::string_view spec_of_root(const Inventory& inventory) {
 }
 
 // Root may lie on the mapping itself or, through LVM, on any of them.
-bool may_carry_root(const Inventory& inventory, const std::vector<Mapping>& all, const Mapping& mapping) {
+bool may_carry_root(const Inventory& inventory, const std::vector<Mapping>& all,
+                    const Mapping& mapping) {
     constexpr std::string_view mapper = "/dev/mapper/";
     auto root = spec_of_root(inventory);
     if (root == "/dev/mapper/" + std::string(mapping.name))
         return true;
-    bool another = std::any_of(all.begin(), all.end(), [&](const Mapping& each) { return root == "/dev/mapper/" + std::string(each.name); });
+    bool another = std::any_of(all.begin(), all.end(), [&](const Mapping& each) {
+        return root == "/dev/mapper/" + std::string(each.name);
+    });
     bool on_lvm = root.starts_with(mapper) || inventory.root.find('/') != std::string::npos;
-    return !another && on_lvm && !inventory.root.starts_with("btrfs:") && !has_random_key(mapping) && !has_option(mapping, "swap");
+    return !another && on_lvm && !inventory.root.starts_with("btrfs:") &&
+           !has_random_key(mapping) && !has_option(mapping, "swap");
 }
 
 /// Collects the edits of one file.
@@ -91,32 +96,48 @@ struct Editor {
     const Inventory& inventory;
     const std::string& text;
     std::vector<Edit> edits{};
-    report::Action action{.repair = "crypttab", .path = path, .reason = "encrypted volumes by names that survive the move", .keep_backup = true};
+    report::Action action{.repair = "crypttab",
+                          .path = path,
+                          .reason = "encrypted volumes by names that survive the move",
+                          .keep_backup = true};
     report::Findings findings{};
 
-    [[nodiscard]] std::size_t offset_of(std::string_view field) const { return static_cast<std::size_t>(field.data() - text.data()); }
+    [[nodiscard]] std::size_t offset_of(std::string_view field) const {
+        return static_cast<std::size_t>(field.data() - text.data());
+    }
 
     void stabilise(const Mapping& mapping) {
         auto name = name_for(inventory, mapping);
         if (!name) {
-            auto severity = has_option(mapping, "noauto") || has_option(mapping, "nofail") ? Severity::Warning : Severity::Error;
-            findings.push_back({name.error().code == Code::Corrupt ? "duplicate-uuid" : "crypttab-volume-unsure", severity, where_of(mapping),
-                                fmt::format("{} for {} is kept as it is: {}", mapping.device, mapping.name, name.error().what), name.error().hint});
+            auto severity = has_option(mapping, "noauto") || has_option(mapping, "nofail")
+                                ? Severity::Warning
+                                : Severity::Error;
+            findings.push_back(
+                {name.error().code == Code::Corrupt ? "duplicate-uuid" : "crypttab-volume-unsure",
+                 severity, where_of(mapping),
+                 fmt::format("{} for {} is kept as it is: {}", mapping.device, mapping.name,
+                             name.error().what),
+                 name.error().hint});
             return;
         }
         auto begin = offset_of(mapping.device);
         edits.push_back({begin, begin + mapping.device.size(), *name});
-        action.changes.push_back({mapping.line_no, std::string(mapping.name), std::string(mapping.device), *name,
+        action.changes.push_back({mapping.line_no, std::string(mapping.name),
+                                  std::string(mapping.device), *name,
                                   "the name depends on the bus, which changes with the move"});
     }
 
     // Without the option initramfs-tools leaves out the key setup when it cannot see that root is
     // on the mapping, as when it runs away from the running guest (crypttab(5) of Debian).
     void add_initramfs_option(const Mapping& mapping) {
-        std::string added = mapping.key.empty() ? " none luks,initramfs" : mapping.options.empty() ? " luks,initramfs" : ",initramfs";
+        std::string added = mapping.key.empty()       ? " none luks,initramfs"
+                            : mapping.options.empty() ? " luks,initramfs"
+                                                      : ",initramfs";
         edits.push_back({mapping.end, mapping.end, added});
-        action.changes.push_back({mapping.line_no, std::string(mapping.name), std::string(mapping.options),
-                                  std::string(trim(std::string(mapping.options) + added)), "the initramfs must unlock the root volume"});
+        action.changes.push_back({mapping.line_no, std::string(mapping.name),
+                                  std::string(mapping.options),
+                                  std::string(trim(std::string(mapping.options) + added)),
+                                  "the initramfs must unlock the root volume"});
     }
 };
 
@@ -130,7 +151,8 @@ report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) 
     for (const auto& mapping : mappings) {
         if (mount::is_bus_dependent(mapping.device))
             editor.stabilise(mapping);
-        if (inventory.initramfs_generator == "initramfs-tools" && !has_option(mapping, "initramfs") && may_carry_root(inventory, mappings, mapping))
+        if (inventory.initramfs_generator == "initramfs-tools" &&
+            !has_option(mapping, "initramfs") && may_carry_root(inventory, mappings, mapping))
             editor.add_initramfs_option(mapping);
     }
     result.findings = std::move(editor.findings);
@@ -153,10 +175,13 @@ report::Findings verify(const sys::RootDir& root, const Inventory& /*before*/) {
     for (const auto& mapping : parse_crypttab(*text)) {
         if (is_host_device(mapping.device))
             findings.push_back({"host-device-in-boot-file", Severity::Blocker, where_of(mapping),
-                                fmt::format("names {}, a device of a host", mapping.device), "name the LUKS volume by its UUID"});
+                                fmt::format("names {}, a device of a host", mapping.device),
+                                "name the LUKS volume by its UUID"});
         else if (mount::is_bus_dependent(mapping.device))
-            findings.push_back({"crypttab-unstable-name", Severity::Error, where_of(mapping),
-                                fmt::format("names {}, which may not exist after the move", mapping.device), "name the LUKS volume by its UUID"});
+            findings.push_back(
+                {"crypttab-unstable-name", Severity::Error, where_of(mapping),
+                 fmt::format("names {}, which may not exist after the move", mapping.device),
+                 "name the LUKS volume by its UUID"});
     }
     return findings;
 }

@@ -31,7 +31,8 @@ bool is_clone(const Volume& a, const Volume& b) {
     return a.partuuid == b.partuuid && a.size == b.size;
 }
 
-Status check_unique(const Inventory& inventory, const Volume& volume, std::string Volume::*property) {
+Status check_unique(const Inventory& inventory, const Volume& volume,
+                    std::string Volume::*property) {
     auto wanted = to_lower(volume.*property);
     for (const auto& other : inventory.volumes)
         if (to_lower(other.*property) == wanted && is_clone(volume, other))
@@ -54,14 +55,16 @@ const Volume* root_volume(const Inventory& inventory) {
     return inventory.find_volume(name);
 }
 
-Result<const Volume*> find_device(const Inventory& inventory, std::string_view spec, std::string_view type) {
+Result<const Volume*> find_device(const Inventory& inventory, std::string_view spec,
+                                  std::string_view type) {
     const auto* root = root_volume(inventory);
     auto root_spec = spec_of_root(inventory);
     if (root != nullptr && !spec.empty() && spec == root_spec)
         return root;
     auto found = mount::GuestDevices(inventory.volumes, root, root_spec).resolve(spec, type);
     if (found.ambiguous)
-        return fail(Code::Unsupported, fmt::format("it cannot be told which volume of the guest {} is", spec),
+        return fail(Code::Unsupported,
+                    fmt::format("it cannot be told which volume of the guest {} is", spec),
                     "give all disks of the guest in the order in which it saw them");
     if (found.volume == nullptr)
         return fail(Code::NotFound, fmt::format("no disk of the guest has a volume {}", spec));
@@ -77,13 +80,14 @@ Result<std::string> stable_name(const Inventory& inventory, const Volume& volume
 
 Result<std::string> partition_name(const Inventory& inventory, const Volume& volume) {
     if (volume.partuuid.empty())
-        return fail(Code::Unsupported, fmt::format("{} has no UUID that could stand for it", volume.name));
+        return fail(Code::Unsupported,
+                    fmt::format("{} has no UUID that could stand for it", volume.name));
     SLIPWAY_CHECK(check_unique(inventory, volume, &Volume::partuuid));
     return "PARTUUID=" + volume.partuuid;
 }
 
 bool is_container(const Volume& volume) {
-    constexpr std::array types{"LVM2_member", "LVM1_member", "linux_raid_member", "zfs_member",
+    constexpr std::array types{"LVM2_member", "LVM1_member",     "linux_raid_member", "zfs_member",
                                "crypto_LUKS", "isw_raid_member", "ddf_raid_member"};
     return std::find(types.begin(), types.end(), volume.type) != types.end();
 }

@@ -14,8 +14,8 @@ namespace slipway::repair {
 /// where / was found, and that also says which disk the guest called sda; other names go by the
 /// order of disks. NotFound: the image has no such volume. Unsupported: it cannot be told which.
 /// `type` is the filesystem expected (as of fstab(5)), or "".
-[[nodiscard]] Result<const report::Volume*> find_device(const report::Inventory& inventory,
-                                                        std::string_view spec, std::string_view type);
+[[nodiscard]] Result<const report::Volume*>
+find_device(const report::Inventory& inventory, std::string_view spec, std::string_view type);
 
 /// "UUID=…" of the filesystem, swap area or LUKS header; "PARTUUID=…" where it has none. Corrupt
 /// where another volume of the guest carries the same one; Unsupported where there is neither.

@@ -19,7 +19,8 @@ using report::Inventory;
 using report::Severity;
 
 constexpr const char* path = "/etc/fstab";
-constexpr std::string_view moves_reason = "the name depends on the bus, which changes with the move";
+constexpr std::string_view moves_reason =
+    "the name depends on the bus, which changes with the move";
 
 bool has_option(const mount::FstabLine& line, std::string_view option) {
     for (auto each : split(line.options, ','))
@@ -29,7 +30,8 @@ bool has_option(const mount::FstabLine& line, std::string_view option) {
 }
 
 bool is_hypervisor_share(const mount::FstabLine& line) {
-    return line.type == "vmhgfs" || line.type == "fuse.vmhgfs-fuse" || line.type == "vboxsf" || line.spec.starts_with(".host:");
+    return line.type == "vmhgfs" || line.type == "fuse.vmhgfs-fuse" || line.type == "vboxsf" ||
+           line.spec.starts_with(".host:");
 }
 
 bool is_hardware_link(std::string_view spec) {
@@ -72,32 +74,40 @@ bool type_fits(std::string_view fstab_types, const report::Volume& volume) {
     if (volume.type.empty())
         return true;
     auto types = split(fstab_types, ','); // a list is tried in order; see mount(8)
-    return std::any_of(types.begin(), types.end(), [&](auto type) { return is_one_type(type, volume.type); });
+    return std::any_of(types.begin(), types.end(),
+                       [&](auto type) { return is_one_type(type, volume.type); });
 }
 
 std::string where_of(const mount::FstabLine& line) {
     return fmt::format("{} line {}", path, line.line_no);
 }
 
-report::Finding finding_about(const mount::FstabLine& line, std::string id, Severity severity, const Error& error) {
-    return {std::move(id), severity, where_of(line), fmt::format("{} for {} is kept as it is: {}", line.spec, line.mountpoint, error.what),
-            error.hint.empty() ? fmt::format("name the volume of {} by its UUID", line.mountpoint) : error.hint};
+report::Finding finding_about(const mount::FstabLine& line, std::string id, Severity severity,
+                              const Error& error) {
+    return {std::move(id), severity, where_of(line),
+            fmt::format("{} for {} is kept as it is: {}", line.spec, line.mountpoint, error.what),
+            error.hint.empty() ? fmt::format("name the volume of {} by its UUID", line.mountpoint)
+                               : error.hint};
 }
 
 // By-path and by-id names carry only a partition number; among several disks the type may decide.
-Result<const report::Volume*> find_volume(const Inventory& inventory, const mount::FstabLine& line) {
+Result<const report::Volume*> find_volume(const Inventory& inventory,
+                                          const mount::FstabLine& line) {
     if (line.mountpoint == "/" && root_volume(inventory) != nullptr)
         return root_volume(inventory);
     auto found = find_device(inventory, line.spec, "");
-    return found || !is_hardware_link(line.spec) ? found : find_device(inventory, line.spec, line.type);
+    return found || !is_hardware_link(line.spec) ? found
+                                                 : find_device(inventory, line.spec, line.type);
 }
 
 Result<std::string> name_for(const Inventory& inventory, const mount::FstabLine& line) {
     SLIPWAY_TRY(const auto* volume, find_volume(inventory, line));
     if (is_container(*volume))
-        return fail(Code::Unsupported, fmt::format("{} is part of something larger ({})", volume->name, volume->type));
+        return fail(Code::Unsupported,
+                    fmt::format("{} is part of something larger ({})", volume->name, volume->type));
     if (!type_fits(line.type, *volume))
-        return fail(Code::Unsupported, fmt::format("{} holds {}, not {}", volume->name, volume->type, line.type),
+        return fail(Code::Unsupported,
+                    fmt::format("{} holds {}, not {}", volume->name, volume->type, line.type),
                     "give all disks of the guest in the order in which it saw them");
     return stable_name(inventory, *volume);
 }
@@ -108,26 +118,31 @@ std::string id_of_problem(const Error& error) {
     return error.code == Code::Corrupt ? "duplicate-uuid" : "fstab-volume-unsure";
 }
 
-void convert(const Inventory& inventory, const mount::FstabLine& line, mount::Fstab& edited, report::Action& action, report::Findings& findings) {
+void convert(const Inventory& inventory, const mount::FstabLine& line, mount::Fstab& edited,
+             report::Action& action, report::Findings& findings) {
     auto name = name_for(inventory, line);
     if (!name) {
-        findings.push_back(finding_about(line, id_of_problem(name.error()), severity_if_absent(line), name.error()));
+        findings.push_back(finding_about(line, id_of_problem(name.error()),
+                                         severity_if_absent(line), name.error()));
         return;
     }
     edited.set_spec(line.line_no, *name);
-    action.changes.push_back({line.line_no, line.mountpoint, line.spec, *name, std::string(moves_reason)});
+    action.changes.push_back(
+        {line.line_no, line.mountpoint, line.spec, *name, std::string(moves_reason)});
 }
 
 void comment_out(const mount::FstabLine& line, mount::Fstab& edited, report::Action& action) {
     edited.comment_out(line.line_no, "disabled by slipway");
-    action.changes.push_back({line.line_no, line.mountpoint, line.spec, "", "a share of the hypervisor that is left behind"});
+    action.changes.push_back({line.line_no, line.mountpoint, line.spec, "",
+                              "a share of the hypervisor that is left behind"});
 }
 
 // What is no bus name may still lead nowhere.
 void audit(const Inventory& inventory, const mount::FstabLine& line, report::Findings& findings) {
     if (mount::is_bus_dependent(line.spec)) {
         findings.push_back({"fstab-unstable-name", Severity::Warning, where_of(line),
-                            fmt::format("names {}, which may not exist after the move", line.spec), "use --fstab-mode stabilize-all"});
+                            fmt::format("names {}, which may not exist after the move", line.spec),
+                            "name the volume by its UUID (--fstab-mode stabilize-all)"});
         return;
     }
     auto found = mount::resolve_device(line.spec, "", inventory.volumes);
@@ -135,7 +150,8 @@ void audit(const Inventory& inventory, const mount::FstabLine& line, report::Fin
         return;
     if (found.ambiguous)
         findings.push_back({"duplicate-uuid", severity_if_absent(line), where_of(line),
-                            fmt::format("several volumes of the guest carry {}", line.spec), "give one of them a new UUID, or leave out the copy"});
+                            fmt::format("several volumes of the guest carry {}", line.spec),
+                            "give one of them a new UUID, or leave out the copy"});
 }
 
 report::Plan plan(const Inventory& inventory, const report::Policy& policy) {
@@ -144,7 +160,8 @@ report::Plan plan(const Inventory& inventory, const report::Policy& policy) {
     if (text == nullptr)
         return result;
     auto edited = mount::Fstab::parse(*text);
-    report::Action action{.repair = "fstab", .path = path, .reason = std::string(moves_reason), .keep_backup = true};
+    report::Action action{
+        .repair = "fstab", .path = path, .reason = std::string(moves_reason), .keep_backup = true};
     // A copy: commenting out takes lines away from `edited`.
     const auto lines = edited.lines();
     for (const auto& line : lines) {
@@ -179,8 +196,10 @@ report::Findings verify(const sys::RootDir& root, const Inventory& before) {
     for (const auto& line : fstab.lines()) {
         bool own = original != nullptr && original->find(line.spec) != std::string::npos;
         if (is_host_device(line.spec))
-            findings.push_back({"host-device-in-boot-file", own ? Severity::Warning : Severity::Blocker, where_of(line),
-                                fmt::format("names {}, a device of a host", line.spec), "name the guest's volume by its UUID"});
+            findings.push_back({"host-device-in-boot-file",
+                                own ? Severity::Warning : Severity::Blocker, where_of(line),
+                                fmt::format("names {}, a device of a host", line.spec),
+                                "name the guest's volume by its UUID"});
         else
             audit(before, line, findings);
     }

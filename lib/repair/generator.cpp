@@ -42,7 +42,8 @@ Action write(std::string path, std::string content, const Modules& modules) {
 }
 
 // One module a line, arguments after it; see initramfs-tools(7).
-std::optional<Action> keep_with_initramfs_tools(const Inventory& inventory, const Modules& modules) {
+std::optional<Action> keep_with_initramfs_tools(const Inventory& inventory,
+                                                const Modules& modules) {
     constexpr const char* path = "/etc/initramfs-tools/modules";
     const auto& text = text_of(inventory, path);
     std::vector<std::string_view> present;
@@ -64,23 +65,27 @@ std::optional<Action> keep_with_initramfs_tools(const Inventory& inventory, cons
 // Blanks on both sides, as dracut.conf(5) demands.
 std::optional<Action> keep_with_dracut(const Inventory& inventory, const Modules& modules) {
     constexpr const char* path = "/etc/dracut.conf.d/50-slipway-virtio.conf";
-    auto content = fmt::format("# Disks on virtio (added by slipway)\nadd_drivers+=\" {} \"\n", join(modules, " "));
+    auto content = fmt::format("# Disks on virtio (added by slipway)\nadd_drivers+=\" {} \"\n",
+                               join(modules, " "));
     if (text_of(inventory, path) == content)
         return std::nullopt;
     return write(path, std::move(content), modules);
 }
 
 /// Adds words to the last assignment of a variable in a shell file, or a line that does.
-std::string add_words(const std::string& text, const std::string& name, const std::string& words, std::string_view new_line) {
+std::string add_words(const std::string& text, const std::string& name, const std::string& words,
+                      std::string_view new_line) {
     auto assignments = parse_shell_assignments(text);
     if (const auto* last = last_assignment(assignments, name); last != nullptr) {
         bool bare = !last->array && (last->begin == 0 || text[last->begin - 1] == '=');
         auto added = (last->begin == last->end ? "" : " ") + words;
         if (!bare)
             return apply_edits(text, {{last->end, last->end, added}});
-        return apply_edits(text, {{last->begin, last->begin, "\""}, {last->end, last->end, added + "\""}});
+        return apply_edits(
+            text, {{last->begin, last->begin, "\""}, {last->end, last->end, added + "\""}});
     }
-    return fmt::format("{}{}{}\n", text, text.empty() || text.ends_with('\n') ? "" : "\n", new_line);
+    return fmt::format("{}{}{}\n", text, text.empty() || text.ends_with('\n') ? "" : "\n",
+                       new_line);
 }
 
 /// Words of all assignments of a variable.
@@ -93,8 +98,9 @@ std::vector<std::string> words_of(const std::string& text, std::string_view name
     return words;
 }
 
-std::optional<Action> keep_in_variable(const Inventory& inventory, const std::string& path, const std::string& name,
-                                       const Modules& wanted, std::string_view line_format) {
+std::optional<Action> keep_in_variable(const Inventory& inventory, const std::string& path,
+                                       const std::string& name, const Modules& wanted,
+                                       std::string_view line_format) {
     const auto* text = inventory.file(path);
     if (text == nullptr)
         return std::nullopt;
@@ -103,7 +109,8 @@ std::optional<Action> keep_in_variable(const Inventory& inventory, const std::st
     if (rest.empty())
         return std::nullopt;
     auto words = join(rest, " ");
-    auto action = write(path, add_words(*text, name, words, fmt::format(fmt::runtime(line_format), words)), rest);
+    auto action = write(
+        path, add_words(*text, name, words, fmt::format(fmt::runtime(line_format), words)), rest);
     action.keep_backup = true;
     return action;
 }
@@ -134,37 +141,47 @@ Action run(const Kernel& kernel, std::string image, std::vector<std::string> arg
 }
 
 // MODULES=dep looks for the root disk in /sys, which shows another machine here.
-std::vector<Action> run_initramfs_tools(const Inventory& inventory, const std::vector<const Kernel*>& kernels) {
+std::vector<Action> run_initramfs_tools(const Inventory& inventory,
+                                        const std::vector<const Kernel*>& kernels) {
     std::vector<Action> actions;
     bool needs_most = modules_mode(inventory) == "dep";
     if (needs_most)
-        actions.push_back({.repair = repair_name,
-                           .path = most_modules,
-                           .reason = "for this run only: modules cannot be chosen by the hardware seen here",
-                           .content = "MODULES=most\n"});
+        actions.push_back(
+            {.repair = repair_name,
+             .path = most_modules,
+             .reason = "for this run only: modules cannot be chosen by the hardware seen here",
+             .content = "MODULES=most\n"});
     for (const auto* kernel : kernels) {
         bool exists = !kernel->initramfs.empty();
-        actions.push_back(run(*kernel, exists ? kernel->initramfs : "/boot/initrd.img-" + kernel->version,
+        actions.push_back(run(*kernel,
+                              exists ? kernel->initramfs : "/boot/initrd.img-" + kernel->version,
                               {"update-initramfs", exists ? "-u" : "-c", "-k", kernel->version}));
     }
     if (needs_most)
-        actions.push_back({.repair = repair_name, .kind = ActionKind::RemoveFile, .path = most_modules, .reason = "the run is over"});
+        actions.push_back({.repair = repair_name,
+                           .kind = ActionKind::RemoveFile,
+                           .path = most_modules,
+                           .reason = "the run is over"});
     return actions;
 }
 
 bool is_suse(const report::OperatingSystem& os) {
-    auto is = [](const std::string& name) { return name.find("suse") != std::string::npos || name.starts_with("sle"); };
+    auto is = [](const std::string& name) {
+        return name.find("suse") != std::string::npos || name.starts_with("sle");
+    };
     return is(os.distro) || std::any_of(os.like.begin(), os.like.end(), is);
 }
 
 // --no-hostonly: the hardware seen here is not that of the guest. Only modules that this kernel has
 // are asked for; see dracut(8).
-std::vector<Action> run_dracut(const Inventory& inventory, const std::vector<const Kernel*>& kernels) {
+std::vector<Action> run_dracut(const Inventory& inventory,
+                               const std::vector<const Kernel*>& kernels) {
     std::vector<Action> actions;
     for (const auto* kernel : kernels) {
         auto image = kernel->initramfs;
         if (image.empty())
-            image = is_suse(inventory.os) ? "/boot/initrd-" + kernel->version : fmt::format("/boot/initramfs-{}.img", kernel->version);
+            image = is_suse(inventory.os) ? "/boot/initrd-" + kernel->version
+                                          : fmt::format("/boot/initramfs-{}.img", kernel->version);
         std::vector<std::string> argv{"dracut", "--force", "--no-hostonly"};
         if (!kernel->missing_modules.empty()) {
             argv.emplace_back("--add-drivers");
@@ -181,7 +198,8 @@ std::vector<Action> run_mkinitfs(const std::vector<const Kernel*>& kernels) {
     std::vector<Action> actions;
     for (const auto* kernel : kernels)
         if (!kernel->initramfs.empty())
-            actions.push_back(run(*kernel, kernel->initramfs, {"mkinitfs", "-o", kernel->initramfs, kernel->version}));
+            actions.push_back(run(*kernel, kernel->initramfs,
+                                  {"mkinitfs", "-o", kernel->initramfs, kernel->version}));
     return actions;
 }
 
@@ -196,15 +214,19 @@ std::optional<Action> keep_modules(const Inventory& inventory, const Modules& mo
     if (generator == "dracut")
         return keep_with_dracut(inventory, modules);
     if (generator == "mkinitcpio")
-        return keep_in_variable(inventory, "/etc/mkinitcpio.conf", "MODULES", modules, "MODULES+=({})");
+        return keep_in_variable(inventory, "/etc/mkinitcpio.conf", "MODULES", modules,
+                                "MODULES+=({})");
     if (generator == "mkinitfs") // by features, each a list of modules; see mkinitfs(1) of Alpine
-        return keep_in_variable(inventory, "/etc/mkinitfs/mkinitfs.conf", "features", {"virtio"}, "features=\"{}\"");
+        return keep_in_variable(inventory, "/etc/mkinitfs/mkinitfs.conf", "features", {"virtio"},
+                                "features=\"{}\"");
     if (generator == "mkinitrd")
-        return keep_in_variable(inventory, "/etc/sysconfig/kernel", "INITRD_MODULES", modules, "INITRD_MODULES=\"{}\"");
+        return keep_in_variable(inventory, "/etc/sysconfig/kernel", "INITRD_MODULES", modules,
+                                "INITRD_MODULES=\"{}\"");
     return std::nullopt;
 }
 
-std::vector<Action> regenerate(const Inventory& inventory, const std::vector<const Kernel*>& kernels) {
+std::vector<Action> regenerate(const Inventory& inventory,
+                               const std::vector<const Kernel*>& kernels) {
     const auto& generator = inventory.initramfs_generator;
     if (kernels.empty())
         return {};

@@ -17,7 +17,8 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
 }
 
 bool loads_kernel(std::string_view command) {
-    return is_one_of(command, {"linux", "linux16", "linuxefi", "linuxxen", "module", "module2", "kernel"});
+    return is_one_of(command,
+                     {"linux", "linux16", "linuxefi", "linuxxen", "module", "module2", "kernel"});
 }
 
 bool loads_initrd(std::string_view command) {
@@ -38,18 +39,20 @@ std::string title_of(std::string_view line) {
     if (open == std::string_view::npos)
         return {};
     auto close = line.find(line[open], open + 1);
-    return close == std::string_view::npos ? std::string{} : std::string(line.substr(open + 1, close - open - 1));
+    return close == std::string_view::npos ? std::string{}
+                                           : std::string(line.substr(open + 1, close - open - 1));
 }
 
 class KernelReader {
-  public:
+public:
     void read_line(std::string_view line, std::size_t offset, int line_no) {
         auto words = split_words(line);
         if (words.empty() || words[0].front() == '#')
             return;
         auto command = words[0];
         if (is_one_of(command, {"menuentry", "title"})) {
-            start_entry(command == "title" ? std::string(trim(line.substr(line.find("title") + 5))) : title_of(line));
+            start_entry(command == "title" ? std::string(trim(line.substr(line.find("title") + 5)))
+                                           : title_of(line));
         } else if (command == "search" && line.find("fs-uuid") != std::string_view::npos) {
             search_uuid_ = unquoted(words.back());
         } else if (loads_initrd(command)) {
@@ -63,18 +66,19 @@ class KernelReader {
 
     std::vector<GrubKernel> take() { return std::move(kernels_); }
 
-  private:
+private:
     void start_entry(std::string title) {
         entry_ = std::move(title);
         search_uuid_.clear();
         open_ = false;
     }
 
-    void add_kernel(const std::vector<std::string_view>& words, std::string_view line, std::size_t offset,
-                    int line_no) {
+    void add_kernel(const std::vector<std::string_view>& words, std::string_view line,
+                    std::size_t offset, int line_no) {
         auto image = words[1].starts_with("--") && words.size() > 2 ? words[2] : words[1];
         // Under Xen the kernel and its initramfs are both modules.
-        if (words[0].starts_with("module") && basename_of(image).find("initr") != std::string_view::npos) {
+        if (words[0].starts_with("module") &&
+            basename_of(image).find("initr") != std::string_view::npos) {
             if (open_)
                 kernels_.back().initrds.push_back(unquoted(image));
             return;
@@ -104,7 +108,7 @@ class KernelReader {
 
 // Walks words and quotes; counts what must balance.
 class SyntaxChecker {
-  public:
+public:
     explicit SyntaxChecker(std::string_view text) : text_(text) {}
 
     Status check() {
@@ -114,13 +118,15 @@ class SyntaxChecker {
         if (commands_ == 0)
             return fail(Code::Corrupt, "it holds no command");
         if (quote_ != 0)
-            return fail(Code::Corrupt, fmt::format("the quote opened in line {} is never closed", quote_line_));
+            return fail(Code::Corrupt,
+                        fmt::format("the quote opened in line {} is never closed", quote_line_));
         if (!open_.empty())
-            return fail(Code::Corrupt, fmt::format("'{}' in line {} is never closed", open_.back().word, open_.back().line_no));
+            return fail(Code::Corrupt, fmt::format("'{}' in line {} is never closed",
+                                                   open_.back().word, open_.back().line_no));
         return {};
     }
 
-  private:
+private:
     struct Open {
         std::string_view word;
         int line_no;
@@ -244,7 +250,8 @@ bool is_grub_stub(std::string_view text) {
         auto words = split_words(line);
         if (words.empty())
             continue;
-        if (is_one_of(words[0], {"menuentry", "submenu", "blscfg", "insmod"}) || loads_kernel(words[0]))
+        if (is_one_of(words[0], {"menuentry", "submenu", "blscfg", "insmod"}) ||
+            loads_kernel(words[0]))
             return false;
         loads_another = loads_another || words[0] == "configfile" || words[0] == "normal";
     }

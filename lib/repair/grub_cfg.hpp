@@ -16,7 +16,7 @@ namespace slipway::repair {
 /// A line that loads a kernel: linux, linux16, linuxefi, linuxxen, module, module2, kernel.
 struct GrubKernel {
     int line_no = 0;
-    std::string image;              ///< as written: "/vmlinuz-6.1.0-13-amd64", "($root)/vmlinuz"
+    std::string image;               ///< as written: "/vmlinuz-6.1.0-13-amd64", "($root)/vmlinuz"
     std::size_t arguments_begin = 0; ///< offsets of the arguments in the text
     std::size_t arguments_end = 0;
     std::vector<std::string> initrds{}; ///< of the initrd lines that follow it

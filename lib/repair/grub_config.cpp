@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lets the guest's own grub-mkconfig write its grub.cfg anew, where the user asked for it. The files
-// that it reads were mended by the repairs before.
+// Lets the guest's own grub-mkconfig write its grub.cfg anew, where the user asked for it. The
+// files that it reads were mended by the repairs before.
 #include <algorithm>
 #include <array>
 
@@ -22,7 +22,8 @@ report::Finding not_run(std::string text, std::string remedy = {}) {
 
 // Their root filesystem is a read-only snapshot that only transactional-update may change.
 bool is_transactional(const report::OperatingSystem& os) {
-    constexpr std::array distros{"opensuse-microos", "opensuse-leap-micro", "sle-micro", "sl-micro", "opensuse-aeon", "opensuse-kalpa"};
+    constexpr std::array distros{"opensuse-microos", "opensuse-leap-micro", "sle-micro",
+                                 "sl-micro",         "opensuse-aeon",       "opensuse-kalpa"};
     return std::find(distros.begin(), distros.end(), os.distro) != distros.end();
 }
 
@@ -37,8 +38,10 @@ std::string obstacle(const Inventory& inventory, const report::Policy& policy) {
         return "the guest has no grub.cfg";
     if (is_transactional(inventory.os))
         return "the guest's root is a read-only snapshot";
-    if (const auto* text = inventory.file(loader.grub_config); text != nullptr && is_grub_stub(*text))
-        return fmt::format("{} only loads another grub.cfg and must stay as it is", loader.grub_config);
+    if (const auto* text = inventory.file(loader.grub_config);
+        text != nullptr && is_grub_stub(*text))
+        return fmt::format("{} only loads another grub.cfg and must stay as it is",
+                           loader.grub_config);
     return {};
 }
 
@@ -47,7 +50,8 @@ report::Plan plan(const Inventory& inventory, const report::Policy& policy) {
     if (!policy.update_grub)
         return result;
     if (auto why = obstacle(inventory, policy); !why.empty()) {
-        result.findings.push_back(not_run("the GRUB configuration was edited, not regenerated: " + why));
+        result.findings.push_back(
+            not_run("the GRUB configuration was edited, not regenerated: " + why));
         return result;
     }
     const auto& loader = inventory.boot_loader;
@@ -68,7 +72,13 @@ report::Plan plan(const Inventory& inventory, const report::Policy& policy) {
 }
 
 Detection detect(const Inventory& inventory) {
-    return detection_of(plan(inventory, {.update_grub = true}));
+    const auto& loader = inventory.boot_loader;
+    if (loader.kind != "grub2" || loader.grub_config.empty() ||
+        inventory.file(loader.grub_config) != nullptr)
+        return {};
+    auto why = obstacle(inventory, {});
+    return {why.empty() ? Verdict::Yes : Verdict::Unsure,
+            fmt::format("{} is missing{}", loader.grub_config, why.empty() ? "" : ", and " + why)};
 }
 
 // What it wrote is read back by the repair of kernel arguments, with every other boot file.

@@ -26,7 +26,8 @@ bool lacks_virtio(const Kernel& kernel) {
 }
 
 bool can_append(const Kernel& kernel) {
-    return lacks_virtio(kernel) && !kernel.initramfs.empty() && kernel.initramfs_error.empty() && !kernel.missing_modules.empty();
+    return lacks_virtio(kernel) && !kernel.initramfs.empty() && kernel.initramfs_error.empty() &&
+           !kernel.missing_modules.empty();
 }
 
 // The drivers themselves; what they depend on follows by itself.
@@ -73,9 +74,11 @@ void check_space(const Inventory& inventory, Plan& plan) {
         if (volume == nullptr || !volume->used || volume->size < *volume->used)
             return;
         if (auto free = volume->size - *volume->used; free < wanted)
-            plan.findings.push_back({"little-space", Severity::Warning, path,
-                                     fmt::format("{} are free, which may be too little for a new initramfs", format_size(free)),
-                                     "remove old kernels in the guest, or repair without --regen-initramfs"});
+            plan.findings.push_back(
+                {"little-space", Severity::Warning, path,
+                 fmt::format("{} are free, which may be too little for a new initramfs",
+                             format_size(free)),
+                 "remove old kernels in the guest, or repair without --regen-initramfs"});
         return;
     }
 }
@@ -93,22 +96,27 @@ void plan_regeneration(const Inventory& inventory, Plan& plan) {
     auto kernels = to_regenerate(inventory);
     auto runs = regenerate(inventory, kernels);
     if (runs.empty()) {
-        plan.findings.push_back({"initramfs-not-regenerated", Severity::Warning, "",
-                                 fmt::format("the generator {} cannot be run here; a segment is appended instead", inventory.initramfs_generator), ""});
+        plan.findings.push_back(
+            {"initramfs-not-regenerated", Severity::Warning, "",
+             fmt::format("the generator {} cannot be run here; a segment is appended instead",
+                         inventory.initramfs_generator),
+             ""});
         kernels.clear();
     } else
         check_space(inventory, plan);
     std::move(runs.begin(), runs.end(), std::back_inserter(plan.actions));
     for (const auto& kernel : inventory.kernels)
-        if (is_plain_version(kernel.version) && std::find(kernels.begin(), kernels.end(), &kernel) == kernels.end())
+        if (is_plain_version(kernel.version) &&
+            std::find(kernels.begin(), kernels.end(), &kernel) == kernels.end())
             plan_segment(inventory, kernel, plan);
 }
 
 void report_odd_versions(const Inventory& inventory, Plan& plan) {
     for (const auto& kernel : inventory.kernels)
         if (!is_plain_version(kernel.version))
-            plan.findings.push_back({"odd-kernel-version", Severity::Error, kernel.version,
-                                     "the name of this kernel is no kernel version; its initramfs is left alone", ""});
+            plan.findings.push_back(
+                {"odd-kernel-version", Severity::Error, kernel.version,
+                 "the name of this kernel is no kernel version; its initramfs is left alone", ""});
 }
 
 Plan plan(const Inventory& inventory, const report::Policy& policy) {
@@ -118,7 +126,8 @@ Plan plan(const Inventory& inventory, const report::Policy& policy) {
         result.actions.push_back(std::move(*keep));
     auto why = policy.regen_initramfs ? obstacle(inventory, policy) : "";
     if (!why.empty())
-        result.findings.push_back({"initramfs-not-regenerated", Severity::Warning, "", "a segment is appended instead: " + why, ""});
+        result.findings.push_back({"initramfs-not-regenerated", Severity::Warning, "",
+                                   "a segment is appended instead: " + why, ""});
     if (policy.regen_initramfs && why.empty())
         plan_regeneration(inventory, result);
     else
@@ -129,7 +138,8 @@ Plan plan(const Inventory& inventory, const report::Policy& policy) {
 }
 
 Detection detect(const Inventory& inventory) {
-    bool unknown = std::any_of(inventory.kernels.begin(), inventory.kernels.end(), [](const auto& kernel) { return !kernel.examined; });
+    bool unknown = std::any_of(inventory.kernels.begin(), inventory.kernels.end(),
+                               [](const auto& kernel) { return !kernel.examined; });
     if (unknown)
         return {Verdict::Unsure, "the initramfs images were not examined"};
     return detection_of(plan(inventory, {}));

@@ -65,15 +65,18 @@ std::optional<report::Finding> judge_kernel(const Inventory& inventory, const Ke
     if (!kernel.examined || finds_virtio(kernel))
         return std::nullopt;
     bool boots_by_default = &kernel == default_kernel(inventory);
-    return report::Finding{"kernel-without-virtio", boots_by_default ? Severity::Blocker : Severity::Warning, kernel.version,
-                           fmt::format("kernel {} cannot find a disk on virtio: {}", kernel.version, reason(kernel)),
-                           "try --regen-initramfs, or attach the disk by SATA"};
+    return report::Finding{
+        "kernel-without-virtio", boots_by_default ? Severity::Blocker : Severity::Warning,
+        kernel.version,
+        fmt::format("kernel {} cannot find a disk on virtio: {}", kernel.version, reason(kernel)),
+        "try --regen-initramfs, or attach the disk by SATA"};
 }
 
 report::Findings judge_kernels(const Inventory& inventory) {
     report::Findings findings;
     if (inventory.kernels.empty() && inventory.os.type == "linux")
-        findings.push_back({"no-kernel", Severity::Error, "/boot", "no kernel was found in the guest",
+        findings.push_back({"no-kernel", Severity::Error, "/boot",
+                            "no kernel was found in the guest",
                             "give the disk or the volume that holds /boot as well"});
     for (const auto& kernel : inventory.kernels)
         if (auto finding = judge_kernel(inventory, kernel))

@@ -46,13 +46,18 @@ Result<const report::Volume*> find_root(const Inventory& inventory, std::string_
     return found;
 }
 
-Result<std::string> name_for(const Inventory& inventory, std::string_view key, std::string_view device, const ArgumentSite& site) {
-    SLIPWAY_TRY(const auto* volume, key == "root" ? find_root(inventory, device) : find_device(inventory, device, "swap"));
+Result<std::string> name_for(const Inventory& inventory, std::string_view key,
+                             std::string_view device, const ArgumentSite& site) {
+    SLIPWAY_TRY(const auto* volume, key == "root" ? find_root(inventory, device)
+                                                  : find_device(inventory, device, "swap"));
     if (is_container(*volume))
-        return fail(Code::Unsupported, fmt::format("{} is part of something larger ({})", volume->name, volume->type));
+        return fail(Code::Unsupported,
+                    fmt::format("{} is part of something larger ({})", volume->name, volume->type));
     if (key == "root" && volume->type == "swap")
-        return fail(Code::Unsupported, fmt::format("{} is a swap area", volume->name), "give all disks of the guest in the order in which it saw them");
-    return has_initramfs(inventory, site) ? stable_name(inventory, *volume) : partition_name(inventory, *volume);
+        return fail(Code::Unsupported, fmt::format("{} is a swap area", volume->name),
+                    "give all disks of the guest in the order in which it saw them");
+    return has_initramfs(inventory, site) ? stable_name(inventory, *volume)
+                                          : partition_name(inventory, *volume);
 }
 
 bool has_kernel_without_initramfs(const Inventory& inventory) {
@@ -64,7 +69,7 @@ bool has_kernel_without_initramfs(const Inventory& inventory) {
 
 /// Collects the edits of one file.
 class FileEditor {
-  public:
+public:
     FileEditor(const Inventory& inventory, const std::string& path, const std::string& text)
         : inventory_(inventory), path_(path), text_(text), kind_(kind_of_boot_file(path)) {}
 
@@ -93,9 +98,11 @@ class FileEditor {
         constexpr const char* by_partition = "GRUB_DISABLE_LINUX_PARTUUID";
         if (!has_kernel_without_initramfs(inventory_) || path_ != "/etc/default/grub")
             return;
-        if (const auto* assignment = last_assignment(assignments, by_partition); assignment == nullptr)
+        if (const auto* assignment = last_assignment(assignments, by_partition);
+            assignment == nullptr)
             allow(by_partition, text_.size(), text_.size(),
-                  fmt::format("{}{}=false\n", text_.empty() || text_.ends_with('\n') ? "" : "\n", by_partition));
+                  fmt::format("{}{}=false\n", text_.empty() || text_.ends_with('\n') ? "" : "\n",
+                              by_partition));
         else if (assignment->value == "true")
             allow(by_partition, assignment->begin, assignment->end, "false");
     }
@@ -115,7 +122,8 @@ class FileEditor {
         if (kind_ == BootFileKind::GrubEnvironment) {
             auto padded = pad_grub_env(action.content, text_.size());
             if (!padded) {
-                plan.findings.push_back({"grubenv-full", Severity::Error, path_, padded.error().what, padded.error().hint});
+                plan.findings.push_back({"grubenv-full", Severity::Error, path_,
+                                         padded.error().what, padded.error().hint});
                 return;
             }
             action.content = std::move(*padded);
@@ -123,12 +131,15 @@ class FileEditor {
         plan.actions.push_back(std::move(action));
     }
 
-  private:
-    [[nodiscard]] std::string where(std::size_t offset) const { return fmt::format("{} line {}", path_, line_of(text_, offset)); }
+private:
+    [[nodiscard]] std::string where(std::size_t offset) const {
+        return fmt::format("{} line {}", path_, line_of(text_, offset));
+    }
 
     void allow(std::string_view name, std::size_t begin, std::size_t end, std::string text) {
         edits_.push_back({begin, end, std::move(text)});
-        changes_.push_back({line_of(text_, begin), std::string(name), text_.substr(begin, end - begin), "false",
+        changes_.push_back({line_of(text_, begin), std::string(name),
+                            text_.substr(begin, end - begin), "false",
                             "else the next update of the GRUB configuration names devices again"});
     }
 
@@ -138,29 +149,39 @@ class FileEditor {
         auto begin = site.begin + argument.value_begin, end = site.begin + argument.value_end;
         if (argument.key == "root" || argument.key == "resume")
             edit_value(site, argument.key, argument.value, begin, end);
-        else if (auto device = argument.value.substr(0, argument.value.find(':')); mount::is_bus_dependent(device))
-            findings_.push_back({"kernel-argument-names-device", Severity::Warning, where(begin),
-                                 fmt::format("the kernel argument {} names {}, which may not exist after the move", argument.key, device),
-                                 "name the device by its UUID"});
+        else if (auto device = argument.value.substr(0, argument.value.find(':'));
+                 mount::is_bus_dependent(device))
+            findings_.push_back(
+                {"kernel-argument-names-device", Severity::Warning, where(begin),
+                 fmt::format("the kernel argument {} names {}, which may not exist after the move",
+                             argument.key, device),
+                 "name the device by its UUID"});
     }
 
-    void edit_value(const ArgumentSite& site, const std::string& key, std::string_view device, std::size_t begin, std::size_t end) {
+    void edit_value(const ArgumentSite& site, const std::string& key, std::string_view device,
+                    std::size_t begin, std::size_t end) {
         if (!is_unstable(device))
             return;
         auto name = name_for(inventory_, key, device, site);
         if (!name) {
-            findings_.push_back({name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
-                                 key == "root" && is_read_at_boot(kind_) ? Severity::Blocker : Severity::Warning, where(begin),
-                                 fmt::format("{}={} is kept as it is: {}", key, device, name.error().what), name.error().hint});
+            findings_.push_back(
+                {name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
+                 key == "root" && is_read_at_boot(kind_) ? Severity::Blocker : Severity::Warning,
+                 where(begin),
+                 fmt::format("{}={} is kept as it is: {}", key, device, name.error().what),
+                 name.error().hint});
             return;
         }
         edits_.push_back({begin, end, *name});
-        changes_.push_back({line_of(text_, begin), key + "=", std::string(device), *name, reason_for(*name)});
+        changes_.push_back(
+            {line_of(text_, begin), key + "=", std::string(device), *name, reason_for(*name)});
     }
 
     static std::string reason_for(std::string_view name) {
-        return name.starts_with("UUID=") ? "the name depends on the bus; the initramfs finds the UUID"
-                                         : "the name depends on the bus; the kernel finds a partition without an initramfs";
+        return name.starts_with("UUID=")
+                   ? "the name depends on the bus; the initramfs finds the UUID"
+                   : "the name depends on the bus; the kernel finds a partition without an "
+                     "initramfs";
     }
 
     const Inventory& inventory_;

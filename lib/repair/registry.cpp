@@ -15,12 +15,8 @@ using report::Plan;
 
 // Text first, for the guest's own generators read it; GRUB last, for it lists initramfs images.
 const std::array repairs{
-    fstab_repair(),
-    crypttab_repair(),
-    kernel_arguments_repair(),
-    stale_files_repair(),
-    initramfs_repair(),
-    grub_config_repair(),
+    fstab_repair(),       crypttab_repair(),  kernel_arguments_repair(),
+    stale_files_repair(), initramfs_repair(), grub_config_repair(),
 };
 
 void foresee(Inventory& inventory, const Plan& plan) {
@@ -38,7 +34,8 @@ bool says_the_same(const report::Finding& a, const report::Finding& b) {
 
 void add_new(Findings& all, Findings&& some) {
     for (auto& finding : some)
-        if (std::none_of(all.begin(), all.end(), [&](const auto& known) { return says_the_same(known, finding); }))
+        if (std::none_of(all.begin(), all.end(),
+                         [&](const auto& known) { return says_the_same(known, finding); }))
             all.push_back(std::move(finding));
 }
 

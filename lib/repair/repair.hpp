@@ -36,10 +36,12 @@ struct Repair {
 [[nodiscard]] std::span<const Repair> all_repairs();
 
 /// Plans of all repairs in order; each sees the files as the earlier ones will leave them.
-[[nodiscard]] report::Plan plan_all(const report::Inventory& inventory, const report::Policy& policy);
+[[nodiscard]] report::Plan plan_all(const report::Inventory& inventory,
+                                    const report::Policy& policy);
 /// Findings of all repairs, without repetitions. Kernels are judged by `judge_kernels` after a new
 /// deep examination, not here.
-[[nodiscard]] report::Findings verify_all(const sys::RootDir& root, const report::Inventory& before);
+[[nodiscard]] report::Findings verify_all(const sys::RootDir& root,
+                                          const report::Inventory& before);
 
 /// What examined kernels mean for the boot on virtio disks. A blocker where the kernel that boots
 /// by default cannot find them; warnings for the others. Kernels that were not examined are passed.

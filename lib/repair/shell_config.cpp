@@ -15,7 +15,7 @@ bool is_name(char c) {
 }
 
 class Scanner {
-  public:
+public:
     explicit Scanner(std::string_view text) : text_(text) {}
 
     std::vector<ShellAssignment> all() {
@@ -32,7 +32,7 @@ class Scanner {
         return found;
     }
 
-  private:
+private:
     [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
     void skip_blanks() {
@@ -80,7 +80,8 @@ class Scanner {
         assignment.end = at_;
         // One pair of quotes around all of it: what stands inside is the value's own text.
         auto raw = text_.substr(assignment.begin, assignment.end - assignment.begin);
-        if (raw.size() >= 2 && (raw.front() == '"' || raw.front() == '\'') && first_quote_end_ == assignment.end) {
+        if (raw.size() >= 2 && (raw.front() == '"' || raw.front() == '\'') &&
+            first_quote_end_ == assignment.end) {
             ++assignment.begin;
             --assignment.end;
         }
@@ -127,7 +128,8 @@ std::vector<ShellAssignment> parse_shell_assignments(std::string_view text) {
     return Scanner(text).all();
 }
 
-const ShellAssignment* last_assignment(const std::vector<ShellAssignment>& all, std::string_view name) {
+const ShellAssignment* last_assignment(const std::vector<ShellAssignment>& all,
+                                       std::string_view name) {
     const ShellAssignment* last = nullptr;
     for (const auto& assignment : all)
         if (assignment.name == name)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Assignments in files that a shell sources: /etc/default/grub, initramfs.conf, dracut.conf. Reads
-// plain NAME=value and NAME+=value lines as of POSIX sh; runs nothing, expands nothing. Text that is
-// no assignment is passed over.
+// plain NAME=value and NAME+=value lines as of POSIX sh; runs nothing, expands nothing. Text that
+// is no assignment is passed over.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@ namespace slipway::repair {
 
 struct ShellAssignment {
     std::string name;
-    bool append = false; ///< NAME+=
-    bool array = false;  ///< NAME=( … ): begin and end lie inside the parentheses
+    bool append = false;   ///< NAME+=
+    bool array = false;    ///< NAME=( … ): begin and end lie inside the parentheses
     std::size_t begin = 0; ///< offset of the value's text, inside the quotes that enclose all of it
     std::size_t end = 0;
     std::string value; ///< quotes and backslashes taken away

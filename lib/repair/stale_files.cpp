@@ -23,7 +23,8 @@ constexpr std::array stale_files{
     Stale{"/etc/blkid/blkid.tab", "a cache of the old machine's devices"},
     Stale{"/etc/blkid/blkid.tab.old", "a cache of the old machine's devices"},
     Stale{"/etc/lvm/cache/.cache", "a cache of the old machine's devices"},
-    Stale{"/etc/lvm/devices/system.devices", "it pins LVM to serial numbers of the old machine's disks"},
+    Stale{"/etc/lvm/devices/system.devices",
+          "it pins LVM to serial numbers of the old machine's disks"},
 };
 
 report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) {
@@ -45,7 +46,8 @@ report::Findings verify(const sys::RootDir& root, const Inventory& /*before*/) {
     report::Findings findings;
     for (const auto& stale : stale_files)
         if (root.exists(sys::GuestPath(stale.path)))
-            findings.push_back({"stale-file", report::Severity::Warning, std::string(stale.path), std::string(stale.reason), "remove it"});
+            findings.push_back({"stale-file", report::Severity::Warning, std::string(stale.path),
+                                std::string(stale.reason), "remove it"});
     return findings;
 }
 

@@ -49,12 +49,18 @@ std::vector<std::string_view> device_paths(std::string_view line) {
 }
 
 bool was_named_before(const Inventory& before, std::string_view text) {
-    return std::any_of(before.files.begin(), before.files.end(),
-                       [&](const auto& file) { return file.second.find(text) != std::string::npos; });
+    return std::any_of(before.files.begin(), before.files.end(), [&](const auto& file) {
+        return file.second.find(text) != std::string::npos;
+    });
 }
 
+// A mapping that is neither a volume of the guest nor named anywhere by it came from a host.
 bool is_foreign_mapping(const Inventory& before, std::string_view device) {
-    return device.starts_with("/dev/mapper/") && device != "/dev/mapper/control" && !was_named_before(before, device);
+    constexpr std::string_view mapper = "/dev/mapper/";
+    if (!device.starts_with(mapper) || device == "/dev/mapper/control")
+        return false;
+    auto volume = mount::volume_of_mapper_name(device.substr(mapper.size()));
+    return before.find_volume(volume) == nullptr && !was_named_before(before, device);
 }
 
 // Inside LVM, LUKS and the like may be filesystems that this engine did not see.
@@ -63,27 +69,32 @@ bool has_closed_container(const Inventory& inventory) {
 }
 
 bool is_identifier(std::string_view device) {
-    for (std::string_view prefix : {"UUID=", "PARTUUID=", "LABEL=", "PARTLABEL=", "/dev/disk/by-uuid/", "/dev/disk/by-partuuid/",
-                                    "/dev/disk/by-label/", "/dev/disk/by-partlabel/"})
+    for (std::string_view prefix :
+         {"UUID=", "PARTUUID=", "LABEL=", "PARTLABEL=", "/dev/disk/by-uuid/",
+          "/dev/disk/by-partuuid/", "/dev/disk/by-label/", "/dev/disk/by-partlabel/"})
         if (device.starts_with(prefix))
             return true;
     return false;
 }
 
-Findings check_argument(const std::string& where, std::string_view key, std::string_view device, const Inventory& before,
-                        Severity severity) {
+Findings check_argument(const std::string& where, std::string_view key, std::string_view device,
+                        const Inventory& before, Severity severity) {
     if (is_host_device(device)) // told by check_host_names
         return {};
     if (mount::is_bus_dependent(device))
-        return {{"unstable-kernel-argument", severity, where, fmt::format("{}={} may not exist after the move", key, device),
+        return {{"unstable-kernel-argument", severity, where,
+                 fmt::format("{}={} may not exist after the move", key, device),
                  "name the volume by its UUID"}};
     // GRUB's PARTUUID=…/PARTNROFF=1 and variables are not followed.
-    if (!is_identifier(device) || device.find_first_of("$,") != std::string_view::npos || device.find("/PARTNROFF") != std::string_view::npos)
+    if (!is_identifier(device) || device.find_first_of("$,") != std::string_view::npos ||
+        device.find("/PARTNROFF") != std::string_view::npos)
         return {};
     auto found = mount::resolve_device(device, "", before.volumes);
     if (found.volume == nullptr)
-        return {{"kernel-argument-leads-nowhere", has_closed_container(before) ? Severity::Info : severity, where,
-                 fmt::format("no volume that was seen answers to {}={}", key, device), "name a volume of the guest by its UUID"}};
+        return {{"kernel-argument-leads-nowhere",
+                 has_closed_container(before) ? Severity::Info : severity, where,
+                 fmt::format("no volume that was seen answers to {}={}", key, device),
+                 "name a volume of the guest by its UUID"}};
     return {};
 }
 
@@ -96,7 +107,8 @@ BootFiles read_boot_files(const sys::RootDir& root, const Inventory& before) {
             read_into(files, root, path);
     if (!before.boot_loader.grub_config.empty())
         read_into(files, root, before.boot_loader.grub_config);
-    for (const auto* directory : {"/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"}) {
+    for (const auto* directory :
+         {"/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"}) {
         auto entries = root.list(sys::GuestPath(directory));
         for (const auto& entry : entries ? *entries : std::vector<sys::DirEntry>{})
             if (entry.name.ends_with(".conf"))
@@ -115,11 +127,14 @@ Findings check_host_names(std::string_view path, std::string_view text, const In
         auto where = fmt::format("{} line {}", path, line_no);
         for (auto device : device_paths(line))
             if (is_host_device(device) || is_foreign_mapping(before, device))
-                findings.push_back({"host-device-in-boot-file", Severity::Blocker, where, fmt::format("names {}, a device of a host", device),
+                findings.push_back({"host-device-in-boot-file", Severity::Blocker, where,
+                                    fmt::format("names {}, a device of a host", device),
                                     "name the guest's volume by its UUID"});
         if (line.find("osprober-") != std::string_view::npos && !was_named_before(before, line))
-            findings.push_back({"foreign-menu-entry", Severity::Error, where, "an entry that os-prober made during the repair",
-                                "set GRUB_DISABLE_OS_PROBER=true in /etc/default/grub and regenerate"});
+            findings.push_back(
+                {"foreign-menu-entry", Severity::Error, where,
+                 "an entry that os-prober made during the repair",
+                 "set GRUB_DISABLE_OS_PROBER=true in /etc/default/grub and regenerate"});
     }
     return findings;
 }
@@ -151,7 +166,9 @@ Findings check_arguments(std::string_view path, std::string_view text, const Inv
 Findings verify_boot_files(const sys::RootDir& root, const Inventory& before) {
     auto files = read_boot_files(root, before);
     Findings all;
-    auto add = [&](Findings&& some) { std::move(some.begin(), some.end(), std::back_inserter(all)); };
+    auto add = [&](Findings&& some) {
+        std::move(some.begin(), some.end(), std::back_inserter(all));
+    };
     for (const auto& [path, text] : files) {
         add(check_host_names(path, text, before));
         add(check_arguments(path, text, before));

@@ -16,7 +16,8 @@ using BootFiles = std::map<std::string, std::string>;
 [[nodiscard]] BootFiles read_boot_files(const sys::RootDir& root, const report::Inventory& before);
 
 /// All checks below. A leftover device of a host is a blocker "host-device-in-boot-file".
-[[nodiscard]] report::Findings verify_boot_files(const sys::RootDir& root, const report::Inventory& before);
+[[nodiscard]] report::Findings verify_boot_files(const sys::RootDir& root,
+                                                 const report::Inventory& before);
 
 /// Names of devices that only a host has, and entries that os-prober made. Pure.
 [[nodiscard]] report::Findings check_host_names(std::string_view path, std::string_view text,

@@ -20,6 +20,8 @@ class Channel {
     [[nodiscard]] Status send(const Frame& frame);
     /// Nothing if no whole frame came within `limit`. Protocol at end of file.
     [[nodiscard]] Result<std::optional<Frame>> receive(std::chrono::milliseconds limit);
+    /// Closes our end; the peer sees end of file.
+    void hang_up() { socket_.reset(); }
     /// For poll(2): a frame may also wait in the buffer, so call `receive` with a limit of 0 first.
     [[nodiscard]] sys::BorrowedFd fd() const { return socket_; }
 

@@ -204,6 +204,7 @@ Status Session::close() {
     if (!closed)
         return fail(std::move(closed).error());
     ::shutdown(channel_.fd().raw(), SHUT_WR); // the worker waits for requests until the end of file
+    channel_.hang_up();
     auto ended = worker_->wait(std::chrono::seconds(30));
     if (!ended)
         return fail(std::move(ended).error());

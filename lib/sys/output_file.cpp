@@ -39,7 +39,8 @@ Result<OutputFile> OutputFile::create(const std::string& destination, const Opti
     if (code != EOPNOTSUPP && code != EISDIR && code != EINVAL)
         return fail(std::move(nameless.error()).in(fmt::format("writing {}", destination)));
     file.temporary_ = temporary_name(file.destination_);
-    auto named = open_at(file.directory_, file.temporary_, O_RDWR | O_CREAT | O_TRUNC, options.mode);
+    ::unlinkat(file.directory_.raw(), file.temporary_.c_str(), 0); // of a dead process with our number
+    auto named = open_at(file.directory_, file.temporary_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, options.mode);
     if (!named) {
         file.temporary_.clear();
         return fail(std::move(named.error()).in(fmt::format("writing {}", destination)));

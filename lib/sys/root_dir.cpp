@@ -80,7 +80,7 @@ GuestPath::GuestPath(std::string_view known_good) {
 }
 
 GuestPath GuestPath::operator/(std::string_view name) const {
-    return GuestPath(path_ == "/" ? fmt::format("/{}", name) : fmt::format("{}/{}", path_, name));
+    return GuestPath(Trusted{}, path_ == "/" ? fmt::format("/{}", name) : fmt::format("{}/{}", path_, name));
 }
 
 GuestPath GuestPath::parent() const {

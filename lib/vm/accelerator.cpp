@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::chrono::seconds deadline{3};
 constexpr std::time_t bad_verdict_lasts = 3600; // a busy host can make a good KVM miss the deadline
+constexpr std::size_t longest_reason = 100;
 constexpr int disk_number = 20;
 
 sys::ProcessSpec probe_machine(const std::string& accelerator, sys::BorrowedFd disk) {
@@ -110,7 +111,7 @@ Result<Accelerator> prove_accelerator(const sys::Host& host, const std::string& 
     if (captured->status == probe_guest_status)
         return Accelerator{name, fmt::format("{} ran a test guest in {}", name, format_seconds(captured->seconds))};
     auto said = trim(captured->err);
-    auto last = said.substr(said.rfind('\n') + 1);
+    auto last = said.substr(said.rfind('\n') + 1).substr(0, longest_reason);
     return Accelerator{"tcg", fmt::format("{} failed on a test guest (status {}{}{})", name, captured->status, last.empty() ? "" : ": ", printable(last))};
 }
 

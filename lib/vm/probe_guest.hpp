@@ -10,8 +10,8 @@ namespace slipway::vm {
 /// isa-debug-exit device makes of it.
 constexpr int probe_guest_status = 2 * 0x21 + 1;
 
-/// A disk of 1 MiB whose boot sector switches to long mode with paging, counts a little and ends
-/// the machine. Empty where this program was not built for x86-64.
+/// A disk of 1 MiB whose boot sector switches to long mode with paging, uses SSE2, counts to 20
+/// million and ends the machine. Empty where this program was not built for x86-64.
 [[nodiscard]] std::string probe_guest_disk();
 
 } // namespace slipway::vm

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vm/stage.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "base/strings.hpp"
@@ -123,6 +124,12 @@ bool is_systemd(std::string_view line) {
     return contains(line, "systemd[1]: ") || contains(line, "[  OK  ]");
 }
 
+// Said by systemd before it says whether it runs in an initramfs.
+bool is_undecided(std::string_view line) {
+    constexpr std::array<std::string_view, 4> greetings{"running in system mode", "Detected virtualization", "Detected architecture", "Inserted module"};
+    return std::any_of(greetings.begin(), greetings.end(), [line](std::string_view text) { return contains(line, text); });
+}
+
 bool begins_initramfs_systemd(std::string_view line) {
     auto lower = to_lower(line);
     return contains(line, "Running in initrd") || contains(line, "Running in initial RAM") ||
@@ -144,7 +151,9 @@ Stage BootTrace::stage_of(std::string_view line) const {
         return Stage::Initramfs;
     if (contains(line, "Switching root")) // said by systemd too
         return Stage::RootMounted;
-    if (!systemd_in_initramfs_ && (is_systemd(line) || (reached_ >= Stage::Kernel && line.starts_with("Welcome to "))))
+    bool decided = reached_ >= Stage::RootMounted || !is_undecided(line);
+    bool greets = reached_ >= Stage::Kernel && line.starts_with("Welcome to ");
+    if (!systemd_in_initramfs_ && ((is_systemd(line) && decided) || greets))
         return Stage::Init;
     for (const auto& sign : signs)
         if (contains(line, sign.pattern))
@@ -161,7 +170,13 @@ void BootTrace::reach(Stage stage, std::string_view line, double seconds) {
         failure_.reset();
 }
 
-void BootTrace::see(std::string_view line, double seconds) {
+void BootTrace::see(std::string_view text, double seconds) {
+    auto line = trim(text);
+    auto shown = printable(line);
+    if (!sightings_.empty() && shown.starts_with(sightings_.back().evidence))
+        sightings_.back().evidence = shown;
+    if (failure_ && shown.starts_with(failure_->evidence))
+        failure_->evidence = shown;
     if (begins_initramfs_systemd(line))
         systemd_in_initramfs_ = true;
     if (contains(line, "Switching root"))

@@ -34,7 +34,7 @@ struct Failure {
 class BootTrace {
   public:
     /// `seconds` is when the line came. A line that is still growing may be given again and again.
-    void see(std::string_view line, double seconds = 0);
+    void see(std::string_view text, double seconds = 0);
     [[nodiscard]] Stage reached() const { return reached_; }
     [[nodiscard]] const std::vector<Sighting>& sightings() const { return sightings_; }
     /// The first failure that no later stage has belied.

@@ -13,7 +13,7 @@ namespace slipway::work {
 namespace {
 
 constexpr std::size_t piece_size = 64 * 1024;
-constexpr std::size_t max_entries = 10'000; // keeps the answer below the largest frame
+constexpr std::size_t max_entries = 2'000; // with names of 255 bytes still below the largest frame
 
 std::string_view type_of(mode_t mode) {
     if (S_ISREG(mode))

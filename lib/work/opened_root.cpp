@@ -122,6 +122,7 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
         return mount_tree(name, {}, choice.writable);
     }
     SLIPWAY_TRY(auto search, guest::find_systems(volumes, target, {.root = choice.name}));
+    found_while_opening = search.findings;
     auto picked = guest::pick_system(search);
     if (picked)
         return mount_tree(picked->root, std::move(search.mounted), choice.writable);
@@ -155,7 +156,9 @@ Status OpenedRoot::need_inventory(const RootChoice& choice) {
 }
 
 Status OpenedRoot::look_again() {
-    SLIPWAY_TRY(auto made, guest::inspect(guest::opened_guest(*tree, disk_nodes, volumes)));
+    auto guest = guest::opened_guest(*tree, disk_nodes, volumes);
+    guest.findings.insert(guest.findings.end(), found_while_opening.begin(), found_while_opening.end());
+    SLIPWAY_TRY(auto made, guest::inspect(guest));
     inventory = std::move(made);
     return {};
 }

@@ -28,6 +28,7 @@ struct OpenedRoot {
     bool writable = false;      ///< the disks may be written
     bool writable_tree = false; ///< the root is mounted read-write
     std::optional<mount::MountTree> tree;
+    report::Findings found_while_opening; ///< volumes that could not be looked at
     std::optional<report::Inventory> inventory;
     std::optional<report::Plan> plan;
     std::unique_ptr<enter::Root> chroot;
@@ -35,7 +36,7 @@ struct OpenedRoot {
     /// Makes the namespaces and attaches the disks. Arguments: "disks", as of image::DiskSpec.
     [[nodiscard]] Status open(const Json& arguments);
     /// Mounts the root that was asked for, or the only one, unless it is mounted. "root" names one;
-    /// several systems without a choice, and none, are NotFound with the choices. `writable`
+    /// several systems without a choice are InvalidArgument with the choices, none is NotFound. `writable`
     /// mounts it again where it was read-only.
     struct RootChoice {
         std::string name{};

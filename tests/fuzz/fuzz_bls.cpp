@@ -16,8 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     guest.files[path] = text;
     fuzz::carry_out(repair.plan(guest, {}), guest);
     auto after = guest::parse_boot_entry(guest.files[path]);
-    fuzz::must(before.title == after.title && before.version == after.version && before.kernel == after.kernel &&
-               before.initramfs == after.initramfs);
+    fuzz::must(before.title == after.title && before.version == after.version &&
+               before.kernel == after.kernel && before.initramfs == after.initramfs);
     fuzz::must(repair.plan(guest, {}).actions.empty());
     for (const auto& site : repair::argument_sites(repair::BootFileKind::BlsEntry, text))
         fuzz::must(site.begin <= site.end && site.end <= text.size());

@@ -25,12 +25,14 @@ void edit_touches_one_field(std::string_view text) {
     fuzz::must(again.lines().size() == before.size() && again.malformed() == fstab.malformed());
     for (std::size_t i = 0; i < before.size(); ++i) {
         const auto& line = again.lines()[i];
-        fuzz::must(line.spec == "UUID=a b\\c" && line.mountpoint == before[i].mountpoint && line.type == before[i].type &&
-                   line.options == before[i].options && line.line_no == before[i].line_no);
+        fuzz::must(line.spec == "UUID=a b\\c" && line.mountpoint == before[i].mountpoint &&
+                   line.type == before[i].type && line.options == before[i].options &&
+                   line.line_no == before[i].line_no);
     }
 }
 
-void second_repair_changes_nothing(std::string_view path, const repair::Repair& which, std::string_view text) {
+void second_repair_changes_nothing(std::string_view path, const repair::Repair& which,
+                                   std::string_view text) {
     auto guest = fuzz::guest();
     guest.files[std::string(path)] = text;
     fuzz::carry_out(which.plan(guest, {}), guest);

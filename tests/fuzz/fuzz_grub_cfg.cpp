@@ -16,13 +16,16 @@ using namespace slipway;
 namespace {
 
 constexpr std::array<std::string_view, 9> paths{
-    "/boot/grub/grub.cfg",      "/boot/grub/menu.lst",      "/etc/default/grub",          "/boot/grub2/grubenv",
-    "/etc/kernel/cmdline",      "/boot/extlinux.conf",      "/etc/update-extlinux.conf",  "/etc/initramfs-tools/conf.d/resume",
+    "/boot/grub/grub.cfg",       "/boot/grub/menu.lst",
+    "/etc/default/grub",         "/boot/grub2/grubenv",
+    "/etc/kernel/cmdline",       "/boot/extlinux.conf",
+    "/etc/update-extlinux.conf", "/etc/initramfs-tools/conf.d/resume",
     "/etc/dracut.conf.d/x.conf"};
 
 void sites_lie_inside_and_apart(repair::BootFileKind kind, std::string_view text) {
     auto sites = repair::argument_sites(kind, text);
-    std::sort(sites.begin(), sites.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+    std::sort(sites.begin(), sites.end(),
+              [](const auto& a, const auto& b) { return a.begin < b.begin; });
     std::size_t at = 0;
     for (const auto& site : sites) {
         fuzz::must(site.begin >= at && site.end >= site.begin && site.end <= text.size());
@@ -32,7 +35,8 @@ void sites_lie_inside_and_apart(repair::BootFileKind kind, std::string_view text
 
 void readers_survive(std::string_view path, std::string_view text) {
     for (const auto& kernel : repair::parse_grub_kernels(text))
-        fuzz::must(kernel.arguments_begin <= kernel.arguments_end && kernel.arguments_end <= text.size());
+        fuzz::must(kernel.arguments_begin <= kernel.arguments_end &&
+                   kernel.arguments_end <= text.size());
     for (const auto& assignment : repair::parse_shell_assignments(text))
         fuzz::must(assignment.begin <= assignment.end && assignment.end <= text.size());
     (void)repair::check_grub_syntax(text);
@@ -56,7 +60,8 @@ void repair_is_stable(const std::string& path, std::string_view text) {
     fuzz::carry_out(repair.plan(guest, {}), guest);
     auto once = guest.files[path];
     fuzz::must(repair.plan(guest, {}).actions.empty());
-    fuzz::must(std::count(once.begin(), once.end(), '\n') == std::count(text.begin(), text.end(), '\n'));
+    fuzz::must(std::count(once.begin(), once.end(), '\n') ==
+               std::count(text.begin(), text.end(), '\n'));
     if (path.ends_with("grub.cfg"))
         fuzz::must(lines_that_set_root(text) == lines_that_set_root(once));
     fuzz::must(!path.ends_with("grubenv") || once.size() == text.size());

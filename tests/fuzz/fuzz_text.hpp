@@ -26,9 +26,24 @@ inline void must(bool holds) {
 inline report::Inventory guest() {
     report::Inventory guest;
     guest.disks = {{.name = "sda"}, {.name = "sdb"}};
-    guest.volumes = {{.name = "sda1", .disk = "sda", .partition = 1, .type = "ext4", .uuid = "aaaa", .partuuid = "1-1"},
-                     {.name = "sda2", .disk = "sda", .partition = 2, .type = "swap", .uuid = "bbbb", .partuuid = "1-2"},
-                     {.name = "sdb1", .disk = "sdb", .partition = 1, .type = "xfs", .uuid = "cccc", .partuuid = "2-1"}};
+    guest.volumes = {{.name = "sda1",
+                      .disk = "sda",
+                      .partition = 1,
+                      .type = "ext4",
+                      .uuid = "aaaa",
+                      .partuuid = "1-1"},
+                     {.name = "sda2",
+                      .disk = "sda",
+                      .partition = 2,
+                      .type = "swap",
+                      .uuid = "bbbb",
+                      .partuuid = "1-2"},
+                     {.name = "sdb1",
+                      .disk = "sdb",
+                      .partition = 1,
+                      .type = "xfs",
+                      .uuid = "cccc",
+                      .partuuid = "2-1"}};
     guest.root = "sda1";
     guest.mountpoints = {{"/", "sda1"}};
     return guest;

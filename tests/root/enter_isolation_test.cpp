@@ -176,6 +176,16 @@ TEST_F(EnterIsolation, HostNameAndCommandLineAreTheGuests) {
     EXPECT_EQ(shell(root, "hostname; cat /proc/cmdline"), "guest\nroot=LABEL=guest ro\n");
 }
 
+TEST_F(EnterIsolation, AHostNameThatTheKernelWouldRefuseDoesNotStopCommands) {
+    for (const auto& name : {std::string(70, 'x'), std::string("two words"),
+                             std::string("esc\x1b[2J"), std::string()}) {
+        auto own = spec();
+        own.hostname = name;
+        auto root = must(enter::Root::prepare(own, host()));
+        EXPECT_EQ(shell(root, "hostname"), "localhost\n");
+    }
+}
+
 TEST_F(EnterIsolation, Trap4_FirmwareIsTheGuestsWhateverTheHostHas) {
     EXPECT_EQ(shell(prepare(), "ls /sys/firmware"), "");
     auto uefi = spec();

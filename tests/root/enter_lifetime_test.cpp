@@ -174,7 +174,7 @@ TEST_F(EnterLifetime, ADroppedCommandIsKilled) {
     auto root = prepare();
     {
         auto running = must(root.start({.argv = {"sleep", "765.4"}}));
-        EXPECT_TRUE(has_process("765.4"));
+        EXPECT_TRUE(soon([] { return has_process("765.4"); }));
     }
     EXPECT_FALSE(has_process("765.4"));
 }
@@ -205,6 +205,34 @@ TEST_F(EnterLifetime, Trap5_AfterSigkillOfTheCallerNothingIsLeft) {
         return !std::filesystem::exists(cgroup);
     }));
     EXPECT_EQ(shell(first, "echo ok"), "ok\n");
+}
+
+TEST_F(EnterLifetime, Trap5_SigkillOfTheCallerAtAnyMomentLeavesNothing) {
+    auto parent = std::filesystem::path(prepare().cgroup_path()).parent_path();
+    auto before = mounts();
+    for (int round = 0; round < 40; ++round) {
+        auto pid = ::fork();
+        if (pid == 0) {
+            must(sys::enter_private_mount_namespace());
+            while (true)
+                if (auto root = enter::Root::prepare(spec(), {}); root)
+                    for (int command = 0; command < 3; ++command)
+                        [[maybe_unused]] auto ignored = root->command_with_mounts(
+                            {"sh", "-c", "setsid sleep 876.5 & sleep 0.001"});
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(700 * round));
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
+    EXPECT_TRUE(soon([] { return !has_process("876.5"); }));
+    EXPECT_EQ(mounts(), before);
+    { [[maybe_unused]] auto cleaner = prepare(); }
+    for (const auto& entry : std::filesystem::directory_iterator(parent))
+        if (entry.path().filename().string().starts_with("slipway-")) {
+            auto cgroup = must(sys::open_file(entry.path(), O_RDONLY | O_DIRECTORY));
+            EXPECT_NE(::flock(cgroup.raw(), LOCK_EX | LOCK_NB), 0)
+                << entry.path() << " is nobody's";
+        }
 }
 
 TEST_F(EnterLifetime, TheInitIsKilledWithEverythingInItsNamespace) {

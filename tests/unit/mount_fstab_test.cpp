@@ -8,8 +8,9 @@ namespace {
 
 TEST(Fstab, Trap7_KeepsEveryByteOfWhatItDoesNotChange) {
     for (const std::string text :
-         {"", "\n", "# comment\n\n", "/dev/sda1\t/\text4\terrors=remount-ro 0\t1\n", "UUID=a / ext4 defaults 0 1",
-          "/dev/sda1 / ext4 defaults 0 1\r\n# end\r\n", "  /dev/sda1   /mnt/my\\040disk ext4\n", "garbage\n\t\n", "a b\rc d\n"})
+         {"", "\n", "# comment\n\n", "/dev/sda1\t/\text4\terrors=remount-ro 0\t1\n",
+          "UUID=a / ext4 defaults 0 1", "/dev/sda1 / ext4 defaults 0 1\r\n# end\r\n",
+          "  /dev/sda1   /mnt/my\\040disk ext4\n", "garbage\n\t\n", "a b\rc d\n"})
         EXPECT_EQ(Fstab::parse(text).render(), text);
 }
 
@@ -71,9 +72,11 @@ TEST(DeviceName, ReadsDiskAndPartition) {
         std::string_view name;
         unsigned disk, partition;
     };
-    for (const auto& each : {Case{"/dev/sda", 0, 0}, Case{"/dev/sda2", 0, 2}, Case{"/dev/sdb10", 1, 10}, Case{"/dev/sdaa1", 26, 1},
-                             Case{"/dev/hdc1", 2, 1}, Case{"/dev/xvda1", 0, 1}, Case{"/dev/vdb3", 1, 3}, Case{"/dev/nvme0n1p2", 0, 2},
-                             Case{"/dev/nvme1n1", 1, 0}, Case{"/dev/mmcblk0p1", 0, 1}, Case{"/dev/cciss/c0d1p3", 1, 3}}) {
+    for (const auto& each :
+         {Case{"/dev/sda", 0, 0}, Case{"/dev/sda2", 0, 2}, Case{"/dev/sdb10", 1, 10},
+          Case{"/dev/sdaa1", 26, 1}, Case{"/dev/hdc1", 2, 1}, Case{"/dev/xvda1", 0, 1},
+          Case{"/dev/vdb3", 1, 3}, Case{"/dev/nvme0n1p2", 0, 2}, Case{"/dev/nvme1n1", 1, 0},
+          Case{"/dev/mmcblk0p1", 0, 1}, Case{"/dev/cciss/c0d1p3", 1, 3}}) {
         auto place = parse_device_name(each.name);
         ASSERT_TRUE(place) << each.name;
         EXPECT_EQ(place->disk, each.disk) << each.name;
@@ -82,9 +85,11 @@ TEST(DeviceName, ReadsDiskAndPartition) {
 }
 
 TEST(DeviceName, OtherNamesAreNone) {
-    for (std::string_view name : {"", "/dev/", "/dev/sr0", "/dev/cdrom", "/dev/fd0", "/dev/mapper/sda1", "/dev/sda-data/root", "sda1",
-                                  "/dev/sda0", "/dev/sda999999999999999999999", "/dev/nvme0n1p99999999999", "/dev/md0", "/dev/vgdata/lv",
-                                  "UUID=abc", "/dev/disk/by-uuid/abc"})
+    for (std::string_view name :
+         {"", "/dev/", "/dev/sr0", "/dev/cdrom", "/dev/fd0", "/dev/mapper/sda1",
+          "/dev/sda-data/root", "sda1", "/dev/sda0", "/dev/sda999999999999999999999",
+          "/dev/nvme0n1p99999999999", "/dev/md0", "/dev/vgdata/lv", "UUID=abc",
+          "/dev/disk/by-uuid/abc"})
         EXPECT_FALSE(parse_device_name(name)) << name;
 }
 
@@ -92,8 +97,10 @@ TEST(DeviceName, BusDependent) {
     EXPECT_TRUE(is_bus_dependent("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part1"));
     EXPECT_TRUE(is_bus_dependent("/dev/disk/by-id/scsi-36000c29aa-part1"));
     EXPECT_TRUE(is_bus_dependent("/dev/disk/by-id/wwn-0x6000c29aa-part1"));
-    for (std::string_view stable : {"/dev/disk/by-id/dm-uuid-LVM-abc", "/dev/disk/by-id/md-uuid-1:2", "/dev/disk/by-id/lvm-pv-uuid-x",
-                                    "/dev/disk/by-label/root", "/dev/mapper/vg-root", "UUID=1", "tmpfs", "host:/export"})
+    for (std::string_view stable :
+         {"/dev/disk/by-id/dm-uuid-LVM-abc", "/dev/disk/by-id/md-uuid-1:2",
+          "/dev/disk/by-id/lvm-pv-uuid-x", "/dev/disk/by-label/root", "/dev/mapper/vg-root",
+          "UUID=1", "tmpfs", "host:/export"})
         EXPECT_FALSE(is_bus_dependent(stable)) << stable;
 }
 

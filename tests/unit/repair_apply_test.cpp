@@ -16,7 +16,7 @@ using report::ActionKind;
 using report::OutcomeState;
 
 class Apply : public testing::Test {
-  protected:
+protected:
     void SetUp() override {
         std::string name = testing::TempDir() + "slipway-apply-XXXXXX";
         ASSERT_NE(::mkdtemp(name.data()), nullptr);
@@ -27,7 +27,9 @@ class Apply : public testing::Test {
     }
     void TearDown() override { std::filesystem::remove_all(directory_); }
 
-    [[nodiscard]] std::string read(std::string_view path) const { return root_->read(sys::GuestPath(path)).value_or("(none)"); }
+    [[nodiscard]] std::string read(std::string_view path) const {
+        return root_->read(sys::GuestPath(path)).value_or("(none)");
+    }
     void write(std::string_view path, std::string_view text, mode_t mode = 0644) {
         ASSERT_TRUE(root_->make_dirs(sys::GuestPath(path).parent()));
         ASSERT_TRUE(root_->write_atomic(sys::GuestPath(path), text, mode));
@@ -41,7 +43,8 @@ class Apply : public testing::Test {
 
 TEST_F(Apply, WritesAFileAndKeepsItsModeAndTheFirstOriginal) {
     write("/etc/crypttab", "old", 0600);
-    Action action{.repair = "crypttab", .path = "/etc/crypttab", .content = "new", .keep_backup = true};
+    Action action{
+        .repair = "crypttab", .path = "/etc/crypttab", .content = "new", .keep_backup = true};
     auto outcome = apply(action, context());
     ASSERT_TRUE(outcome);
     EXPECT_EQ(outcome->state, OutcomeState::Done);
@@ -63,7 +66,8 @@ TEST_F(Apply, WritingTheSameAgainIsSkipped) {
 }
 
 TEST_F(Apply, NewFilesGetTheirDirectory) {
-    ASSERT_TRUE(apply({.path = "/etc/dracut.conf.d/50-slipway-virtio.conf", .content = "x"}, context()));
+    ASSERT_TRUE(
+        apply({.path = "/etc/dracut.conf.d/50-slipway-virtio.conf", .content = "x"}, context()));
     EXPECT_EQ(read("/etc/dracut.conf.d/50-slipway-virtio.conf"), "x");
 }
 
@@ -76,7 +80,8 @@ TEST_F(Apply, Trap10_LinksOfTheGuestDoNotLeadOut) {
     std::filesystem::remove_all(outside);
     EXPECT_FALSE(outcome && outcome->state == OutcomeState::Done && read("/etc/fstab") == "(none)");
     EXPECT_FALSE(apply({.path = "/../x", .content = "x"}, context()));
-    EXPECT_FALSE(apply({.kind = ActionKind::RemoveFile, .path = std::string("/a\0b", 4)}, context()));
+    EXPECT_FALSE(
+        apply({.kind = ActionKind::RemoveFile, .path = std::string("/a\0b", 4)}, context()));
 }
 
 TEST_F(Apply, RemovesOnce) {
@@ -91,13 +96,16 @@ TEST_F(Apply, ToolsAreSkippedWithoutARunner) {
     auto outcome = apply({.kind = ActionKind::RunTool, .argv = {"update-grub"}}, context());
     ASSERT_TRUE(outcome);
     EXPECT_EQ(outcome->state, OutcomeState::Skipped);
-    EXPECT_EQ(apply({.kind = ActionKind::AppendInitramfs}, context())->state, OutcomeState::Skipped);
+    EXPECT_EQ(apply({.kind = ActionKind::AppendInitramfs}, context())->state,
+              OutcomeState::Skipped);
 }
 
 TEST_F(Apply, ToolsLeaveTimingsOutputAndStatus) {
     auto with = context();
     int status = 0;
-    with.run_tool = [&](const Action&) -> Result<ToolRun> { return ToolRun{status, "last words", {.mount = 1, .run = 2, .unmount = 3}}; };
+    with.run_tool = [&](const Action&) -> Result<ToolRun> {
+        return ToolRun{status, "last words", {.mount = 1, .run = 2, .unmount = 3}};
+    };
     Action action{.kind = ActionKind::RunTool, .argv = {"update-grub"}};
     auto outcome = apply(action, with);
     EXPECT_EQ(outcome->state, OutcomeState::Done);
@@ -111,11 +119,15 @@ TEST_F(Apply, ToolsLeaveTimingsOutputAndStatus) {
 
 TEST_F(Apply, ToolThatHangsIsAFailureAndAStopIsAnError) {
     auto with = context();
-    with.run_tool = [](const Action&) -> Result<ToolRun> { return fail(Code::Timeout, "dracut did not end"); };
+    with.run_tool = [](const Action&) -> Result<ToolRun> {
+        return fail(Code::Timeout, "dracut did not end");
+    };
     auto outcome = apply({.kind = ActionKind::RunTool, .argv = {"dracut"}}, with);
     ASSERT_TRUE(outcome);
     EXPECT_EQ(outcome->state, OutcomeState::Failed);
-    with.run_tool = [](const Action&) -> Result<ToolRun> { return fail(Code::Cancelled, "stopped"); };
+    with.run_tool = [](const Action&) -> Result<ToolRun> {
+        return fail(Code::Cancelled, "stopped");
+    };
     outcome = apply({.kind = ActionKind::RunTool, .argv = {"dracut"}}, with);
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code, Code::Cancelled);
@@ -128,7 +140,8 @@ TEST_F(Apply, SegmentsAreAppendedByTheGivenFunction) {
             return fail(Code::Unsupported, "a unified kernel image");
         return "249 KiB";
     };
-    EXPECT_EQ(apply({.kind = ActionKind::AppendInitramfs, .kernel = "6.1"}, with)->detail, "249 KiB");
+    EXPECT_EQ(apply({.kind = ActionKind::AppendInitramfs, .kernel = "6.1"}, with)->detail,
+              "249 KiB");
     EXPECT_EQ(apply({.kind = ActionKind::AppendInitramfs}, with)->state, OutcomeState::Failed);
 }
 

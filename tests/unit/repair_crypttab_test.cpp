@@ -11,7 +11,8 @@ using namespace slipway::test;
 
 report::Inventory encrypted_guest(const std::string& crypttab) {
     auto guest = one_disk_guest();
-    guest.volumes = {volume("sda", 1, "ext4", root_uuid, "9f-01"), volume("sda", 2, "crypto_LUKS", data_uuid, "9f-02"),
+    guest.volumes = {volume("sda", 1, "ext4", root_uuid, "9f-01"),
+                     volume("sda", 2, "crypto_LUKS", data_uuid, "9f-02"),
                      volume("sda", 5, "", "", "9f-05")};
     guest.root.clear();
     guest.files["/etc/crypttab"] = crypttab;
@@ -28,14 +29,16 @@ TEST(CrypttabRepair, LuksBecomesItsHeadersUuid) {
 }
 
 TEST(CrypttabRepair, SwapWithARandomKeyBecomesItsPartition) {
-    EXPECT_EQ(repaired(encrypted_guest("swap /dev/sda5 /dev/urandom swap,cipher=aes-xts-plain64\n")),
-              "swap PARTUUID=9f-05 /dev/urandom swap,cipher=aes-xts-plain64\n");
+    EXPECT_EQ(
+        repaired(encrypted_guest("swap /dev/sda5 /dev/urandom swap,cipher=aes-xts-plain64\n")),
+        "swap PARTUUID=9f-05 /dev/urandom swap,cipher=aes-xts-plain64\n");
 }
 
 TEST(CrypttabRepair, Trap8_DebianRootGetsTheInitramfsOption) {
     auto guest = encrypted_guest("sda2_crypt /dev/sda2 none luks\nother UUID=1 none luks\n");
     set_fstab(guest, "/dev/mapper/sda2_crypt / ext4 defaults 0 1\n");
-    EXPECT_EQ(repaired(guest), std::string("sda2_crypt UUID=") + data_uuid + " none luks,initramfs\nother UUID=1 none luks\n");
+    EXPECT_EQ(repaired(guest), std::string("sda2_crypt UUID=") + data_uuid +
+                                   " none luks,initramfs\nother UUID=1 none luks\n");
 }
 
 TEST(CrypttabRepair, Trap8_OptionIsAddedToShortLinesAndOnce) {
@@ -50,7 +53,8 @@ TEST(CrypttabRepair, Trap8_OptionIsAddedToShortLinesAndOnce) {
 TEST(CrypttabRepair, Trap8_RootOnLvmInsideLuksGetsTheOption) {
     auto guest = encrypted_guest("pv_crypt UUID=1 none luks\nswap /dev/sda5 /dev/urandom swap\n");
     set_fstab(guest, "/dev/mapper/vg-root / ext4 defaults 0 1\n");
-    EXPECT_EQ(repaired(guest), "pv_crypt UUID=1 none luks,initramfs\nswap PARTUUID=9f-05 /dev/urandom swap\n");
+    EXPECT_EQ(repaired(guest),
+              "pv_crypt UUID=1 none luks,initramfs\nswap PARTUUID=9f-05 /dev/urandom swap\n");
 }
 
 TEST(CrypttabRepair, OtherGeneratorsNeedNoOption) {

@@ -23,7 +23,8 @@ std::string stabilised(const std::string& text) {
 
 TEST(FstabRepair, RootAndSwapBecomeUuids) {
     EXPECT_EQ(stabilised("/dev/sda1 / ext4 errors=remount-ro 0 1\n/dev/sda5 none swap sw 0 0\n"),
-              std::string("UUID=") + root_uuid + " / ext4 errors=remount-ro 0 1\nUUID=" + swap_uuid + " none swap sw 0 0\n");
+              std::string("UUID=") + root_uuid +
+                  " / ext4 errors=remount-ro 0 1\nUUID=" + swap_uuid + " none swap sw 0 0\n");
 }
 
 TEST(FstabRepair, Trap7_LeavesStableNamesAlone) {
@@ -55,7 +56,8 @@ TEST(FstabRepair, Trap7_LeavesStableNamesAlone) {
 
 TEST(FstabRepair, Trap7_SecondRunIsNoOp) {
     auto guest = two_disk_guest();
-    set_fstab(guest, "/dev/sda1\t/\text4\tdefaults\t0\t1\r\n/dev/sdb1 /data xfs\n.host:/ /mnt/hgfs vmhgfs defaults 0 0\n/dev/sda5 none swap sw");
+    set_fstab(guest, "/dev/sda1\t/\text4\tdefaults\t0\t1\r\n/dev/sdb1 /data xfs\n.host:/ /mnt/hgfs "
+                     "vmhgfs defaults 0 0\n/dev/sda5 none swap sw");
     auto once = text_after(guest, plan_fstab(guest), "/etc/fstab");
     EXPECT_NE(once, guest.files["/etc/fstab"]);
     set_fstab(guest, once);
@@ -65,22 +67,28 @@ TEST(FstabRepair, Trap7_SecondRunIsNoOp) {
 }
 
 TEST(FstabRepair, Trap7_VmhgfsIsCommentedOut) {
-    auto text = stabilised(".host:/\t/mnt/hgfs\tfuse.vmhgfs-fuse\tallow_other\t0\t0\n.host:/share /s vmhgfs ttl=5\n");
-    EXPECT_EQ(text, "# disabled by slipway: .host:/\t/mnt/hgfs\tfuse.vmhgfs-fuse\tallow_other\t0\t0\n"
-                    "# disabled by slipway: .host:/share /s vmhgfs ttl=5\n");
+    auto text = stabilised(
+        ".host:/\t/mnt/hgfs\tfuse.vmhgfs-fuse\tallow_other\t0\t0\n.host:/share /s vmhgfs ttl=5\n");
+    EXPECT_EQ(text,
+              "# disabled by slipway: .host:/\t/mnt/hgfs\tfuse.vmhgfs-fuse\tallow_other\t0\t0\n"
+              "# disabled by slipway: .host:/share /s vmhgfs ttl=5\n");
 }
 
 TEST(FstabRepair, Trap7_ByPathOnOneDiskGoesByPartition) {
-    auto text = stabilised("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part5 none swap sw 0 0\n");
+    auto text =
+        stabilised("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part5 none swap sw 0 0\n");
     EXPECT_EQ(text, std::string("UUID=") + swap_uuid + " none swap sw 0 0\n");
 }
 
 TEST(FstabRepair, Trap7_ByPathOnTwoDisksIsTakenOnlyIfTheTypeDecides) {
     auto guest = two_disk_guest();
-    set_fstab(guest, "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /data xfs defaults 0 0\n");
-    EXPECT_EQ(text_after(guest, plan_fstab(guest), "/etc/fstab"), std::string("UUID=") + data_uuid + " /data xfs defaults 0 0\n");
+    set_fstab(guest,
+              "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /data xfs defaults 0 0\n");
+    EXPECT_EQ(text_after(guest, plan_fstab(guest), "/etc/fstab"),
+              std::string("UUID=") + data_uuid + " /data xfs defaults 0 0\n");
     guest.volumes[2].type = "ext4";
-    set_fstab(guest, "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /data ext4 defaults 0 0\n");
+    set_fstab(guest,
+              "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:1:0-part1 /data ext4 defaults 0 0\n");
     auto plan = plan_fstab(guest);
     EXPECT_TRUE(plan.actions.empty());
     EXPECT_TRUE(has_finding(plan.findings, "fstab-volume-unsure"));
@@ -103,10 +111,12 @@ TEST(FstabRepair, BtrfsOverSeveralDevicesKeepsItsUuidAndSubvolumes) {
         guest.volumes[index].uuid = root_uuid;
     }
     guest.root = "btrfs:sda1/@";
-    set_fstab(guest, "/dev/sda1 / btrfs subvol=@,compress=zstd 0 0\n/dev/sda1 /home btrfs subvol=@home 0 0\n");
-    EXPECT_EQ(text_after(guest, plan_fstab(guest), "/etc/fstab"), std::string("UUID=") + root_uuid +
-                                                                      " / btrfs subvol=@,compress=zstd 0 0\nUUID=" + root_uuid +
-                                                                      " /home btrfs subvol=@home 0 0\n");
+    set_fstab(
+        guest,
+        "/dev/sda1 / btrfs subvol=@,compress=zstd 0 0\n/dev/sda1 /home btrfs subvol=@home 0 0\n");
+    EXPECT_EQ(text_after(guest, plan_fstab(guest), "/etc/fstab"),
+              std::string("UUID=") + root_uuid + " / btrfs subvol=@,compress=zstd 0 0\nUUID=" +
+                  root_uuid + " /home btrfs subvol=@home 0 0\n");
 }
 
 TEST(FstabRepair, SubvolumesInTheInventoryAreNoDuplicates) {
@@ -126,12 +136,14 @@ TEST(FstabRepair, VfatKeepsItsFormAndNoUuidFallsBackToPartition) {
     guest.volumes.push_back(volume("sda", 3, "", "", "9f1d2c3b-03"));
     set_fstab(guest, "/dev/sda2 /boot/efi vfat umask=0077 0 1\n/dev/sda3 /odd auto defaults 0 0\n");
     EXPECT_EQ(text_after(guest, plan_fstab(guest), "/etc/fstab"),
-              "UUID=1A2B-3C4D /boot/efi vfat umask=0077 0 1\nPARTUUID=9f1d2c3b-03 /odd auto defaults 0 0\n");
+              "UUID=1A2B-3C4D /boot/efi vfat umask=0077 0 1\nPARTUUID=9f1d2c3b-03 /odd auto "
+              "defaults 0 0\n");
 }
 
 TEST(FstabRepair, AbsentVolumeKeepsItsLineWithAFinding) {
     auto guest = one_disk_guest();
-    set_fstab(guest, "/dev/sdb1 /data ext4 defaults 0 2\n/dev/sdc1 /usb ext4 noauto 0 0\n/dev/sdd1 /x ext4 nofail 0 0\n");
+    set_fstab(guest, "/dev/sdb1 /data ext4 defaults 0 2\n/dev/sdc1 /usb ext4 noauto 0 0\n/dev/sdd1 "
+                     "/x ext4 nofail 0 0\n");
     auto plan = plan_fstab(guest);
     EXPECT_TRUE(plan.actions.empty());
     ASSERT_EQ(plan.findings.size(), 3U);
@@ -164,7 +176,8 @@ TEST(FstabRepair, RootLineIsTheVolumeWhereTheFileWasFound) {
     auto guest = one_disk_guest();
     set_fstab(guest, "/dev/sdb1 / ext4 defaults 0 1\n/dev/sdb5 none swap sw 0 0\n");
     EXPECT_EQ(text_after(guest, plan_fstab(guest), "/etc/fstab"),
-              std::string("UUID=") + root_uuid + " / ext4 defaults 0 1\nUUID=" + swap_uuid + " none swap sw 0 0\n");
+              std::string("UUID=") + root_uuid + " / ext4 defaults 0 1\nUUID=" + swap_uuid +
+                  " none swap sw 0 0\n");
 }
 
 TEST(FstabRepair, OtherDisksAreUnsureWhenTheRootTellsOfAnotherOrder) {
@@ -172,17 +185,21 @@ TEST(FstabRepair, OtherDisksAreUnsureWhenTheRootTellsOfAnotherOrder) {
     set_fstab(guest, "/dev/sdb1 / ext4 defaults 0 1\n/dev/sda1 /data xfs defaults 0 2\n");
     auto plan = plan_fstab(guest);
     EXPECT_TRUE(has_finding(plan.findings, "fstab-volume-unsure"));
-    EXPECT_EQ(text_after(guest, plan, "/etc/fstab"), std::string("UUID=") + root_uuid + " / ext4 defaults 0 1\n/dev/sda1 /data xfs defaults 0 2\n");
+    EXPECT_EQ(text_after(guest, plan, "/etc/fstab"),
+              std::string("UUID=") + root_uuid +
+                  " / ext4 defaults 0 1\n/dev/sda1 /data xfs defaults 0 2\n");
 }
 
 TEST(FstabRepair, ModesDecideWhatIsTouched) {
     auto guest = one_disk_guest();
-    const std::string text = "/dev/sda1 / ext4 defaults 0 1\n/dev/disk/by-id/scsi-36000c29-part5 none swap sw 0 0\n.host:/ /h vmhgfs x 0 0\n";
+    const std::string text = "/dev/sda1 / ext4 defaults 0 1\n/dev/disk/by-id/scsi-36000c29-part5 "
+                             "none swap sw 0 0\n.host:/ /h vmhgfs x 0 0\n";
     set_fstab(guest, text);
     EXPECT_TRUE(plan_fstab(guest, FstabMode::Noop).actions.empty());
     auto only = plan_fstab(guest, FstabMode::BypathOnly);
-    EXPECT_EQ(text_after(guest, only, "/etc/fstab"), std::string("/dev/sda1 / ext4 defaults 0 1\nUUID=") + swap_uuid +
-                                                         " none swap sw 0 0\n# disabled by slipway: .host:/ /h vmhgfs x 0 0\n");
+    EXPECT_EQ(text_after(guest, only, "/etc/fstab"),
+              std::string("/dev/sda1 / ext4 defaults 0 1\nUUID=") + swap_uuid +
+                  " none swap sw 0 0\n# disabled by slipway: .host:/ /h vmhgfs x 0 0\n");
     EXPECT_TRUE(has_finding(only.findings, "fstab-unstable-name"));
     EXPECT_EQ(plan_fstab(guest).actions.at(0).changes.size(), 3U);
 }

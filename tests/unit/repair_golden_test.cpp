@@ -31,7 +31,8 @@ std::map<std::string, std::string> read_tree(const fs::path& top) {
     if (fs::exists(top))
         for (const auto& entry : fs::recursive_directory_iterator(top))
             if (entry.is_regular_file())
-                files["/" + entry.path().lexically_relative(top).string()] = read_file(entry.path());
+                files["/" + entry.path().lexically_relative(top).string()] =
+                    read_file(entry.path());
     return files;
 }
 
@@ -52,7 +53,8 @@ report::Inventory read_guest(const fs::path& directory) {
 
 report::Policy read_policy(const fs::path& directory) {
     auto path = directory / "policy.json";
-    return fs::exists(path) ? report::policy_from_json(*parse_json(read_file(path), "policy.json")) : report::Policy{};
+    return fs::exists(path) ? report::policy_from_json(*parse_json(read_file(path), "policy.json"))
+                            : report::Policy{};
 }
 
 /// What the plan leaves: its text, and every file that it writes.
@@ -94,7 +96,9 @@ TEST_P(Golden, Trap7_SecondRunChangesNoText) {
         kernel.missing_modules.clear();
     }
     for (const auto& action : plan_all(guest, policy).actions)
-        EXPECT_TRUE(action.kind == report::ActionKind::RunTool || action.path.ends_with("zz-slipway-modules")) << report::render_text(action);
+        EXPECT_TRUE(action.kind == report::ActionKind::RunTool ||
+                    action.path.ends_with("zz-slipway-modules"))
+            << report::render_text(action);
 }
 
 std::vector<std::string> cases() {
@@ -108,7 +112,8 @@ std::vector<std::string> cases() {
 
 std::string test_name(const testing::TestParamInfo<std::string>& info) {
     auto name = info.param;
-    std::replace_if(name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+    std::replace_if(
+        name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
     return name;
 }
 

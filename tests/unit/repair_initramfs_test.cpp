@@ -27,7 +27,8 @@ std::vector<report::Action> of_kind(const report::Plan& plan, ActionKind kind) {
 
 TEST(InitramfsPlan, Trap2_EveryKernelGetsASegmentRescueToo) {
     auto guest = one_disk_guest();
-    guest.kernels = {kernel_without_virtio("5.14.0-70.el9"), kernel_without_virtio("5.14.0-9.el9"), kernel_without_virtio("0-rescue-abc")};
+    guest.kernels = {kernel_without_virtio("5.14.0-70.el9"), kernel_without_virtio("5.14.0-9.el9"),
+                     kernel_without_virtio("0-rescue-abc")};
     guest.kernels[2].rescue = true;
     auto segments = of_kind(plan_initramfs(guest), ActionKind::AppendInitramfs);
     ASSERT_EQ(segments.size(), 3U);
@@ -69,15 +70,17 @@ TEST(InitramfsPlan, DebianKeepsItsModulesAndGetsOurs) {
     guest.kernels = {kernel_without_virtio("6.1.0-13")};
     guest.files["/etc/initramfs-tools/modules"] = "# List\nvirtio_blk\nloop max_loop=8";
     EXPECT_EQ(text_after(guest, plan_initramfs(guest), "/etc/initramfs-tools/modules"),
-              "# List\nvirtio_blk\nloop max_loop=8\n# Disks on virtio (added by slipway)\nvirtio_pci\nvirtio_scsi\n");
+              "# List\nvirtio_blk\nloop max_loop=8\n# Disks on virtio (added by "
+              "slipway)\nvirtio_pci\nvirtio_scsi\n");
 }
 
 TEST(InitramfsPlan, DracutGetsADropIn) {
     auto guest = one_disk_guest();
     guest.initramfs_generator = "dracut";
     guest.kernels = {kernel_without_virtio("5.14.0-70")};
-    EXPECT_THAT(text_after(guest, plan_initramfs(guest), "/etc/dracut.conf.d/50-slipway-virtio.conf"),
-                testing::HasSubstr("\nadd_drivers+=\" virtio_pci virtio_blk virtio_scsi \"\n"));
+    EXPECT_THAT(
+        text_after(guest, plan_initramfs(guest), "/etc/dracut.conf.d/50-slipway-virtio.conf"),
+        testing::HasSubstr("\nadd_drivers+=\" virtio_pci virtio_blk virtio_scsi \"\n"));
 }
 
 TEST(InitramfsPlan, MkinitcpioKeepsItsStyleOfList) {
@@ -89,7 +92,8 @@ TEST(InitramfsPlan, MkinitcpioKeepsItsStyleOfList) {
         guest.files[path] = before;
         return text_after(guest, plan_initramfs(guest), path);
     };
-    EXPECT_EQ(after("# c\nMODULES=()\nHOOKS=(base)\n"), "# c\nMODULES=(" + ours + ")\nHOOKS=(base)\n");
+    EXPECT_EQ(after("# c\nMODULES=()\nHOOKS=(base)\n"),
+              "# c\nMODULES=(" + ours + ")\nHOOKS=(base)\n");
     EXPECT_EQ(after("MODULES=(btrfs)\n"), "MODULES=(btrfs " + ours + ")\n");
     EXPECT_EQ(after("MODULES=\"btrfs\"\n"), "MODULES=\"btrfs " + ours + "\"\n");
     EXPECT_EQ(after("MODULES=btrfs\n"), "MODULES=\"btrfs " + ours + "\"\n");
@@ -106,7 +110,8 @@ TEST(InitramfsPlan, RegenerationRunsForEveryKernelAndOverridesDep) {
     ASSERT_EQ(plan.actions.size(), 5U);
     EXPECT_EQ(plan.actions[0].path, "/etc/initramfs-tools/modules");
     EXPECT_EQ(plan.actions[1].path, "/etc/initramfs-tools/conf.d/zz-slipway-modules");
-    EXPECT_THAT(plan.actions[2].argv, ElementsAre("update-initramfs", "-u", "-k", "6.1.0-13-amd64"));
+    EXPECT_THAT(plan.actions[2].argv,
+                ElementsAre("update-initramfs", "-u", "-k", "6.1.0-13-amd64"));
     EXPECT_THAT(plan.actions[3].argv, ElementsAre("update-initramfs", "-u", "-k", "6.1.0-9-amd64"));
     EXPECT_EQ(plan.actions[4].kind, ActionKind::RemoveFile);
     EXPECT_EQ(plan.actions[4].path, plan.actions[1].path);
@@ -121,8 +126,10 @@ TEST(InitramfsPlan, DracutIsAskedOnlyForModulesThatTheKernelHas) {
     guest.kernels[0].missing_modules = {"virtio_blk", "virtio_pci"};
     auto runs = of_kind(plan_initramfs(guest, {.regen_initramfs = true}), ActionKind::RunTool);
     ASSERT_EQ(runs.size(), 1U);
-    EXPECT_THAT(runs[0].argv, ElementsAre("dracut", "--force", "--no-hostonly", "--add-drivers", "virtio_blk virtio_pci",
-                                          "/boot/initrd-5.14.21-150500-default", "5.14.21-150500-default"));
+    EXPECT_THAT(runs[0].argv,
+                ElementsAre("dracut", "--force", "--no-hostonly", "--add-drivers",
+                            "virtio_blk virtio_pci", "/boot/initrd-5.14.21-150500-default",
+                            "5.14.21-150500-default"));
 }
 
 TEST(InitramfsPlan, ImagesThatAreAbsentGetTheNameOfTheDistribution) {
@@ -156,11 +163,14 @@ TEST(InitramfsPlan, NoGeneratorFallsBackToSegments) {
     EXPECT_EQ(of_kind(plan, ActionKind::AppendInitramfs).size(), 1U);
     EXPECT_TRUE(has_finding(plan.findings, "initramfs-not-regenerated"));
     guest.initramfs_generator = "mkinitrd";
-    EXPECT_EQ(of_kind(plan_initramfs(guest, {.regen_initramfs = true}), ActionKind::AppendInitramfs).size(), 1U);
+    EXPECT_EQ(of_kind(plan_initramfs(guest, {.regen_initramfs = true}), ActionKind::AppendInitramfs)
+                  .size(),
+              1U);
 }
 
 TEST(InitramfsPlan, Trap10_OddKernelVersionsAreNeverArguments) {
-    for (const std::string version : {"6.1`; rm -rf /`", "-k", "../../etc", "a b", "", ".", "6.1$(x)", "6.1\n2", "a/b"}) {
+    for (const std::string version :
+         {"6.1`; rm -rf /`", "-k", "../../etc", "a b", "", ".", "6.1$(x)", "6.1\n2", "a/b"}) {
         EXPECT_FALSE(is_plain_version(version)) << version;
         auto guest = one_disk_guest();
         guest.kernels = {kernel_without_virtio(version)};
@@ -171,7 +181,8 @@ TEST(InitramfsPlan, Trap10_OddKernelVersionsAreNeverArguments) {
             EXPECT_TRUE(has_finding(plan.findings, "odd-kernel-version")) << version;
         }
     }
-    for (const std::string version : {"6.1.0-13-amd64", "5.14.0-70.13.1.el9_0.x86_64", "6.6.1-arch1-1", "6.8.0~rc1+deb13"})
+    for (const std::string version :
+         {"6.1.0-13-amd64", "5.14.0-70.13.1.el9_0.x86_64", "6.6.1-arch1-1", "6.8.0~rc1+deb13"})
         EXPECT_TRUE(is_plain_version(version)) << version;
 }
 
@@ -179,7 +190,8 @@ TEST(InitramfsPlan, LittleSpaceInBootIsToldBeforeARegeneration) {
     auto guest = one_disk_guest();
     guest.volumes[0].used = guest.volumes[0].size - (20 << 20);
     guest.kernels = {kernel_without_virtio("6.1.0-13")};
-    EXPECT_TRUE(has_finding(plan_initramfs(guest, {.regen_initramfs = true}).findings, "little-space"));
+    EXPECT_TRUE(
+        has_finding(plan_initramfs(guest, {.regen_initramfs = true}).findings, "little-space"));
     EXPECT_FALSE(has_finding(plan_initramfs(guest).findings, "little-space"));
 }
 
@@ -209,21 +221,37 @@ TEST(JudgeKernels, NoKernelAtAllIsTold) {
 
 TEST(GrubConfig, RunsTheGuestsToolWithoutOsProber) {
     auto guest = one_disk_guest();
-    guest.boot_loader = {.kind = "grub2", .grub_config = "/boot/grub2/grub.cfg", .mkconfig = "/usr/sbin/grub2-mkconfig"};
+    guest.boot_loader = {.kind = "grub2",
+                         .grub_config = "/boot/grub2/grub.cfg",
+                         .mkconfig = "/usr/sbin/grub2-mkconfig"};
     auto plan = grub_config_repair().plan(guest, {.update_grub = true});
     ASSERT_EQ(plan.actions.size(), 1U);
-    EXPECT_THAT(plan.actions[0].argv, ElementsAre("/usr/sbin/grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"));
+    EXPECT_THAT(plan.actions[0].argv,
+                ElementsAre("/usr/sbin/grub2-mkconfig", "-o", "/boot/grub2/grub.cfg"));
     EXPECT_THAT(plan.actions[0].env, ElementsAre("GRUB_DISABLE_OS_PROBER=true"));
     EXPECT_EQ(plan.actions[0].path, "/boot/grub2/grub.cfg");
     guest.boot_loader.mkconfig = "/usr/sbin/update-grub";
-    EXPECT_THAT(grub_config_repair().plan(guest, {.update_grub = true}).actions.at(0).argv, ElementsAre("/usr/sbin/update-grub"));
+    EXPECT_THAT(grub_config_repair().plan(guest, {.update_grub = true}).actions.at(0).argv,
+                ElementsAre("/usr/sbin/update-grub"));
     EXPECT_TRUE(grub_config_repair().plan(guest, {}).actions.empty());
+}
+
+TEST(GrubConfig, AMissingConfigurationIsDetected) {
+    auto guest = one_disk_guest();
+    guest.boot_loader = {
+        .kind = "grub2", .grub_config = "/boot/grub/grub.cfg", .mkconfig = "/usr/sbin/update-grub"};
+    EXPECT_EQ(grub_config_repair().detect(guest).verdict, Verdict::Yes);
+    guest.files["/boot/grub/grub.cfg"] = "set default=0\n";
+    EXPECT_EQ(grub_config_repair().detect(guest).verdict, Verdict::No);
 }
 
 TEST(GrubConfig, Trap4_StubOfAnEspIsNeverRegenerated) {
     auto guest = one_disk_guest();
-    guest.boot_loader = {.kind = "grub2", .grub_config = "/boot/efi/EFI/fedora/grub.cfg", .mkconfig = "/usr/sbin/grub2-mkconfig"};
-    guest.files["/boot/efi/EFI/fedora/grub.cfg"] = "search --fs-uuid --set=dev x\nset prefix=($dev)/grub2\nconfigfile $prefix/grub.cfg\n";
+    guest.boot_loader = {.kind = "grub2",
+                         .grub_config = "/boot/efi/EFI/fedora/grub.cfg",
+                         .mkconfig = "/usr/sbin/grub2-mkconfig"};
+    guest.files["/boot/efi/EFI/fedora/grub.cfg"] =
+        "search --fs-uuid --set=dev x\nset prefix=($dev)/grub2\nconfigfile $prefix/grub.cfg\n";
     auto plan = plan_all(guest, {.update_grub = true});
     EXPECT_TRUE(plan.actions.empty());
     EXPECT_TRUE(has_finding(plan.findings, "grub-not-regenerated"));
@@ -231,9 +259,14 @@ TEST(GrubConfig, Trap4_StubOfAnEspIsNeverRegenerated) {
 
 TEST(GrubConfig, ObstaclesAreTold) {
     auto guest = one_disk_guest();
-    EXPECT_TRUE(has_finding(grub_config_repair().plan(guest, {.update_grub = true}).findings, "grub-not-regenerated"));
-    guest.boot_loader = {.kind = "grub2", .grub_config = "/boot/grub2/grub.cfg", .mkconfig = "/usr/sbin/grub2-mkconfig"};
-    EXPECT_TRUE(grub_config_repair().plan(guest, {.update_grub = true, .may_run_guest_programs = false}).actions.empty());
+    EXPECT_TRUE(has_finding(grub_config_repair().plan(guest, {.update_grub = true}).findings,
+                            "grub-not-regenerated"));
+    guest.boot_loader = {.kind = "grub2",
+                         .grub_config = "/boot/grub2/grub.cfg",
+                         .mkconfig = "/usr/sbin/grub2-mkconfig"};
+    EXPECT_TRUE(grub_config_repair()
+                    .plan(guest, {.update_grub = true, .may_run_guest_programs = false})
+                    .actions.empty());
     guest.os.distro = "sle-micro";
     EXPECT_TRUE(grub_config_repair().plan(guest, {.update_grub = true}).actions.empty());
 }

@@ -32,7 +32,8 @@ TEST(CommandLine, ValueRangeIsWhatReplacesTheValue) {
 }
 
 TEST(CommandLine, OddQuotesAreNotTakenForAValue) {
-    for (const std::string text : {"ro\"ot=/dev/sda1\"", "root=/dev/\"sda1\"", "root=\"/dev/sda1", "\"root=/dev/sda1"})
+    for (const std::string text :
+         {"ro\"ot=/dev/sda1\"", "root=/dev/\"sda1\"", "root=\"/dev/sda1", "\"root=/dev/sda1"})
         EXPECT_FALSE(parse_command_line(text).at(0).has_value) << text;
 }
 
@@ -43,11 +44,13 @@ TEST(CommandLine, OnlyTheFirstEqualsSignParts) {
 }
 
 TEST(CommandLine, EditsInAnyOrder) {
-    EXPECT_EQ(apply_edits("one two three", {{8, 13, "3"}, {0, 3, "1"}, {4, 4, "and "}}), "1 and two 3");
+    EXPECT_EQ(apply_edits("one two three", {{8, 13, "3"}, {0, 3, "1"}, {4, 4, "and "}}),
+              "1 and two 3");
 }
 
 TEST(ShellConfig, ReadsValuesAndWhereTheyStand) {
-    const std::string text = "# A=0\nA=\"one two\"\nexport B='x'\nC=bare # note\nD=\nif true; then\n  E=1\nfi\nA+=\" more\"\n";
+    const std::string text = "# A=0\nA=\"one two\"\nexport B='x'\nC=bare # note\nD=\nif true; "
+                             "then\n  E=1\nfi\nA+=\" more\"\n";
     auto all = parse_shell_assignments(text);
     ASSERT_EQ(all.size(), 6U);
     EXPECT_EQ(all[0].value, "one two");
@@ -111,13 +114,14 @@ TEST(GrubEnv, TextWithoutSignatureHoldsNothing) {
 }
 
 TEST(GrubCfg, FindsKernelsWithTheirInitramfs) {
-    auto kernels = parse_grub_kernels("set root='hd0,msdos1'\n"
-                                      "menuentry 'Debian' --class debian {\n"
-                                      "\tsearch --no-floppy --fs-uuid --set=root 5d1c\n"
-                                      "\tlinux\t/boot/vmlinuz-6.1 root=/dev/sda1 ro quiet\n"
-                                      "\tinitrd\t/boot/initrd.img-6.1\n"
-                                      "}\n"
-                                      "menuentry \"bare\" {\n\tlinux16 /vmlinuz root=/dev/sda2\n}\n");
+    auto kernels =
+        parse_grub_kernels("set root='hd0,msdos1'\n"
+                           "menuentry 'Debian' --class debian {\n"
+                           "\tsearch --no-floppy --fs-uuid --set=root 5d1c\n"
+                           "\tlinux\t/boot/vmlinuz-6.1 root=/dev/sda1 ro quiet\n"
+                           "\tinitrd\t/boot/initrd.img-6.1\n"
+                           "}\n"
+                           "menuentry \"bare\" {\n\tlinux16 /vmlinuz root=/dev/sda2\n}\n");
     ASSERT_EQ(kernels.size(), 2U);
     EXPECT_EQ(kernels[0].entry, "Debian");
     EXPECT_EQ(kernels[0].image, "/boot/vmlinuz-6.1");
@@ -137,27 +141,33 @@ TEST(GrubCfg, XenLoadsKernelAndInitramfsAsModules) {
 }
 
 TEST(GrubCfg, ChecksQuotesBracesAndConditions) {
-    EXPECT_TRUE(check_grub_syntax("if [ x${a} = xy ]; then\n  set b='it'\nfi\nfunction f {\n  if true; then echo \"}\"; fi\n}\n"));
+    EXPECT_TRUE(check_grub_syntax("if [ x${a} = xy ]; then\n  set b='it'\nfi\nfunction f {\n  if "
+                                  "true; then echo \"}\"; fi\n}\n"));
     EXPECT_TRUE(check_grub_syntax("menuentry 'a' { # }\n linux /x\n}\n"));
     EXPECT_TRUE(check_grub_syntax("for i in a b; do echo $i; done\n"));
-    for (const std::string broken : {"", "# only a comment\n", "menuentry 'a' {\n linux /x\n", "}\necho\n", "if true; then\n echo\n",
-                                     "echo 'open\n", "fi\n", "done\n", "menuentry a {\n if true; then\n}\nfi\n"})
+    for (const std::string broken : {"", "# only a comment\n", "menuentry 'a' {\n linux /x\n",
+                                     "}\necho\n", "if true; then\n echo\n", "echo 'open\n", "fi\n",
+                                     "done\n", "menuentry a {\n if true; then\n}\nfi\n"})
         EXPECT_FALSE(check_grub_syntax(broken)) << broken;
 }
 
 TEST(GrubCfg, Trap4_KnowsTheStubOfAnEsp) {
-    EXPECT_TRUE(is_grub_stub("search --no-floppy --root-dev-only --fs-uuid --set=dev 5d1c\nset prefix=($dev)/grub2\n"
-                             "export $prefix\nconfigfile $prefix/grub.cfg\n"));
-    EXPECT_TRUE(is_grub_stub("search.fs_uuid 5d1c root hd0,gpt2\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"));
+    EXPECT_TRUE(is_grub_stub(
+        "search --no-floppy --root-dev-only --fs-uuid --set=dev 5d1c\nset prefix=($dev)/grub2\n"
+        "export $prefix\nconfigfile $prefix/grub.cfg\n"));
+    EXPECT_TRUE(is_grub_stub("search.fs_uuid 5d1c root hd0,gpt2\nset "
+                             "prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n"));
     EXPECT_FALSE(is_grub_stub("insmod blscfg\nblscfg\nsource $prefix/custom.cfg\nconfigfile x\n"));
     EXPECT_FALSE(is_grub_stub(""));
 }
 
 TEST(DeviceNames, HostDevices) {
-    for (std::string_view name : {"/dev/loop0", "/dev/loop12p1", "/dev/nbd0p2", "/dev/mapper/loop0p1", "/dev/mapper/nbd0p1",
-                                  "/dev/mapper/osprober-linux-sda1"})
+    for (std::string_view name :
+         {"/dev/loop0", "/dev/loop12p1", "/dev/nbd0p2", "/dev/mapper/loop0p1", "/dev/mapper/nbd0p1",
+          "/dev/mapper/osprober-linux-sda1"})
         EXPECT_TRUE(is_host_device(name)) << name;
-    for (std::string_view name : {"/dev/sda1", "/dev/loop-control", "/dev/mapper/vg-root", "/dev/mapper/loopback", "loop0", "/dev/nbdroot"})
+    for (std::string_view name : {"/dev/sda1", "/dev/loop-control", "/dev/mapper/vg-root",
+                                  "/dev/mapper/loopback", "loop0", "/dev/nbdroot"})
         EXPECT_FALSE(is_host_device(name)) << name;
 }
 

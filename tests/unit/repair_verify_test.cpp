@@ -18,14 +18,15 @@ constexpr const char* grub_cfg = "/boot/grub/grub.cfg";
 
 /// A guest's root directory with a kernel and its menu; tests damage it.
 class Verify : public testing::Test {
-  protected:
+protected:
     void SetUp() override {
         std::string name = testing::TempDir() + "slipway-verify-XXXXXX";
         ASSERT_NE(::mkdtemp(name.data()), nullptr);
         directory_ = name;
         root_.emplace(std::move(*sys::RootDir::open(directory_)));
         guest_ = one_disk_guest();
-        guest_.boot_loader = {.kind = "grub2", .grub_config = grub_cfg, .mkconfig = "/usr/sbin/update-grub"};
+        guest_.boot_loader = {
+            .kind = "grub2", .grub_config = grub_cfg, .mkconfig = "/usr/sbin/update-grub"};
         write("/boot/vmlinuz-6.1", "kernel");
         write("/boot/initrd.img-6.1", "initramfs");
         write("/etc/fstab", std::string("UUID=") + root_uuid + " / ext4 defaults 0 1\n");
@@ -34,16 +35,22 @@ class Verify : public testing::Test {
     }
     void TearDown() override { std::filesystem::remove_all(directory_); }
 
-    static std::string menu(const std::string& device, const std::string& kernel = "/boot/vmlinuz-6.1", const std::string& initrd = "/boot/initrd.img-6.1") {
-        return "set default=0\nmenuentry 'Debian' {\n\tset root='hd0,msdos1'\n\tsearch --no-floppy --fs-uuid --set=root " + std::string(root_uuid) +
-               "\n\tlinux " + kernel + " root=" + device + " ro quiet\n\tinitrd " + initrd + "\n}\n";
+    static std::string menu(const std::string& device,
+                            const std::string& kernel = "/boot/vmlinuz-6.1",
+                            const std::string& initrd = "/boot/initrd.img-6.1") {
+        return "set default=0\nmenuentry 'Debian' {\n\tset root='hd0,msdos1'\n\tsearch --no-floppy "
+               "--fs-uuid --set=root " +
+               std::string(root_uuid) + "\n\tlinux " + kernel + " root=" + device +
+               " ro quiet\n\tinitrd " + initrd + "\n}\n";
     }
     void write(std::string_view path, std::string_view text) {
         ASSERT_TRUE(root_->make_dirs(sys::GuestPath(path).parent()));
         ASSERT_TRUE(root_->write_atomic(sys::GuestPath(path), text));
     }
     void write_menu(const std::string& text) { write(grub_cfg, text); }
-    [[nodiscard]] std::string read(std::string_view path) const { return *root_->read(sys::GuestPath(path)); }
+    [[nodiscard]] std::string read(std::string_view path) const {
+        return *root_->read(sys::GuestPath(path));
+    }
     [[nodiscard]] report::Findings findings() const { return verify_all(*root_, guest_); }
     [[nodiscard]] bool finds(std::string_view id, Severity severity = Severity::Blocker) const {
         for (const auto& finding : findings())
@@ -63,14 +70,16 @@ TEST_F(Verify, AGoodGuestHasNoFindings) {
 }
 
 TEST_F(Verify, Trap3_HostDevicesInTheMenuAreBlockers) {
-    for (const std::string device : {"/dev/nbd0p1", "/dev/loop0p1", "/dev/mapper/loop0p1", "/dev/mapper/hostvg-root"}) {
+    for (const std::string device :
+         {"/dev/nbd0p1", "/dev/loop0p1", "/dev/mapper/loop0p1", "/dev/mapper/hostvg-root"}) {
         write_menu(menu(device));
         EXPECT_TRUE(finds("host-device-in-boot-file")) << device;
     }
 }
 
 TEST_F(Verify, Trap3_HostDevicesInEveryOtherBootFile) {
-    guest_.files["/etc/kernel/cmdline"] = guest_.files["/etc/default/grub"] = guest_.files["/boot/grub/grubenv"] = "";
+    guest_.files["/etc/kernel/cmdline"] = guest_.files["/etc/default/grub"] =
+        guest_.files["/boot/grub/grubenv"] = "";
     write("/etc/kernel/cmdline", "root=/dev/loop0 ro");
     EXPECT_TRUE(finds("host-device-in-boot-file"));
     write("/etc/kernel/cmdline", "ro");
@@ -90,13 +99,22 @@ TEST_F(Verify, Trap3_MappingsThatTheGuestNamedItselfAreItsOwn) {
     EXPECT_FALSE(finds("host-device-in-boot-file"));
 }
 
+TEST_F(Verify, Trap6_LogicalVolumesOfTheGuestAreItsOwn) {
+    write_menu(menu("/dev/mapper/a--b-c--d"));
+    EXPECT_TRUE(finds("host-device-in-boot-file"));
+    guest_.volumes.push_back({.name = "a-b/c-d", .type = "ext4"});
+    EXPECT_FALSE(finds("host-device-in-boot-file"));
+}
+
 TEST_F(Verify, Trap3_CommentsNameNothing) {
     write_menu("# was on /dev/loop0p1\n" + menu(std::string("UUID=") + root_uuid));
     EXPECT_FALSE(finds("host-device-in-boot-file"));
 }
 
 TEST_F(Verify, Trap3_EntriesOfOsProberAreForeignUnlessTheyWereThere) {
-    auto text = menu(std::string("UUID=") + root_uuid) + "menuentry 'Host' $menuentry_id_option 'osprober-gnulinux-simple-abcd' {\n\tset root='hd0,msdos2'\n}\n";
+    auto text = menu(std::string("UUID=") + root_uuid) +
+                "menuentry 'Host' $menuentry_id_option 'osprober-gnulinux-simple-abcd' {\n\tset "
+                "root='hd0,msdos2'\n}\n";
     write_menu(text);
     EXPECT_TRUE(finds("foreign-menu-entry", Severity::Error));
     guest_.files[grub_cfg] = text;
@@ -125,7 +143,8 @@ TEST_F(Verify, FirstEntryMustLeadToFilesThatExist) {
     EXPECT_TRUE(finds("menu-entry-broken"));
     write_menu(menu(std::string("UUID=") + root_uuid, "/boot/vmlinuz-6.1", "/boot/initrd.img-6.2"));
     EXPECT_TRUE(finds("menu-entry-broken"));
-    write_menu(menu(std::string("UUID=") + root_uuid) + menu(std::string("UUID=") + root_uuid, "/boot/vmlinuz-5.10"));
+    write_menu(menu(std::string("UUID=") + root_uuid) +
+               menu(std::string("UUID=") + root_uuid, "/boot/vmlinuz-5.10"));
     EXPECT_FALSE(finds("menu-entry-broken"));
     EXPECT_TRUE(finds("menu-entry-broken", Severity::Warning));
 }
@@ -134,7 +153,8 @@ TEST_F(Verify, Trap6_PathsCountFromTheTopOfASeparateBoot) {
     guest_.volumes.push_back(volume("sda", 2, "ext4", data_uuid));
     guest_.mountpoints["/boot"] = "sda2";
     auto text = menu(std::string("UUID=") + root_uuid, "/vmlinuz-6.1", "/initrd.img-6.1");
-    text.replace(text.find(std::string("--set=root ") + root_uuid) + 11, std::string_view(root_uuid).size(), data_uuid);
+    text.replace(text.find(std::string("--set=root ") + root_uuid) + 11,
+                 std::string_view(root_uuid).size(), data_uuid);
     write_menu(text);
     EXPECT_FALSE(finds("menu-entry-broken"));
     text.replace(text.find("/vmlinuz"), 8, "/boot/vmlinuz");
@@ -146,21 +166,25 @@ TEST_F(Verify, Trap6_PathsOnBtrfsBeginWithTheSubvolume) {
     guest_.volumes[0].type = "btrfs";
     guest_.root = "btrfs:sda1/@";
     guest_.mountpoints = {{"/", "btrfs:sda1/@"}};
-    write_menu(menu(std::string("UUID=") + root_uuid, "/@/boot/vmlinuz-6.1", "/@/boot/initrd.img-6.1"));
+    write_menu(
+        menu(std::string("UUID=") + root_uuid, "/@/boot/vmlinuz-6.1", "/@/boot/initrd.img-6.1"));
     EXPECT_FALSE(finds("menu-entry-broken"));
     write_menu(menu(std::string("UUID=") + root_uuid, "/@/boot/vmlinuz-6.2"));
     EXPECT_TRUE(finds("menu-entry-broken"));
 }
 
 TEST_F(Verify, PathsWithVariablesAreNotJudged) {
-    write_menu(menu(std::string("UUID=") + root_uuid, "($root)/boot/vmlinuz-6.1", "/boot/initrd.img-6.1 $tuned_initrd"));
+    write_menu(menu(std::string("UUID=") + root_uuid, "($root)/boot/vmlinuz-6.1",
+                    "/boot/initrd.img-6.1 $tuned_initrd"));
     EXPECT_FALSE(finds("menu-entry-broken"));
 }
 
 TEST_F(Verify, BootEntriesOfFedoraAreFollowed) {
     write_menu("insmod blscfg\nblscfg\n");
     EXPECT_TRUE(finds("no-boot-entry"));
-    write("/boot/loader/entries/a.conf", "title F\nlinux /boot/vmlinuz-6.1\ninitrd /boot/initrd.img-6.1 $tuned_initrd\noptions root=UUID=" + std::string(root_uuid) + " ro\n");
+    write("/boot/loader/entries/a.conf", "title F\nlinux /boot/vmlinuz-6.1\ninitrd "
+                                         "/boot/initrd.img-6.1 $tuned_initrd\noptions root=UUID=" +
+                                             std::string(root_uuid) + " ro\n");
     EXPECT_FALSE(finds("no-boot-entry"));
     write("/boot/loader/entries/a.conf", "title F\nlinux /boot/vmlinuz-9\n");
     EXPECT_TRUE(finds("menu-entry-broken"));
@@ -175,7 +199,8 @@ TEST_F(Verify, EmptyOrUnbalancedMenusAreBlockers) {
 
 TEST_F(Verify, Trap3_SearchForAHostsFilesystemIsTold) {
     auto text = menu(std::string("UUID=") + root_uuid);
-    text.replace(text.find(std::string("--set=root ") + root_uuid) + 11, std::string_view(root_uuid).size(), "99999999-0000-0000-0000-000000000000");
+    text.replace(text.find(std::string("--set=root ") + root_uuid) + 11,
+                 std::string_view(root_uuid).size(), "99999999-0000-0000-0000-000000000000");
     write_menu(text);
     EXPECT_TRUE(finds("unknown-uuid-in-boot-file", Severity::Warning));
 }

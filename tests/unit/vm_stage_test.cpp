@@ -71,7 +71,7 @@ TEST(BootTrace, EveryStageOfAWholeBootIsSeenInOrder) {
 }
 
 TEST(BootTrace, SystemdInTheInitramfsIsNotInit) {
-    auto trace = trace_of("[    0.0] Linux version 6.5\n[    2.0] systemd[1]: Running in initrd.\nWelcome to Fedora Linux 39 dracut-059 (Initramfs)!\n"
+    auto trace = trace_of("[    0.0] Linux version 6.5\n[    1.9] systemd[1]: systemd 254 running in system mode (+PAM)\n[    2.0] systemd[1]: Running in initrd.\nWelcome to Fedora Linux 39 dracut-059 (Initramfs)!\n"
                           "[  OK  ] Reached target basic.target\n");
     EXPECT_EQ(trace.reached(), Stage::Initramfs);
     trace.see("[    5.0] systemd[1]: Switching root.");
@@ -86,6 +86,13 @@ TEST(BootTrace, ALaterStageBeliesAFailure) {
     EXPECT_FALSE(trace.failure()->definite);
     trace.see("[    0.0] Linux version 6.5");
     EXPECT_FALSE(trace.failure());
+}
+
+TEST(BootTrace, TheEvidenceGrowsWithItsLine) {
+    BootTrace trace;
+    trace.see("SeaBIOS (version");
+    trace.see("SeaBIOS (version 1.16)");
+    EXPECT_EQ(trace.sightings().at(0).evidence, "SeaBIOS (version 1.16)");
 }
 
 TEST(BootTrace, LastLoginIsNoLoginPrompt) {
