@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::seconds daemon_deadline{20};
 
 struct Export {
+    FuseGate gate;
     std::unique_ptr<sys::Child> daemon;
     std::string path;
 };
@@ -73,7 +74,8 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
     sys::ProcessSpec process;
     process.argv = {"qemu-storage-daemon", "--blockdev", render_json(node), "--export", render_json(exported)};
     process.fds = spec.graph.fds;
-    process.fds.push_back({*fuse, number});
+    SLIPWAY_TRY(auto gate, FuseGate::start(std::move(*fuse)));
+    process.fds.push_back({gate.daemon_end, number});
     process.fds.push_back({errors, 2});
     auto readable = sys::program_read_paths();
     readable.emplace_back("/dev/fd");
@@ -82,12 +84,12 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
                                            .write_fds = spec.graph.write_fds,
                                            .keep_capabilities = {CAP_DAC_OVERRIDE}};
     SLIPWAY_TRY(auto daemon, host.runner->start(process));
-    fuse->reset(); // only the daemon holds the connection: when it dies, the mount answers with an error
+    gate.daemon_end.reset(); // only the daemon holds it: when it dies, the mount answers with an error
     if (auto ready = wait_for_export(*daemon, path, errors); !ready) {
         ::umount2(path.c_str(), MNT_DETACH);
         return fail(std::move(ready).error());
     }
-    return Export{std::move(daemon), path};
+    return Export{std::move(gate), std::move(daemon), path};
 }
 
 } // namespace
@@ -124,6 +126,7 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
         SLIPWAY_TRY(file, sys::open_file(sys::proc_path(spec.raw_fd), O_RDONLY));
     } else {
         SLIPWAY_TRY(auto exported, start_daemon(host, spec, index, directory));
+        attached.gate_ = std::move(exported.gate);
         attached.daemon_ = std::move(exported.daemon);
         attached.export_path_ = std::move(exported.path);
         SLIPWAY_TRY(file, sys::open_file(attached.export_path_, spec.writable ? O_RDWR : O_RDONLY));
@@ -168,6 +171,12 @@ Status AttachedDisk::detach() {
         else if (*status != 0)
             note(fail(Code::ToolFailed, fmt::format("qemu-storage-daemon ended with status {} and may not have written all", status->value_or(-1))));
         daemon_.reset();
+    }
+    if (gate_) {
+        auto ended = sys::reap(gate_->process.pidfd, daemon_deadline);
+        if (!ended)
+            note(fail(std::move(ended).error()));
+        gate_.reset();
     }
     return first;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "image/fuse_gate.hpp"
 #include "image/layout.hpp"
 #include "image/source.hpp"
 #include "sys/loop_device.hpp"
@@ -50,6 +51,7 @@ class AttachedDisk {
     AttachedDisk() = default;
     report::Disk disk_;
     DiskLayout layout_;
+    std::optional<FuseGate> gate_;
     std::unique_ptr<sys::Child> daemon_;
     std::string export_path_; ///< mount point of the FUSE export, "" without
     std::unique_ptr<sys::LoopDevice> loop_;

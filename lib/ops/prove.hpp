@@ -36,7 +36,7 @@ struct StageEvidence {
     vm::Stage stage = vm::Stage::None;
     double seconds = 0; ///< since the machine started
     std::string evidence;
-    std::string method; ///< "serial", or "direct-kernel"
+    std::string method; ///< "serial", "direct-kernel", or "disk-reads" for a boot loader that prints nothing
 };
 
 struct ProveResult {

@@ -21,10 +21,12 @@ namespace {
 
 constexpr int poll_ms = 100;
 constexpr double after_failure = 3;         // seconds: what comes then may belie or explain it
-constexpr double loader_silence = 40;       // of a firmware or loader that shows everything it does
+constexpr double firmware_silence = 60;     // a loader on a graphical terminal is silent up to its kernel
 constexpr double failing_loader_silence = 15;
 constexpr double silence_for_direct = 20;   // until_kernel only
 constexpr double silence_of_kernel = 4;
+constexpr std::uint64_t loader_reads = 3 << 20; // bytes; no boot sector alone reads as much, no kernel is smaller
+constexpr unsigned most_restarts = 3;       // one or two are by right, as after relabelling for SELinux
 constexpr std::size_t tail_lines = 25;
 constexpr std::size_t kept_stderr = 4096;
 
@@ -96,6 +98,15 @@ class Machine {
     sys::OwnedFd uefi_vars_;
 };
 
+// What a process has read so far in bytes, or nothing once it has ended (proc(5)).
+std::optional<std::uint64_t> bytes_read_by(pid_t pid) {
+    constexpr std::string_view field = "rchar: ";
+    auto text = sys::read_file(fmt::format("/proc/{}/io", pid));
+    if (!text || !text->starts_with(field))
+        return std::nullopt;
+    return parse_number(std::string_view(*text).substr(field.size(), text->find('\n') - field.size()));
+}
+
 // Watches a machine until it has shown what it will show.
 class Watch {
   public:
@@ -121,6 +132,7 @@ class Watch {
         while (!finished()) {
             SLIPWAY_CHECK(host_.cancel.check());
             wait_for_output();
+            look_for_silent_loader();
             show_progress();
         }
         return out_.valid() ? Status{} : explain_end();
@@ -130,6 +142,10 @@ class Watch {
         ProveResult result{.reached = trace_.reached(), .login = trace_.reached() == vm::Stage::Login};
         for (const auto& sighting : trace_.sightings())
             result.stages.push_back({sighting.stage, sighting.seconds, sighting.evidence, request_.direct ? "direct-kernel" : "serial"});
+        if (silent_loader_ && result.reached == vm::Stage::Firmware) {
+            result.reached = vm::Stage::BootLoader;
+            result.stages.push_back(*silent_loader_);
+        }
         result.console_tail = console_.tail(tail_lines);
         result.likely_cause = likely_cause();
         result.seconds = seconds_since(started_);
@@ -140,15 +156,32 @@ class Watch {
     [[nodiscard]] bool finished() const {
         if (trace_.reached() == vm::Stage::Login || !out_.valid() || seconds_since(started_) >= static_cast<double>(request_.timeout.count()))
             return true;
-        if (failed_at_ && seconds_since(*failed_at_) >= after_failure)
+        if ((failed_at_ && seconds_since(*failed_at_) >= after_failure) || trace_.restarts() >= most_restarts)
             return true;
         auto silence = seconds_since(last_output_);
         bool started_kernel = trace_.handed_over() || trace_.reached() >= vm::Stage::Kernel;
         if (request_.until_kernel)
             return silence >= (started_kernel ? silence_of_kernel : silence_for_direct);
         // Only what prints through the BIOS is known to be heard here.
-        bool heard = request_.firmware == vm::Firmware::Bios && !request_.direct && !started_kernel;
-        return heard && silence >= (trace_.failure() ? failing_loader_silence : loader_silence);
+        if (request_.firmware != vm::Firmware::Bios || request_.direct || started_kernel)
+            return false;
+        return trace_.failure() ? silence >= failing_loader_silence : stage() < vm::Stage::BootLoader && silence >= firmware_silence;
+    }
+
+    // Ubuntu's GRUB prints nothing through the BIOS, but it reads a kernel.
+    void look_for_silent_loader() {
+        if (trace_.reached() != vm::Stage::Firmware || silent_loader_ || request_.direct)
+            return;
+        auto read = bytes_read_by(child_->pid());
+        if (!read)
+            return;
+        if (!read_by_firmware_)
+            read_by_firmware_ = read;
+        if (*read - *read_by_firmware_ >= loader_reads)
+            silent_loader_ = {vm::Stage::BootLoader, seconds_since(started_), "it prints nothing, but has read more of the disk than firmware does", "disk-reads"};
+    }
+    [[nodiscard]] vm::Stage stage() const {
+        return silent_loader_ ? std::max(trace_.reached(), vm::Stage::BootLoader) : trace_.reached();
     }
 
     void wait_for_output() {
@@ -193,7 +226,7 @@ class Watch {
         host_.progress({.step = step, .done = static_cast<std::uint64_t>(spent * 1000), .total = 1000, .bytes = false});
     }
 
-    // QEMU has ended by itself: the guest switched off or wanted to restart, or QEMU failed.
+    // QEMU has ended by itself: the guest switched off, or QEMU failed.
     Status explain_end() {
         SLIPWAY_TRY(auto status, child_->wait(std::chrono::seconds(5)));
         if (status && *status != 0) {
@@ -209,9 +242,11 @@ class Watch {
             return {};
         if (const auto& failure = trace_.failure())
             return fmt::format("{} (\"{}\")", failure->likely_cause, failure->evidence);
+        if (trace_.restarts() >= most_restarts)
+            return fmt::format("the guest restarts again and again; the last stage seen was {}", vm::name_of(trace_.reached()));
         if (!out_.valid())
-            return fmt::format("the guest restarted or switched itself off; the last stage seen was {}", vm::name_of(trace_.reached()));
-        return request_.until_kernel && trace_.reached() >= vm::Stage::BootLoader ? std::string() : vm::cause_of_silence(trace_.reached());
+            return fmt::format("the guest switched itself off; the last stage seen was {}", vm::name_of(trace_.reached()));
+        return request_.until_kernel && stage() >= vm::Stage::BootLoader ? std::string() : vm::cause_of_silence(stage());
     }
 
     const sys::Host& host_;
@@ -226,6 +261,8 @@ class Watch {
     Clock::time_point started_{};
     Clock::time_point last_output_{};
     std::optional<Clock::time_point> failed_at_;
+    std::optional<std::uint64_t> read_by_firmware_; ///< bytes, when the firmware was first seen
+    std::optional<StageEvidence> silent_loader_;
 };
 
 bool is_x86(const std::string& arch) {

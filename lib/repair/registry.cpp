@@ -8,7 +8,6 @@
 namespace slipway::repair {
 namespace {
 
-using report::ActionKind;
 using report::Findings;
 using report::Inventory;
 using report::Plan;
@@ -18,15 +17,6 @@ const std::array repairs{
     fstab_repair(),       crypttab_repair(),  kernel_arguments_repair(),
     stale_files_repair(), initramfs_repair(), grub_config_repair(),
 };
-
-void foresee(Inventory& inventory, const Plan& plan) {
-    for (const auto& action : plan.actions) {
-        if (action.kind == ActionKind::WriteFile)
-            inventory.files[action.path] = action.content;
-        else if (action.kind == ActionKind::RemoveFile)
-            inventory.files.erase(action.path);
-    }
-}
 
 bool says_the_same(const report::Finding& a, const report::Finding& b) {
     return a.id == b.id && a.where == b.where && a.text == b.text;
@@ -47,10 +37,8 @@ std::span<const Repair> all_repairs() {
 
 Plan plan_all(const Inventory& inventory, const report::Policy& policy) {
     Plan all;
-    auto foreseen = inventory;
     for (const auto& repair : repairs) {
-        auto plan = repair.plan(foreseen, policy);
-        foresee(foreseen, plan);
+        auto plan = repair.plan(inventory, policy);
         std::move(plan.actions.begin(), plan.actions.end(), std::back_inserter(all.actions));
         add_new(all.findings, std::move(plan.findings));
     }

@@ -35,7 +35,7 @@ struct Repair {
 
 [[nodiscard]] std::span<const Repair> all_repairs();
 
-/// Plans of all repairs in order; each sees the files as the earlier ones will leave them.
+/// Plans of all repairs in order. No two of them write one file, for each knows only the old text.
 [[nodiscard]] report::Plan plan_all(const report::Inventory& inventory,
                                     const report::Policy& policy);
 /// Findings of all repairs, without repetitions. Kernels are judged by `judge_kernels` after a new

@@ -25,7 +25,7 @@ constexpr std::size_t longest_reason = 100;
 constexpr int disk_number = 20;
 
 sys::ProcessSpec probe_machine(const std::string& accelerator, sys::BorrowedFd disk) {
-    QemuSpec spec{.accelerator = accelerator, .memory_mib = 128, .cpus = 1, .debug_exit = true};
+    QemuSpec spec{.accelerator = accelerator, .memory_mib = 128, .cpus = 1, .may_restart = false, .debug_exit = true};
     spec.disks.push_back({{{"driver", "raw"},
                            {"read-only", true},
                            {"file", {{"driver", "file"}, {"filename", sys::proc_path(disk_number)}, {"read-only", true}, {"locking", "off"}}}}});

@@ -17,13 +17,19 @@ std::string accelerator_of(const QemuSpec& spec) {
     return spec.accelerator == "tcg" ? "tcg,thread=multi" : spec.accelerator;
 }
 
-// With "graphics=off" and no VGA, SeaBIOS and every loader that prints through the BIOS write to
-// the serial port (SeaBIOS's sercon): the guest needs no configuration for it.
+// With "graphics=off" SeaBIOS and every loader that prints through the BIOS write to the serial port
+// too (SeaBIOS's sercon): the guest needs no configuration for it.
 std::string machine_of(const QemuSpec& spec) {
     std::string machine = "q35,graphics=off,usb=off,vmport=off";
     if (spec.uefi)
         machine += ",pflash0=uefi-code,pflash1=uefi-vars";
     return machine;
+}
+
+// GRUB with its graphical terminal, which is the default of Debian and Ubuntu, spins for ever on a
+// BIOS without a VGA. The others have no use for one, and a kernel's console on it costs time.
+bool loader_needs_vga(const QemuSpec& spec) {
+    return !spec.uefi && !spec.direct && !spec.debug_exit;
 }
 
 Json flash_node(const std::string& name, const std::string& path, bool read_only) {
@@ -82,7 +88,9 @@ Result<Firmware> parse_firmware(std::string_view text) {
 }
 
 Words qemu_argv(const QemuSpec& spec) {
-    Words argv{"qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"};
+    Words argv{"qemu-system-x86_64", "-nodefaults", "-no-user-config"};
+    if (!spec.may_restart)
+        argv.emplace_back("-no-reboot");
     add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(argv, "-accel", accelerator_of(spec));
     add(argv, "-machine", machine_of(spec));
@@ -92,7 +100,7 @@ Words qemu_argv(const QemuSpec& spec) {
         add(argv, "-cpu", "max");
     add(argv, "-smp", std::to_string(spec.cpus));
     add(argv, "-m", std::to_string(spec.memory_mib));
-    add(argv, "-vga", "none");
+    add(argv, "-vga", loader_needs_vga(spec) ? "std" : "none");
     add(argv, "-display", "none");
     add(argv, "-chardev", "stdio,id=console,signal=off");
     add(argv, "-serial", "chardev:console");

@@ -40,7 +40,7 @@ struct DirectKernel {
 };
 
 /// An x86 machine without network and display whose serial port is its standard output. It starts
-/// from the first disk, and ends where it would restart.
+/// from the first disk.
 struct QemuSpec {
     std::string accelerator = "tcg"; ///< "tcg" or "kvm"
     unsigned memory_mib = 1024;
@@ -48,6 +48,7 @@ struct QemuSpec {
     std::vector<DiskSpec> disks{};
     std::optional<UefiFiles> uefi{}; ///< SeaBIOS without
     std::optional<DirectKernel> direct{};
+    bool may_restart = true; ///< otherwise it ends where it would restart
     bool debug_exit = false; ///< the guest can end QEMU: a byte N to port 0x501 is exit status 2N+1
 };
 

@@ -95,6 +95,7 @@ constexpr std::array failures{
     FailureSign{"Attempted to kill init", Stage::Kernel, true, "the init program ended; it is damaged, or a library of it is missing"},
     FailureSign{"Kernel panic - not syncing", Stage::Kernel, true, "the kernel panicked"},
     FailureSign{"Timed out waiting for device", Stage::Init, false, "/etc/fstab or /etc/crypttab names a device that is not there"},
+    FailureSign{"Timed out waiting for device", Stage::Initramfs, false, "the root filesystem was not found: root= names a disk that is not there, or the initramfs has no driver for it"},
     FailureSign{"Dependency failed for Local File Systems", Stage::Init, false, "a filesystem of /etc/fstab could not be mounted"},
     FailureSign{"You are in emergency mode", Stage::Init, true, "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
     FailureSign{"You are in rescue mode", Stage::Init, true, "the guest starts in rescue mode"},
@@ -130,6 +131,12 @@ bool is_undecided(std::string_view line) {
     return std::any_of(greetings.begin(), greetings.end(), [line](std::string_view text) { return contains(line, text); });
 }
 
+// What systemd greets with in the guest's own system.
+bool greets(std::string_view line) {
+    auto lower = to_lower(line);
+    return line.starts_with("Welcome to ") && !contains(lower, "initramfs") && !contains(lower, "dracut");
+}
+
 bool begins_initramfs_systemd(std::string_view line) {
     auto lower = to_lower(line);
     return contains(line, "Running in initrd") || contains(line, "Running in initial RAM") ||
@@ -152,8 +159,7 @@ Stage BootTrace::stage_of(std::string_view line) const {
     if (contains(line, "Switching root")) // said by systemd too
         return Stage::RootMounted;
     bool decided = reached_ >= Stage::RootMounted || !is_undecided(line);
-    bool greets = reached_ >= Stage::Kernel && line.starts_with("Welcome to ");
-    if (!systemd_in_initramfs_ && ((is_systemd(line) && decided) || greets))
+    if (!systemd_in_initramfs_ && ((is_systemd(line) && decided) || (reached_ >= Stage::Kernel && greets(line))))
         return Stage::Init;
     for (const auto& sign : signs)
         if (contains(line, sign.pattern))
@@ -170,8 +176,22 @@ void BootTrace::reach(Stage stage, std::string_view line, double seconds) {
         failure_.reset();
 }
 
+void BootTrace::count_restart(std::string_view line) {
+    if (line.empty())
+        return;
+    // UEFI names itself for each entry that it tries; only after a kernel is that a new start.
+    bool firmware = contains(line, "SeaBIOS (version") || (contains(line, "BdsDxe: loading") && kernel_since_start_);
+    if (firmware && !greeted_ && reached_ > Stage::None) {
+        ++restarts_;
+        handed_over_ = systemd_in_initramfs_ = kernel_since_start_ = false;
+    }
+    greeted_ = firmware;
+    kernel_since_start_ = kernel_since_start_ || contains(line, "] Linux version ");
+}
+
 void BootTrace::see(std::string_view text, double seconds) {
     auto line = trim(text);
+    count_restart(line);
     auto shown = printable(line);
     if (!sightings_.empty() && shown.starts_with(sightings_.back().evidence))
         sightings_.back().evidence = shown;
@@ -179,13 +199,15 @@ void BootTrace::see(std::string_view text, double seconds) {
         failure_->evidence = shown;
     if (begins_initramfs_systemd(line))
         systemd_in_initramfs_ = true;
-    if (contains(line, "Switching root"))
+    // journald swallows "Switching root." where it runs; the greeting comes on the console.
+    if (contains(line, "Switching root") || greets(line))
         systemd_in_initramfs_ = false;
     if (contains(line, "Booting `") || contains(line, "Loading Linux ") || contains(line, "Loading initial ramdisk"))
         handed_over_ = true;
     reach(stage_of(line), line, seconds);
     for (const auto& sign : failures) {
-        if (!contains(line, sign.pattern))
+        // The same messages come from the systemd of an initramfs and mean something else there.
+        if (!contains(line, sign.pattern) || (sign.at == Stage::Init && systemd_in_initramfs_))
             continue;
         reach(sign.at, line, seconds);
         // The first message is nearest to the cause; what follows only makes it final.

@@ -41,15 +41,21 @@ class BootTrace {
     [[nodiscard]] const std::optional<Failure>& failure() const { return failure_; }
     /// The boot loader has said that it is starting a kernel.
     [[nodiscard]] bool handed_over() const { return handed_over_; }
+    /// How often the firmware began anew. Once is common: relabelling for SELinux ends with a restart.
+    [[nodiscard]] unsigned restarts() const { return restarts_; }
 
   private:
     void reach(Stage stage, std::string_view line, double seconds);
+    void count_restart(std::string_view line);
     [[nodiscard]] Stage stage_of(std::string_view line) const;
 
     Stage reached_ = Stage::None;
     std::vector<Sighting> sightings_;
     std::optional<Failure> failure_;
     bool handed_over_ = false;
+    unsigned restarts_ = 0;
+    bool greeted_ = false; ///< the firmware has said its name, and nothing has come since
+    bool kernel_since_start_ = false;
     bool systemd_in_initramfs_ = false; ///< what systemd says is not the guest's init yet
 };
 

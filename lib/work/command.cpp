@@ -131,7 +131,8 @@ enter::Command command_of(const Json& arguments) {
                            .cwd = json_get<std::string>(arguments, "cwd", "/"),
                            .network = json_get<bool>(arguments, "network"),
                            .tty = json_get<bool>(arguments, "tty"),
-                           .deadline = std::chrono::milliseconds(json_get<long>(arguments, "deadline_ms"))};
+                           .deadline = std::chrono::milliseconds(json_get<long>(arguments, "deadline_ms")),
+                           .quiet = true}; // its status is the client's to judge
     command.window.ws_row = json_get<unsigned short>(arguments, "rows");
     command.window.ws_col = json_get<unsigned short>(arguments, "columns");
     return command;

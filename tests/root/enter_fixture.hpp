@@ -61,7 +61,7 @@ private:
 class Disk {
 public:
     static constexpr std::uint64_t offset = 1 << 20;
-    static constexpr std::uint64_t size = 64 << 20;
+    static constexpr std::uint64_t size = 256 << 20;
 
     Disk(const Scratch& scratch, const std::string& name, const std::string& label)
         : image_(scratch / (name + ".img")) {

@@ -13,7 +13,7 @@ report::Inventory encrypted_guest(const std::string& crypttab) {
     auto guest = one_disk_guest();
     guest.volumes = {volume("sda", 1, "ext4", root_uuid, "9f-01"),
                      volume("sda", 2, "crypto_LUKS", data_uuid, "9f-02"),
-                     volume("sda", 5, "", "", "9f-05")};
+                     volume("sda", 5, "swap", swap_uuid, "9f-05")};
     guest.root.clear();
     guest.files["/etc/crypttab"] = crypttab;
     return guest;

@@ -230,7 +230,7 @@ TEST(FstabRepair, DetectsYesUnsureAndNo) {
 TEST(FstabRepair, LvmMemberIsNoFilesystem) {
     auto guest = one_disk_guest();
     guest.volumes.push_back(volume("sda", 2, "LVM2_member", "pv-uuid"));
-    set_fstab(guest, "/dev/sda2 /data ext4 defaults 0 1\n");
+    set_fstab(guest, "/dev/sda2 /data auto defaults 0 1\n");
     EXPECT_TRUE(plan_fstab(guest).actions.empty());
 }
 

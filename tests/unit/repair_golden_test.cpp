@@ -79,6 +79,15 @@ TEST_P(Golden, PlanAndFilesAreAsAccepted) {
     EXPECT_EQ(actual, read_tree(directory / "expected"));
 }
 
+TEST_P(Golden, EachFileIsWrittenOnce) {
+    auto directory = fixtures / GetParam();
+    std::map<std::string, int> writes;
+    for (const auto& action : plan_all(read_guest(directory), read_policy(directory)).actions)
+        if (action.kind == report::ActionKind::WriteFile) {
+            EXPECT_EQ(++writes[action.path], 1) << action.path;
+        }
+}
+
 TEST_P(Golden, Trap7_SecondRunChangesNoText) {
     auto directory = fixtures / GetParam();
     auto guest = read_guest(directory);

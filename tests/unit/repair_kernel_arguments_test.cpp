@@ -27,7 +27,7 @@ TEST(KernelArguments, Trap1_SetRootAndOtherArgumentsSurvive) {
         "  search --no-floppy --fs-uuid --set=root --hint-bios=hd0,msdos1 abcd\nfi\n"
         "menuentry 'Debian' {\n"
         "\tset root='hd0,msdos1'\n"
-        "\tlinux /vmlinuz root=/dev/sda1 ro rd.root=/dev/root rootflags=subvol=@ "
+        "\tlinux /vmlinuz root=/dev/sda1 ro rd.root=/dev/sda1 rootflags=subvol=@ "
         "systemd.volatile=no\n"
         "\tinitrd /initrd.img\n}\n";
     const std::string after =
@@ -38,7 +38,7 @@ TEST(KernelArguments, Trap1_SetRootAndOtherArgumentsSurvive) {
         "\tset root='hd0,msdos1'\n"
         "\tlinux /vmlinuz root=" +
         root_name +
-        " ro rd.root=/dev/root rootflags=subvol=@ systemd.volatile=no\n"
+        " ro rd.root=/dev/sda1 rootflags=subvol=@ systemd.volatile=no\n"
         "\tinitrd /initrd.img\n}\n";
     EXPECT_EQ(edited("/boot/grub/grub.cfg", before), after);
 }
@@ -89,11 +89,11 @@ TEST(KernelArguments, EntriesOfTheBootLoaderSpecification) {
 }
 
 TEST(KernelArguments, DefaultsCommandLineExtlinuxAndLegacy) {
-    EXPECT_EQ(
-        edited("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"root=/dev/sda1 "
-                                    "quiet\"\nGRUB_CMDLINE_LINUX_DEFAULT='resume=/dev/sda5'\n"),
-        "GRUB_CMDLINE_LINUX=\"root=" + root_name +
-            " quiet\"\nGRUB_CMDLINE_LINUX_DEFAULT='resume=" + swap_name + "'\n");
+    EXPECT_EQ(edited("/etc/default/grub",
+                     "GRUB_CMDLINE_LINUX=\"root=/dev/sda1 "
+                     "quiet\"\nGRUB_CMDLINE_LINUX_DEFAULT='resume=/dev/sda5'\n"),
+              "GRUB_CMDLINE_LINUX=\"root=" + root_name +
+                  " quiet\"\nGRUB_CMDLINE_LINUX_DEFAULT='resume=" + swap_name + "'\n");
     EXPECT_EQ(edited("/etc/default/grub.d/50-x.cfg",
                      "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX root=/dev/sda1\"\n"),
               "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX root=" + root_name + "\"\n");

@@ -52,7 +52,8 @@ INSTANTIATE_TEST_SUITE_P(Guests, RealConsole,
                                          Captured{"prove-initramfs", Stage::Kernel, "initramfs is damaged"},
                                          Captured{"prove-root", Stage::Initramfs, "root filesystem was not found"},
                                          Captured{"prove-init", Stage::RootMounted, "no init program"},
-                                         Captured{"prove-login", Stage::Init, "/etc/fstab"}, Captured{"prove-noserial", Stage::BootLoader, ""}),
+                                         Captured{"prove-login", Stage::Init, "/etc/fstab"}, Captured{"prove-noserial", Stage::BootLoader, ""},
+                                         Captured{"dracut-stock", Stage::Login, ""}, Captured{"dracut-root", Stage::Initramfs, "root filesystem was not found"}),
                          [](const auto& guest) {
                              std::string name = guest.param.name;
                              std::replace(name.begin(), name.end(), '-', '_');
@@ -68,6 +69,16 @@ TEST(BootTrace, EveryStageOfAWholeBootIsSeenInOrder) {
         seen.push_back(name_of(sighting.stage));
     EXPECT_THAT(seen, testing::ElementsAre("firmware", "boot-loader", "kernel", "initramfs", "root-mounted", "init", "login"));
     EXPECT_TRUE(trace.handed_over());
+}
+
+TEST(BootTrace, InitIsSeenAfterASystemdInTheInitramfs) {
+    auto text = sys::read_file(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/dracut-stock.txt");
+    ASSERT_TRUE(text);
+    auto trace = trace_of(*text);
+    std::vector<std::string_view> seen;
+    for (const auto& sighting : trace.sightings())
+        seen.push_back(name_of(sighting.stage));
+    EXPECT_THAT(seen, testing::ElementsAre("firmware", "kernel", "initramfs", "root-mounted", "init", "login"));
 }
 
 TEST(BootTrace, SystemdInTheInitramfsIsNotInit) {
@@ -86,6 +97,28 @@ TEST(BootTrace, ALaterStageBeliesAFailure) {
     EXPECT_FALSE(trace.failure()->definite);
     trace.see("[    0.0] Linux version 6.5");
     EXPECT_FALSE(trace.failure());
+}
+
+TEST(BootTrace, CountsRestartsOnce) {
+    BootTrace trace;
+    for (int start = 0; start < 3; ++start) {
+        trace.see("SeaBIOS (version 1");
+        trace.see("SeaBIOS (version 1.16)");
+        trace.see("");
+        trace.see("Booting from Hard Disk...");
+    }
+    EXPECT_EQ(trace.restarts(), 2U);
+}
+
+TEST(BootTrace, FirmwareThatTriesItsEntriesIsNoRestart) {
+    BootTrace trace;
+    trace.see("BdsDxe: loading Boot0001 \"disk\"");
+    trace.see("BdsDxe: failed to load Boot0001");
+    trace.see("BdsDxe: loading Boot0002 \"shell\"");
+    EXPECT_EQ(trace.restarts(), 0U);
+    trace.see("[    0.0] Linux version 6.5");
+    trace.see("BdsDxe: loading Boot0002 \"disk\"");
+    EXPECT_EQ(trace.restarts(), 1U);
 }
 
 TEST(BootTrace, TheEvidenceGrowsWithItsLine) {

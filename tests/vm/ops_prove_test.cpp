@@ -63,6 +63,8 @@ TEST_P(ProveGuest, TellsStageAndCause) {
 INSTANTIATE_TEST_SUITE_P(Guests, ProveGuest,
                          testing::Values(Expected{"debian12-stock", vm::Stage::Login, ""}, Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Sata},
                                          Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Scsi},
+                                         // Its GRUB has a graphical terminal, which needs a VGA.
+                                         Expected{"debian13-xfs-boot", vm::Stage::Login, "", vm::Bus::Sata},
                                          Expected{"prove-firmware", vm::Stage::Firmware, "boot loader's first part"},
                                          Expected{"prove-loader", vm::Stage::BootLoader, "does not find one of its files"},
                                          Expected{"prove-kernel", vm::Stage::BootLoader, "is no kernel"},
@@ -87,6 +89,34 @@ TEST_F(Prove, AGuestWithoutSerialConsoleIsBootedWithItsOwnKernel) {
     for (const auto& seen : result->stages)
         EXPECT_EQ(seen.method, seen.stage <= vm::Stage::BootLoader ? "serial" : "direct-kernel") << seen.evidence;
     EXPECT_FALSE(result->method_reason.empty());
+}
+
+// A boot sector; the machine has nothing else to run.
+class SmallDisk {
+  public:
+    explicit SmallDisk(std::string code) {
+        code.resize(510);
+        code += "\x55\xaa";
+        code.resize(1 << 20); // SeaBIOS refuses disks without a whole cylinder
+        if (!sys::write_file(path_, code))
+            path_.clear();
+    }
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+    ~SmallDisk() { ::unlink(path_.c_str()); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+  private:
+    std::string path_ = testing::TempDir() + "slipway-prove-" + std::to_string(::getpid()) + ".raw";
+};
+
+TEST_F(Prove, AGuestThatRestartsForEverIsGivenUp) {
+    SmallDisk disk("\xb0\xfe\xe6\x64\xf4"); // mov al, 0xfe; out 0x64, al; hlt: a reset by the keyboard controller
+    auto result = prove(context_, {.path = disk.path(), .format = image::Format::Raw}, {.timeout = std::chrono::seconds(60)});
+    ASSERT_TRUE(result) << render_text(result.error());
+    EXPECT_EQ(result->reached, vm::Stage::Firmware);
+    EXPECT_THAT(result->likely_cause, testing::HasSubstr("restarts again and again"));
+    EXPECT_LT(result->seconds, 30);
 }
 
 TEST_F(Prove, StopsWithin200MillisecondsOfTheRequest) {
