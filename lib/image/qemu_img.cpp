@@ -131,7 +131,11 @@ Status commit(const sys::Host& host, const BlockGraph& graph) {
 }
 
 Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& graph) {
-    auto spec = qemu_img({"info", "--output=json", graph.filename()}, graph);
+    // qemu-img info leaves the backing chain closed, and takes its options for unknown ones.
+    auto top = graph;
+    if (top.node.contains("backing"))
+        top.node["backing"] = nullptr;
+    auto spec = qemu_img({"info", "--output=json", top.filename()}, top);
     SLIPWAY_TRY(auto captured, run_checked(host, spec, {}, "opening the image"));
     SLIPWAY_TRY(auto info, parse_json(captured.out, "the answer of qemu-img"));
     auto size = json_get<std::uint64_t>(info, "virtual-size");

@@ -25,7 +25,7 @@ Json with_root(const ImageOptions& image, Json arguments) {
 
 Result<report::Inventory> inspect(const Context& context, const ImageOptions& image, bool deep) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {}));
-    SLIPWAY_TRY(auto answer, opened.session->call("inspect", with_root(image, {{"deep", deep}, {"cache_dir", deep ? cache_directory() : ""}})));
+    SLIPWAY_TRY(auto answer, opened.call("inspect", with_root(image, {{"deep", deep}, {"cache_dir", deep ? cache_directory() : ""}})));
     let_go(context, opened);
     return report::inventory_from_json(json_at(answer, "inventory"));
 }
@@ -34,7 +34,7 @@ Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions&
     SLIPWAY_TRY(auto opened, open_image(context, image, {}));
     std::vector<ListedFile> files;
     for (bool more = true; more;) {
-        SLIPWAY_TRY(auto answer, opened.session->call("list", with_root(image, {{"path", path}, {"from", files.size()}})));
+        SLIPWAY_TRY(auto answer, opened.call("list", with_root(image, {{"path", path}, {"from", files.size()}})));
         for (const auto& entry : json_at(answer, "entries"))
             files.push_back({json_get<std::string>(entry, "name"), json_get<std::string>(entry, "type")});
         more = json_get<bool>(answer, "more");
@@ -47,7 +47,7 @@ Result<std::uint64_t> get(const Context& context, const ImageOptions& image, con
                           const std::function<Status(std::string_view)>& sink) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {}));
     session::CallHooks hooks{.on_data = [&sink](int, std::string_view bytes) { return sink(bytes); }};
-    SLIPWAY_TRY(auto answer, opened.session->call("get", with_root(image, {{"path", path}}), hooks));
+    SLIPWAY_TRY(auto answer, opened.call("get", with_root(image, {{"path", path}}), hooks));
     let_go(context, opened);
     return json_get<std::uint64_t>(answer, "size");
 }
@@ -55,7 +55,7 @@ Result<std::uint64_t> get(const Context& context, const ImageOptions& image, con
 Status put(const Context& context, const ImageOptions& image, const PutRequest& request, sys::BorrowedFd input) {
     SLIPWAY_TRY(auto place, InPlace::open(context, image));
     session::CallHooks hooks{.input = input};
-    SLIPWAY_TRY([[maybe_unused]] auto answer, place.opened().session->call("put", with_root(image, {{"path", request.path}, {"mode", request.mode}}), hooks));
+    SLIPWAY_TRY([[maybe_unused]] auto answer, place.opened().call("put", with_root(image, {{"path", request.path}, {"mode", request.mode}}), hooks));
     SLIPWAY_CHECK(place.opened().session->close());
     SLIPWAY_TRY([[maybe_unused]] auto way, place.commit(context));
     return {};
@@ -73,7 +73,7 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
     auto& opened = place ? place->opened() : dropped;
     auto arguments = with_root(image, {{"argv", request.argv}, {"env", request.env}, {"cwd", request.cwd}, {"network", request.network}, {"tty", request.tty},
                                        {"rows", request.rows}, {"columns", request.columns}, {"deadline_ms", request.deadline.count()}, {"input", hooks.input.valid()}});
-    SLIPWAY_TRY(auto answer, opened.session->call("run", arguments, hooks));
+    SLIPWAY_TRY(auto answer, opened.call("run", arguments, hooks));
     if (place) {
         SLIPWAY_CHECK(opened.session->close());
         SLIPWAY_TRY([[maybe_unused]] auto way, place->commit(context));

@@ -10,7 +10,7 @@ namespace slipway::ops {
 namespace {
 
 Status plan(const Context&, OpenImage& opened, const MendOptions& options, report::Report& report) {
-    SLIPWAY_TRY(auto answer, opened.session->call("plan", {{"root", options.root}, {"policy", report::to_json(options.policy)}, {"cache_dir", cache_directory()}}));
+    SLIPWAY_TRY(auto answer, opened.call("plan", {{"root", options.root}, {"policy", report::to_json(options.policy)}, {"cache_dir", cache_directory()}}));
     report.inventory = json_at(answer, "inventory");
     const auto& plan = json_at(answer, "plan");
     report.plan = json_at(plan, "actions");
@@ -19,7 +19,7 @@ Status plan(const Context&, OpenImage& opened, const MendOptions& options, repor
 }
 
 Status apply(const Context&, OpenImage& opened, const MendOptions& options, report::Report& report) {
-    SLIPWAY_TRY(auto answer, opened.session->call("apply", {{"root", options.root}}));
+    SLIPWAY_TRY(auto answer, opened.call("apply", {{"root", options.root}}));
     report.outcomes = json_at(answer, "outcomes");
     report.notes = json_get<std::vector<std::string>>(answer, "notes");
     return {};
@@ -37,7 +37,7 @@ report::Findings failures_of(const Json& outcomes) {
 }
 
 Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Report& report) {
-    SLIPWAY_TRY(auto answer, opened.session->call("verify", {{"cache_dir", cache_directory()}}));
+    SLIPWAY_TRY(auto answer, opened.call("verify", {{"cache_dir", cache_directory()}}));
     report.inventory_after = json_at(answer, "inventory");
     for (auto& finding : failures_of(report.outcomes))
         report.findings.push_back(std::move(finding));

@@ -46,6 +46,13 @@ image::BlockGraph OpenImage::graph(bool writable) const {
     return overlay ? overlay->graph_over(below, writable) : below;
 }
 
+Result<Json> OpenImage::call(const std::string& operation, Json arguments, const session::CallHooks& hooks) const {
+    auto answer = session->call(operation, std::move(arguments), hooks);
+    if (!answer)
+        return fail(std::move(answer.error()).in(source->path()));
+    return answer;
+}
+
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options, OpenRequest request) {
     OpenImage opened;
     SLIPWAY_CHECK(choose_engine(options, opened));

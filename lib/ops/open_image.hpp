@@ -56,6 +56,8 @@ struct OpenImage {
 
     /// The disk as it is now: the overlay over the source, or the source.
     [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
+    /// Session::call, with errors that name the image.
+    [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments, const session::CallHooks& hooks = {}) const;
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,
