@@ -87,15 +87,20 @@ class Case(unittest.TestCase):
         self.addCleanup(self.check_leaks)
 
     def check_leaks(self):
-        self.assertEqual(self.settled_leaks(), self.before)
+        self.assertEqual(self.settled_leaks(), {})
 
     def settled_leaks(self, seconds=3.0):
         """The kernel takes a moment to clear a loop device whose last user was killed."""
         import time
         until = time.monotonic() + seconds
-        while (now := leaks()) != self.before and time.monotonic() < until:
+        while (new := self.new_leaks()) and time.monotonic() < until:
             time.sleep(0.02)
-        return now
+        return new
+
+    def new_leaks(self):
+        """What came since the test began and is still there."""
+        new = {kind: [one for one in found if one not in self.before[kind]] for kind, found in leaks().items()}
+        return {kind: found for kind, found in new.items() if found}
 
     def names(self):
         return sorted(entry.name for entry in self.scratch.iterdir())
