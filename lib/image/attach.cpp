@@ -176,6 +176,8 @@ Status AttachedDisk::detach() {
         auto ended = sys::reap(gate_->process.pidfd, daemon_deadline);
         if (!ended)
             note(fail(std::move(ended).error()));
+        else if (*ended != 0)
+            note(fail(Code::ToolFailed, "the process between the kernel and qemu-storage-daemon was killed; not all may be written"));
         gate_.reset();
     }
     return first;

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -279,12 +280,27 @@ MountTree::~MountTree() {
     [[maybe_unused]] auto detached_at_worst = unmount();
 }
 
+// umount(2) succeeds when the device under the filesystem has gone; only syncfs(2) tells what was
+// not written.
+Status MountTree::sync() const {
+    if (!root_)
+        return {};
+    for (const auto& [path, volume] : mountpoints_) {
+        SLIPWAY_TRY(auto top, root_->open_path(sys::GuestPath(path), O_RDONLY | O_DIRECTORY));
+        if (::syncfs(top.raw()) != 0)
+            return fail_errno(fmt::format("writing {} back to its disk", volume));
+    }
+    return {};
+}
+
 Status MountTree::unmount() {
-    // Its descriptor would keep the root busy.
-    root_.reset();
     if (!std::exchange(mounted_, false))
         return {};
-    return sys::unmount_tree(target_);
+    auto synced = sync();
+    // Its descriptor would keep the root busy.
+    root_.reset();
+    auto unmounted = sys::unmount_tree(target_);
+    return synced ? std::move(unmounted) : std::move(synced);
 }
 
 } // namespace slipway::mount

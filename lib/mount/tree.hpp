@@ -50,13 +50,15 @@ public:
     /// Volumes whose journal waits for recovery and was left so.
     [[nodiscard]] const std::vector<std::string>& dirty_volumes() const { return dirty_; }
     [[nodiscard]] const report::Findings& findings() const { return findings_; }
-    /// Closes `root()` and unmounts in reverse order, trying all. Busy names who keeps one; it is
-    /// then detached all the same.
+    /// Writes back, closes `root()` and unmounts in reverse order, trying all. What could not be
+    /// written is an error. Busy names who keeps one; it is then detached all the same.
     [[nodiscard]] Status unmount();
 
 private:
     friend class TreeBuilder;
     MountTree() = default;
+    [[nodiscard]] Status sync() const;
+
     std::string target_;
     std::string root_name_;
     std::optional<sys::RootDir> root_;

@@ -128,8 +128,11 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image, con
     auto guest = inspect(context, image, false);
     SLIPWAY_CHECK(context.host.cancel.check());
     if (!guest) {
-        context.host.log.debug("booting without an inspection: {}", render_text(guest.error()));
-        return boot(context, image, request);
+        SLIPWAY_TRY(auto result, boot(context, image, request));
+        if (!result.login)
+            result.method_reason = fmt::format("booted as it is, because it could not be inspected ({}); a guest without a serial console shows nothing this way",
+                                               guest.error().what);
+        return result;
     }
     if (!options.firmware && guest->firmware == "uefi")
         request.firmware = vm::Firmware::Uefi;

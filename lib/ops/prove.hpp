@@ -47,7 +47,7 @@ struct ProveResult {
     std::string likely_cause;  ///< "" with login
     std::string accelerator;
     std::string accelerator_reason;
-    std::string method_reason; ///< why there was a direct boot, or ""
+    std::string method_reason; ///< why there was a direct boot, or none where it may have been needed, or ""
     double seconds = 0;
 };
 

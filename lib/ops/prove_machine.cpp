@@ -21,11 +21,11 @@ namespace {
 
 constexpr int poll_ms = 100;
 constexpr double after_failure = 3;         // seconds: what comes then may belie or explain it
-constexpr double firmware_silence = 60;     // a loader on a graphical terminal is silent up to its kernel
+constexpr double firmware_silence = 40;     // of the firmware, and of a boot sector that reads nothing
 constexpr double failing_loader_silence = 15;
 constexpr double silence_for_direct = 20;   // until_kernel only
 constexpr double silence_of_kernel = 4;
-constexpr std::uint64_t loader_reads = 3 << 20; // bytes; no boot sector alone reads as much, no kernel is smaller
+constexpr std::uint64_t loader_reads = 1 << 20; // bytes; GRUB reads more before its menu, no boot sector alone does
 constexpr unsigned most_restarts = 3;       // one or two are by right, as after relabelling for SELinux
 constexpr std::size_t tail_lines = 25;
 constexpr std::size_t kept_stderr = 4096;

@@ -97,12 +97,14 @@ Result<dev_t> LoopDevice::add_partition(const PartitionRange& range) {
 Status LoopDevice::detach() {
     if (!fd_.valid())
         return {};
-    ::fsync(fd_.raw());
+    Status flushed;
+    if (::fsync(fd_.raw()) != 0)
+        flushed = fail_errno(fmt::format("flushing loop device {}", number_));
     SLIPWAY_CHECK(fd_.close());
     auto marker = fmt::format("/sys/block/loop{}/loop/backing_file", number_);
     for (int tries = 0; tries < 400; ++tries) {
         if (::access(marker.c_str(), F_OK) != 0)
-            return {};
+            return flushed;
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     return fail(Code::Busy, fmt::format("loop device {} is still in use", number_));
