@@ -8,6 +8,8 @@
 
 #include <linux/close_range.h>
 #include <linux/fuse.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -49,6 +51,10 @@ int forward(void* argument) {
     if (::dup2(gate.fuse, 3) < 0 || ::dup2(gate.daemon, 4) < 0)
         return 1;
     ::syscall(SYS_close_range, 5, ~0U, 0);
+    // It must hold no mount that its own answers feed: the last process of a mount namespace unmounts
+    // while it ends, and if that were this one, the write-back would wait for it for ever.
+    if (::umount2("/", MNT_DETACH) != 0)
+        return 1;
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (sys::keep_only_capabilities(0) != 0)
         return 1;
@@ -90,7 +96,8 @@ Result<FuseGate> FuseGate::start(sys::OwnedFd fuse) {
     // Above the numbers that the child gives them.
     sys::OwnedFd high_fuse(::fcntl(fuse.raw(), F_DUPFD_CLOEXEC, 10)), high_ours(::fcntl(ours.raw(), F_DUPFD_CLOEXEC, 10));
     Gate plan{.fuse = high_fuse.raw(), .daemon = high_ours.raw(), .buffer = buffer.data()};
-    SLIPWAY_TRY(gate.process, sys::clone_child({}, forward, &plan));
+    // In a mount namespace of its own, which `forward` empties.
+    SLIPWAY_TRY(gate.process, sys::clone_child({.flags = CLONE_NEWNS}, forward, &plan));
     return gate;
 }
 
