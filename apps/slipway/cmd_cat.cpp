@@ -13,7 +13,10 @@ void declare_cat(CLI::App& app, Invocation& invocation) {
         invocation.action = [&invocation, path]() -> Result<int> {
             SLIPWAY_TRY(auto context, invocation.context());
             SLIPWAY_TRY(auto image, invocation.image_options());
-            SLIPWAY_TRY([[maybe_unused]] auto size, ops::get(context, image, *path, [&invocation](std::string_view bytes) { return invocation.terminal.out(bytes); }));
+            SLIPWAY_TRY([[maybe_unused]] auto size,
+                        ops::get(context, image, *path, [&invocation](std::string_view bytes) {
+                            return invocation.terminal.out(bytes);
+                        }));
             return 0;
         };
     });

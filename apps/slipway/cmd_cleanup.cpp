@@ -7,7 +7,8 @@
 namespace slipway::app {
 
 void declare_cleanup(CLI::App& app, Invocation& invocation) {
-    auto* command = app.add_subcommand("cleanup", "Remove what interrupted runs may have left behind");
+    auto* command =
+        app.add_subcommand("cleanup", "Remove what interrupted runs may have left behind");
     auto directories = std::make_shared<std::vector<std::string>>();
     auto dry_run = std::make_shared<bool>(false);
     command->add_option("DIRECTORY", *directories, "Directories of images to look in as well");
@@ -16,12 +17,16 @@ void declare_cleanup(CLI::App& app, Invocation& invocation) {
     command->callback([&invocation, directories, dry_run] {
         invocation.action = [&invocation, directories, dry_run]() -> Result<int> {
             SLIPWAY_TRY(auto context, invocation.context());
-            SLIPWAY_TRY(auto found, ops::cleanup(context, {.directories = *directories, .dry_run = *dry_run}));
+            SLIPWAY_TRY(auto found,
+                        ops::cleanup(context, {.directories = *directories, .dry_run = *dry_run}));
             if (invocation.json)
-                SLIPWAY_CHECK(invocation.terminal.out(render_json_pretty(ops::to_json(found)) + "\n"));
+                SLIPWAY_CHECK(
+                    invocation.terminal.out(render_json_pretty(ops::to_json(found)) + "\n"));
             else
                 for (const auto& leftover : found)
-                    SLIPWAY_CHECK(invocation.terminal.out(fmt::format("{} {}: {}\n", leftover.removed ? "removed" : "found", leftover.what, leftover.why)));
+                    SLIPWAY_CHECK(invocation.terminal.out(
+                        fmt::format("{} {}: {}\n", leftover.removed ? "removed" : "found",
+                                    leftover.what, leftover.why)));
             return 0;
         };
     });

@@ -17,12 +17,18 @@ Result<int> run(Invocation& invocation, const Options& options) {
     SLIPWAY_TRY(auto context, invocation.context());
     SLIPWAY_TRY(auto image, invocation.image_options());
     if (options.local == "-") {
-        SLIPWAY_TRY([[maybe_unused]] auto size, ops::get(context, image, options.path, [&invocation](std::string_view bytes) { return invocation.terminal.out(bytes); }));
+        SLIPWAY_TRY([[maybe_unused]] auto size,
+                    ops::get(context, image, options.path, [&invocation](std::string_view bytes) {
+                        return invocation.terminal.out(bytes);
+                    }));
         return 0;
     }
     auto local = options.local.empty() ? std::string(basename_of(options.path)) : options.local;
     SLIPWAY_TRY(auto file, sys::OutputFile::create(local, {.replace = options.force}));
-    SLIPWAY_TRY([[maybe_unused]] auto size, ops::get(context, image, options.path, [&file](std::string_view bytes) { return sys::write_all(file.fd(), bytes); }));
+    SLIPWAY_TRY([[maybe_unused]] auto size,
+                ops::get(context, image, options.path, [&file](std::string_view bytes) {
+                    return sys::write_all(file.fd(), bytes);
+                }));
     SLIPWAY_CHECK(file.publish());
     return 0;
 }
@@ -34,9 +40,12 @@ void declare_get(CLI::App& app, Invocation& invocation) {
     auto options = std::make_shared<Options>();
     add_image_options(*command, invocation);
     command->add_option("GUESTPATH", options->path, "File in the guest")->required();
-    command->add_option("LOCAL", options->local, "File to write, or - for standard output; without: the same name here");
+    command->add_option("LOCAL", options->local,
+                        "File to write, or - for standard output; without: the same name here");
     command->add_flag("--force", options->force, "Replace an existing file");
-    command->callback([&invocation, options] { invocation.action = [&invocation, options] { return run(invocation, *options); }; });
+    command->callback([&invocation, options] {
+        invocation.action = [&invocation, options] { return run(invocation, *options); };
+    });
 }
 
 } // namespace slipway::app

@@ -5,7 +5,8 @@
 namespace slipway::app {
 
 void declare_inspect(CLI::App& app, Invocation& invocation) {
-    auto* command = app.add_subcommand("inspect", "Say what is inside an image, and what would break");
+    auto* command =
+        app.add_subcommand("inspect", "Say what is inside an image, and what would break");
     auto deep = std::make_shared<bool>(false);
     add_image_options(*command, invocation);
     command->add_flag("--deep", *deep, "Also read every initramfs: is virtio inside?");
@@ -14,7 +15,9 @@ void declare_inspect(CLI::App& app, Invocation& invocation) {
             SLIPWAY_TRY(auto context, invocation.context());
             SLIPWAY_TRY(auto image, invocation.image_options());
             SLIPWAY_TRY(auto inventory, ops::inspect(context, image, *deep));
-            SLIPWAY_CHECK(invocation.terminal.out(invocation.json ? render_json_pretty(report::to_json(inventory)) + "\n" : report::render_text(inventory)));
+            SLIPWAY_CHECK(invocation.terminal.out(
+                invocation.json ? render_json_pretty(report::to_json(inventory)) + "\n"
+                                : report::render_text(inventory)));
             return 0;
         };
     });

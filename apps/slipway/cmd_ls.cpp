@@ -20,7 +20,8 @@ void declare_ls(CLI::App& app, Invocation& invocation) {
                 entries.push_back({{"name", file.name}, {"type", file.type}});
                 lines += file.name + "\n";
             }
-            SLIPWAY_CHECK(invocation.terminal.out(invocation.json ? render_json(Json{{"entries", entries}}) + "\n" : lines));
+            SLIPWAY_CHECK(invocation.terminal.out(
+                invocation.json ? render_json(Json{{"entries", entries}}) + "\n" : lines));
             return 0;
         };
     });

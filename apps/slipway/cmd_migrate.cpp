@@ -24,7 +24,8 @@ Status understand(Invocation& invocation, Options& options) {
     if (options.resize.empty())
         return {};
     if (options.resize.front() != '+')
-        return fail(Code::InvalidArgument, "--resize can only make the disk larger", "write it with a plus, such as --resize +10G");
+        return fail(Code::InvalidArgument, "--resize can only make the disk larger",
+                    "write it with a plus, such as --resize +10G");
     SLIPWAY_TRY(options.request.grow_by, parse_size(std::string_view(options.resize).substr(1)));
     return {};
 }
@@ -35,27 +36,38 @@ Result<int> run(Invocation& invocation, Options& options) {
     auto report = ops::begin_report("migrate", invocation.argv);
     auto status = ops::migrate(context, options.request, report);
     if (status && options.prove && !options.request.dry_run)
-        status = prove_output(invocation, context, {.path = options.request.output, .format = options.request.format, .root = options.request.image.root, .engine = options.request.image.engine}, options.proof, report);
+        status = prove_output(invocation, context,
+                              {.path = options.request.output,
+                               .format = options.request.format,
+                               .root = options.request.image.root,
+                               .engine = options.request.image.engine},
+                              options.proof, report);
     return finish(invocation, context, report, std::move(status), {.file = options.report});
 }
 
 } // namespace
 
 void declare_migrate(CLI::App& app, Invocation& invocation) {
-    auto* command = app.add_subcommand("migrate", "Copy a disk of another hypervisor so that it boots on virtio hardware");
+    auto* command = app.add_subcommand(
+        "migrate", "Copy a disk of another hypervisor so that it boots on virtio hardware");
     auto options = std::make_shared<Options>();
     auto& request = options->request;
     add_image_options(*command, invocation);
     add_policy_options(*command, request.policy, options->fstab_mode);
-    command->add_option("-o,--output", request.output, "Image to write; must not exist")->required();
-    command->add_option("--format", options->format, "qcow2, raw, vmdk, vdi, vpc (VHD) or vhdx")->capture_default_str();
+    command->add_option("-o,--output", request.output, "Image to write; must not exist")
+        ->required();
+    command->add_option("--format", options->format, "qcow2, raw, vmdk, vdi, vpc (VHD) or vhdx")
+        ->capture_default_str();
     command->add_flag("--compress", request.compress, "Compress the output (qcow2, vmdk)");
     command->add_option("--resize", options->resize, "Make the disk larger, such as +10G");
     command->add_flag("--dry-run", request.dry_run, "Only say what would be done");
     command->add_option("--report", options->report, "Write the report, JSON, to this file");
-    command->add_flag("--prove", options->prove, "Boot a throw-away copy of the result to see that it comes up");
+    command->add_flag("--prove", options->prove,
+                      "Boot a throw-away copy of the result to see that it comes up");
     add_prove_options(*command, options->proof);
-    command->callback([&invocation, options] { invocation.action = [&invocation, options] { return run(invocation, *options); }; });
+    command->callback([&invocation, options] {
+        invocation.action = [&invocation, options] { return run(invocation, *options); };
+    });
 }
 
 } // namespace slipway::app

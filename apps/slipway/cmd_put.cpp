@@ -38,9 +38,13 @@ void declare_put(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("put", "Copy a file of this machine into the guest");
     auto options = std::make_shared<Options>();
     add_image_options(*command, invocation);
-    command->add_option("LOCAL", options->local, "File to read, or - for standard input")->required();
-    command->add_option("GUESTPATH", options->path, "Full name of the file in the guest")->required();
-    command->callback([&invocation, options] { invocation.action = [&invocation, options] { return run(invocation, *options); }; });
+    command->add_option("LOCAL", options->local, "File to read, or - for standard input")
+        ->required();
+    command->add_option("GUESTPATH", options->path, "Full name of the file in the guest")
+        ->required();
+    command->callback([&invocation, options] {
+        invocation.action = [&invocation, options] { return run(invocation, *options); };
+    });
 }
 
 } // namespace slipway::app

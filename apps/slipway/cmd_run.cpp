@@ -44,7 +44,7 @@ int take_signal() {
 
 // Raw mode for as long as the guest's program has the terminal.
 class RawTerminal {
-  public:
+public:
     explicit RawTerminal(int fd) : fd_(fd) {
         if (::tcgetattr(fd, &before_) != 0)
             return;
@@ -59,7 +59,7 @@ class RawTerminal {
             ::tcsetattr(fd_, TCSADRAIN, &before_);
     }
 
-  private:
+private:
     int fd_;
     termios before_{};
     bool changed_ = false;
@@ -76,7 +76,8 @@ session::CallHooks hooks_for(Invocation& invocation) {
     session::CallHooks hooks{.input = invocation.terminal.in(), .take_signal = take_signal};
     hooks.on_data = [&invocation](int stream, std::string_view bytes) {
         invocation.terminal.clear_progress();
-        return sys::write_all(stream == 2 ? sys::BorrowedFd(2) : invocation.terminal.out_fd(), bytes);
+        return sys::write_all(stream == 2 ? sys::BorrowedFd(2) : invocation.terminal.out_fd(),
+                              bytes);
     };
     return hooks;
 }
@@ -85,7 +86,8 @@ Result<int> run(Invocation& invocation, Options& options) {
     auto& request = options.request;
     request.argv = invocation.guest_argv;
     if (request.argv.empty())
-        return fail(Code::InvalidArgument, "no command was given", "write it after --, such as: slipway run IMAGE -- cat /etc/os-release");
+        return fail(Code::InvalidArgument, "no command was given",
+                    "write it after --, such as: slipway run IMAGE -- cat /etc/os-release");
     SLIPWAY_TRY(auto image, invocation.image_options());
     SLIPWAY_TRY(auto context, invocation.context());
     request.deadline = std::chrono::milliseconds(static_cast<long>(options.timeout * 1000));
@@ -110,9 +112,11 @@ Result<int> run(Invocation& invocation, Options& options) {
     if (!result)
         return fail(std::move(result).error());
     if (result->exec_errno != 0)
-        invocation.terminal.say(fmt::format("slipway: {} in the guest: {}", request.argv.front(), std::strerror(result->exec_errno)));
+        invocation.terminal.say(fmt::format("slipway: {} in the guest: {}", request.argv.front(),
+                                            std::strerror(result->exec_errno)));
     if (result->timed_out)
-        invocation.terminal.say(fmt::format("slipway: the command did not end within {} s and was killed", options.timeout));
+        invocation.terminal.say(fmt::format(
+            "slipway: the command did not end within {} s and was killed", options.timeout));
     return result->status;
 }
 
@@ -122,13 +126,22 @@ void declare_run(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("run", "Run a program of the guest inside its root");
     auto options = std::make_shared<Options>();
     add_image_options(*command, invocation);
-    command->add_flag("--write", options->request.write, "Keep the changes; otherwise they are dropped");
-    command->add_flag("--network", options->request.network, "Let the program use this machine's network");
-    command->add_option("--env", options->request.env, "NAME=value for the program's environment; may be repeated")->allow_extra_args(false);
-    command->add_option("--cwd", options->request.cwd, "Directory in the guest to run in")->capture_default_str();
+    command->add_flag("--write", options->request.write,
+                      "Keep the changes; otherwise they are dropped");
+    command->add_flag("--network", options->request.network,
+                      "Let the program use this machine's network");
+    command
+        ->add_option("--env", options->request.env,
+                     "NAME=value for the program's environment; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--cwd", options->request.cwd, "Directory in the guest to run in")
+        ->capture_default_str();
     command->add_option("--timeout", options->timeout, "Seconds after which it is killed");
-    command->footer("After -- follow the guest's program and its arguments: slipway run IMAGE -- CMD ...");
-    command->callback([&invocation, options] { invocation.action = [&invocation, options] { return run(invocation, *options); }; });
+    command->footer(
+        "After -- follow the guest's program and its arguments: slipway run IMAGE -- CMD ...");
+    command->callback([&invocation, options] {
+        invocation.action = [&invocation, options] { return run(invocation, *options); };
+    });
 }
 
 } // namespace slipway::app

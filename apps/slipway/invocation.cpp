@@ -19,7 +19,9 @@ Result<ops::Context> Invocation::context() {
     auto threshold = verbose ? Level::Debug : quiet ? Level::Warning : Level::Info;
     context.host.log = Log(threshold, [this](Level, std::string_view text) { terminal.say(text); });
     if (!quiet)
-        context.host.progress = [this](const sys::Progress& progress) { terminal.progress(progress); };
+        context.host.progress = [this](const sys::Progress& progress) {
+            terminal.progress(progress);
+        };
     return context;
 }
 
@@ -38,28 +40,43 @@ void add_output_options(CLI::App& command, Invocation& invocation) {
 }
 
 void add_image_options(CLI::App& command, Invocation& invocation) {
-    command.add_option("IMAGE", invocation.image.path, "Disk image: raw, qcow2, VMDK, VHD, VHDX or VDI; or a block device")->required();
-    command.add_option("--root", invocation.image.root, "Volume of the operating system, such as sda2 or btrfs:sda2/@");
-    command.add_option("--source-format", invocation.source_format, "Take the image for raw, qcow2, vmdk, vpc, vhdx or vdi instead of finding out");
-    command.add_flag("--allow-backing", invocation.image.allow_backing, "Follow backing and data files that the image names");
-    command.add_option("--engine", invocation.image.engine, "auto, host or sandbox")->capture_default_str();
-    command.add_flag("--untrusted", invocation.image.untrusted, "The image may be hostile: never let the host's kernel parse it");
+    command
+        .add_option("IMAGE", invocation.image.path,
+                    "Disk image: raw, qcow2, VMDK, VHD, VHDX or VDI; or a block device")
+        ->required();
+    command.add_option("--root", invocation.image.root,
+                       "Volume of the operating system, such as sda2 or btrfs:sda2/@");
+    command.add_option(
+        "--source-format", invocation.source_format,
+        "Take the image for raw, qcow2, vmdk, vpc, vhdx or vdi instead of finding out");
+    command.add_flag("--allow-backing", invocation.image.allow_backing,
+                     "Follow backing and data files that the image names");
+    command.add_option("--engine", invocation.image.engine, "auto, host or sandbox")
+        ->capture_default_str();
+    command.add_flag("--untrusted", invocation.image.untrusted,
+                     "The image may be hostile: never let the host's kernel parse it");
     add_output_options(command, invocation);
 }
 
 void add_policy_options(CLI::App& command, report::Policy& policy, std::string& fstab_mode) {
-    command.add_option("--fstab-mode", fstab_mode, "Which names in /etc/fstab to make stable: stabilize-all, bypath-only or noop")->capture_default_str();
-    command.add_flag("--regen-initramfs", policy.regen_initramfs, "Run the guest's initramfs generator instead of appending virtio");
+    command
+        .add_option("--fstab-mode", fstab_mode,
+                    "Which names in /etc/fstab to make stable: stabilize-all, bypath-only or noop")
+        ->capture_default_str();
+    command.add_flag("--regen-initramfs", policy.regen_initramfs,
+                     "Run the guest's initramfs generator instead of appending virtio");
     command.add_flag("--update-grub", policy.update_grub, "Run the guest's own grub-mkconfig");
 }
 
 Status parse_fstab_mode(const std::string& text, report::Policy& policy) {
-    for (auto mode : {report::FstabMode::StabilizeAll, report::FstabMode::BypathOnly, report::FstabMode::Noop})
+    for (auto mode :
+         {report::FstabMode::StabilizeAll, report::FstabMode::BypathOnly, report::FstabMode::Noop})
         if (report::name_of(mode) == text) {
             policy.fstab_mode = mode;
             return {};
         }
-    return fail(Code::InvalidArgument, fmt::format("'{}' is no --fstab-mode", text), "use stabilize-all, bypath-only or noop");
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no --fstab-mode", text),
+                "use stabilize-all, bypath-only or noop");
 }
 
 std::string plan_text(const report::Report& report) {
@@ -67,23 +84,30 @@ std::string plan_text(const report::Report& report) {
     for (const auto& action : report.plan) {
         text += json_get<std::string>(action, "text") + "\n";
         for (const auto& change : json_at(action, "changes"))
-            text += fmt::format("    {}: {} -> {}\n", json_get<std::string>(change, "what"), json_get<std::string>(change, "old"), json_get<std::string>(change, "new"));
+            text += fmt::format("    {}: {} -> {}\n", json_get<std::string>(change, "what"),
+                                json_get<std::string>(change, "old"),
+                                json_get<std::string>(change, "new"));
     }
     return text.empty() ? "nothing to change\n" : printable(text);
 }
 
-Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report, Status status, const ReportOptions& options) {
+Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report,
+                   Status status, const ReportOptions& options) {
     if (!status)
         report.error = status.error();
     else if (report.dry_run)
-        report.summary = report.plan.empty() ? "dry run: nothing would be changed" : "dry run: nothing was changed";
+        report.summary = report.plan.empty() ? "dry run: nothing would be changed"
+                                             : "dry run: nothing was changed";
     else
-        report.summary = report::is_bootable(report) ? "done: nothing remains that keeps the guest from booting" : "done, but something remains that keeps the guest from booting";
+        report.summary = report::is_bootable(report)
+                             ? "done: nothing remains that keeps the guest from booting"
+                             : "done, but something remains that keeps the guest from booting";
     if (!options.file.empty() || invocation.json)
         report.tools = ops::tool_versions(context);
     if (!options.file.empty())
         if (auto written = ops::write_report(report, options.file); !written)
-            invocation.terminal.say(fmt::format("slipway: the report was not written: {}", render_text(written.error())));
+            invocation.terminal.say(fmt::format("slipway: the report was not written: {}",
+                                                render_text(written.error())));
     if (invocation.json)
         SLIPWAY_CHECK(invocation.terminal.out(render_json_pretty(report::to_json(report)) + "\n"));
     if (!status)

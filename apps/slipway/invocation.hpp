@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One call of the program: the options that every verb has, the terminal, and how verbs are declared.
+// One call of the program: the options that every verb has, the terminal, and how verbs are
+// declared.
 #pragma once
 
 #include <functional>
@@ -49,7 +50,9 @@ void add_policy_options(CLI::App& command, report::Policy& policy, std::string& 
 struct ReportOptions {
     std::string file{};
 };
-[[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report, Status status, const ReportOptions& options);
+[[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context,
+                                 report::Report& report, Status status,
+                                 const ReportOptions& options);
 
 /// The actions of a dry run, with their changes.
 [[nodiscard]] std::string plan_text(const report::Report& report);
@@ -68,6 +71,7 @@ void declare_doctor(CLI::App& app, Invocation& invocation);
 void declare_cleanup(CLI::App& app, Invocation& invocation);
 
 /// The whole program, for main and for tests: parses, acts, prints.
-[[nodiscard]] int run_program(const std::vector<std::string>& argv, Terminal& terminal, const Cancel& cancel);
+[[nodiscard]] int run_program(const std::vector<std::string>& argv, Terminal& terminal,
+                              const Cancel& cancel);
 
 } // namespace slipway::app

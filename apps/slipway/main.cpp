@@ -28,7 +28,8 @@ void catch_stop_signals(const slipway::Cancel& cancel) {
 int main(int argc, char** argv) {
     slipway::Cancel cancel;
     catch_stop_signals(cancel);
-    slipway::app::Terminal terminal(slipway::sys::BorrowedFd(0), slipway::sys::BorrowedFd(1), slipway::sys::BorrowedFd(2));
+    slipway::app::Terminal terminal(slipway::sys::BorrowedFd(0), slipway::sys::BorrowedFd(1),
+                                    slipway::sys::BorrowedFd(2));
     try {
         return slipway::app::run_program({argv, argv + argc}, terminal, cancel);
     } catch (const std::exception& error) {

@@ -59,7 +59,9 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
         return terminal.out("slipway " SLIPWAY_VERSION "\n") ? 0 : 5;
     } catch (const CLI::ParseError& error) {
         auto chosen = app.get_subcommands();
-        terminal.say(fmt::format("slipway: {}\n  try: slipway {}{}--help", error.what(), chosen.empty() ? "" : chosen.front()->get_name(), chosen.empty() ? "" : " "));
+        terminal.say(fmt::format("slipway: {}\n  try: slipway {}{}--help", error.what(),
+                                 chosen.empty() ? "" : chosen.front()->get_name(),
+                                 chosen.empty() ? "" : " "));
         return usage_error;
     }
     auto status = invocation.action();

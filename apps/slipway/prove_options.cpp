@@ -8,9 +8,16 @@
 namespace slipway::app {
 
 void add_prove_options(CLI::App& command, ProveOptions& options) {
-    command.add_option("--bus", options.bus, "Bus of the disk in the proof: virtio, sata or scsi (virtio-scsi)")->capture_default_str();
-    command.add_option("--firmware", options.firmware, "bios or uefi; default: what the image was installed for");
-    command.add_option("--timeout", options.timeout_seconds, "Seconds to wait for the login prompt")->capture_default_str()->check(CLI::Range(1U, 86400U));
+    command
+        .add_option("--bus", options.bus,
+                    "Bus of the disk in the proof: virtio, sata or scsi (virtio-scsi)")
+        ->capture_default_str();
+    command.add_option("--firmware", options.firmware,
+                       "bios or uefi; default: what the image was installed for");
+    command
+        .add_option("--timeout", options.timeout_seconds, "Seconds to wait for the login prompt")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 86400U));
 }
 
 Result<ops::ProveOptions> parse_prove_options(const ProveOptions& options) {
@@ -22,7 +29,9 @@ Result<ops::ProveOptions> parse_prove_options(const ProveOptions& options) {
     return parsed;
 }
 
-Status prove_output(Invocation& invocation, const ops::Context& context, const ops::ImageOptions& image, const ProveOptions& options, report::Report& report) {
+Status prove_output(Invocation& invocation, const ops::Context& context,
+                    const ops::ImageOptions& image, const ProveOptions& options,
+                    report::Report& report) {
     SLIPWAY_TRY(auto parsed, parse_prove_options(options));
     auto start = Clock::now();
     auto proof = ops::prove(context, image, parsed);
@@ -34,7 +43,8 @@ Status prove_output(Invocation& invocation, const ops::Context& context, const o
         report.findings.push_back({.id = "boot-not-proven",
                                    .severity = report::Severity::Blocker,
                                    .where = image.path,
-                                   .text = fmt::format("the boot stopped after the stage {}", vm::name_of(proof->reached)),
+                                   .text = fmt::format("the boot stopped after the stage {}",
+                                                       vm::name_of(proof->reached)),
                                    .remedy = proof->likely_cause});
     if (!invocation.json && !invocation.quiet)
         return invocation.terminal.out(ops::render_text(*proof));

@@ -21,7 +21,8 @@ void add_prove_options(CLI::App& command, ProveOptions& options);
 
 /// Boots what was written, and puts the proof into the report, with a blocker where no login prompt
 /// came up.
-[[nodiscard]] Status prove_output(Invocation& invocation, const ops::Context& context, const ops::ImageOptions& image, const ProveOptions& options,
+[[nodiscard]] Status prove_output(Invocation& invocation, const ops::Context& context,
+                                  const ops::ImageOptions& image, const ProveOptions& options,
                                   report::Report& report);
 
 } // namespace slipway::app

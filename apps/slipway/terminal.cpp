@@ -17,12 +17,15 @@ constexpr auto line_interval = std::chrono::seconds(10);
 std::string bar_of(const sys::Progress& progress, double elapsed) {
     if (progress.total == 0)
         return progress.step;
-    auto fraction = std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
+    auto fraction =
+        std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
     auto filled = static_cast<std::size_t>(fraction * bar_width);
-    auto text = fmt::format("{} [{:#<{}}{:.<{}}] {:3.0f} %", progress.step, "", filled, "", bar_width - filled, fraction * 100);
+    auto text = fmt::format("{} [{:#<{}}{:.<{}}] {:3.0f} %", progress.step, "", filled, "",
+                            bar_width - filled, fraction * 100);
     if (progress.bytes && elapsed > 0)
-        text += fmt::format("  {} of {}, {}/s", format_size(progress.done), format_size(progress.total),
-                            format_size(static_cast<std::uint64_t>(static_cast<double>(progress.done) / elapsed)));
+        text += fmt::format(
+            "  {} of {}, {}/s", format_size(progress.done), format_size(progress.total),
+            format_size(static_cast<std::uint64_t>(static_cast<double>(progress.done) / elapsed)));
     if (fraction > 0.02 && fraction < 1)
         text += fmt::format("  {} left", format_seconds(elapsed / fraction - elapsed));
     return text;
@@ -58,16 +61,18 @@ void Terminal::progress(const sys::Progress& progress) {
         step_started_ = now;
         last_shown_ = {};
     }
-    if (now - last_shown_ < (err_is_terminal_ ? Clock::duration(terminal_interval) : Clock::duration(line_interval)))
+    if (now - last_shown_ <
+        (err_is_terminal_ ? Clock::duration(terminal_interval) : Clock::duration(line_interval)))
         return;
     bool first_line = last_shown_ == Clock::time_point{};
     last_shown_ = now;
     auto text = printable(bar_of(progress, seconds_since(step_started_)));
     if (err_is_terminal_) {
-        [[maybe_unused]] auto written = sys::write_all(err_, fmt::format("\r\x1b[K{}", text.substr(0, 160)));
+        [[maybe_unused]] auto written =
+            sys::write_all(err_, fmt::format("\r\x1b[K{}", text.substr(0, 160)));
         bar_shown_ = true;
-    } else if (!first_line)
-        [[maybe_unused]] auto written = sys::write_all(err_, text + "\n");
+    } else if (!first_line) [[maybe_unused]]
+        auto written = sys::write_all(err_, text + "\n");
 }
 
 void Terminal::clear_progress() {

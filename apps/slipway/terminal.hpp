@@ -13,7 +13,7 @@
 namespace slipway::app {
 
 class Terminal {
-  public:
+public:
     Terminal(sys::BorrowedFd in, sys::BorrowedFd out, sys::BorrowedFd err);
 
     [[nodiscard]] sys::BorrowedFd in() const { return in_; }
@@ -28,7 +28,7 @@ class Terminal {
     void progress(const sys::Progress& progress);
     void clear_progress();
 
-  private:
+private:
     sys::BorrowedFd in_;
     sys::BorrowedFd out_;
     sys::BorrowedFd err_;

@@ -12,7 +12,7 @@ namespace slipway {
 
 /// Copyable handle on one flag. `request` is safe in a signal handler.
 class Cancel {
-  public:
+public:
     Cancel() = default;
     /// `ask` is called at each look until it says true: for requests that arrive in band.
     explicit Cancel(std::function<bool()> ask) : state_(std::make_shared<State>(std::move(ask))) {}
@@ -30,7 +30,7 @@ class Cancel {
         return {};
     }
 
-  private:
+private:
     struct State {
         State() = default;
         explicit State(std::function<bool()> question) : ask(std::move(question)) {}

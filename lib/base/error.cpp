@@ -89,7 +89,8 @@ Code code_of_errno(int errno_value) {
 }
 
 Error os_error(std::string what, int errno_value) {
-    return Error{.code = code_of_errno(errno_value), .what = std::move(what), .errno_value = errno_value};
+    return Error{
+        .code = code_of_errno(errno_value), .what = std::move(what), .errno_value = errno_value};
 }
 
 std::string_view name_of(Code code) {

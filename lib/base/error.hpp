@@ -40,7 +40,8 @@ struct ToolFailure {
     std::string stderr_tail;
 };
 
-/// Why something failed: code, what we were doing, errno, tool, outer contexts, and what to do next.
+/// Why something failed: code, what we were doing, errno, tool, outer contexts, and what to do
+/// next.
 struct Error {
     Code code = Code::Internal;
     std::string what;
@@ -63,7 +64,7 @@ struct Error {
 
 /// Result of an operation that can fail. Never ignored silently.
 template <class T> class [[nodiscard]] Result : public tl::expected<T, Error> {
-  public:
+public:
     using tl::expected<T, Error>::expected;
     Result(tl::expected<T, Error>&& other) : tl::expected<T, Error>(std::move(other)) {}
 };
@@ -73,7 +74,8 @@ using Status = Result<void>;
 [[nodiscard]] inline tl::unexpected<Error> fail(Error error) {
     return tl::unexpected<Error>(std::move(error));
 }
-[[nodiscard]] inline tl::unexpected<Error> fail(Code code, std::string what, std::string hint = {}) {
+[[nodiscard]] inline tl::unexpected<Error> fail(Code code, std::string what,
+                                                std::string hint = {}) {
     Error error{.code = code, .what = std::move(what)};
     error.hint = std::move(hint);
     return fail(std::move(error));
@@ -90,7 +92,8 @@ using Status = Result<void>;
 /// Lower-camel name of a code for JSON ("notFound") and back.
 [[nodiscard]] std::string_view name_of(Code code);
 [[nodiscard]] std::optional<Code> code_named(std::string_view name);
-/// Exit code of the command line for an error of this kind: 2 usage, 3 environment, 4 image or tool, 5 bug.
+/// Exit code of the command line for an error of this kind: 2 usage, 3 environment, 4 image or
+/// tool, 5 bug.
 [[nodiscard]] int exit_code_of(Code code);
 /// One or more lines for a person: what failed, why, and what to do next.
 [[nodiscard]] std::string render_text(const Error& error);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON type of protocol, reports and configuration, and the helpers that read it without throwing.
+// The JSON type of protocol, reports and configuration, and the helpers that read it without
+// throwing.
 #pragma once
 
 #include <string>
@@ -21,7 +22,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] std::string render_json_pretty(const Json& value);
 
 /// Member of an object as T, or `fallback` where it is absent or of another type. Never throws.
-template <class T> [[nodiscard]] T json_get(const Json& object, std::string_view key, T fallback = {}) {
+template <class T>
+[[nodiscard]] T json_get(const Json& object, std::string_view key, T fallback = {}) {
     if (!object.is_object())
         return fallback;
     auto found = object.find(std::string(key));

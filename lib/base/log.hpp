@@ -15,7 +15,7 @@ enum class Level { Debug, Info, Warning };
 
 /// A sink with a threshold. Copyable; the sink must outlive the copies.
 class Log {
-  public:
+public:
     using Sink = std::function<void(Level, std::string_view)>;
 
     Log() = default;
@@ -27,13 +27,14 @@ class Log {
     template <class... Args> void info(fmt::format_string<Args...> format, Args&&... args) const {
         write(Level::Info, format, std::forward<Args>(args)...);
     }
-    template <class... Args> void warning(fmt::format_string<Args...> format, Args&&... args) const {
+    template <class... Args>
+    void warning(fmt::format_string<Args...> format, Args&&... args) const {
         write(Level::Warning, format, std::forward<Args>(args)...);
     }
     [[nodiscard]] bool enabled(Level level) const { return sink_ && level >= threshold_; }
     [[nodiscard]] Level threshold() const { return threshold_; }
 
-  private:
+private:
     template <class... Args>
     void write(Level level, fmt::format_string<Args...> format, Args&&... args) const {
         if (enabled(level))

@@ -28,7 +28,8 @@ std::string_view trim(std::string_view text) {
 std::vector<std::string_view> split(std::string_view text, char separator) {
     std::vector<std::string_view> parts;
     std::size_t start = 0;
-    for (std::size_t at; (at = text.find(separator, start)) != std::string_view::npos; start = at + 1)
+    for (std::size_t at; (at = text.find(separator, start)) != std::string_view::npos;
+         start = at + 1)
         parts.push_back(text.substr(start, at - start));
     parts.push_back(text.substr(start));
     return parts;
@@ -124,7 +125,8 @@ int compare_versions(std::string_view a, std::string_view b) {
                 ++end_a;
             while (end_b < b.size() && is_digit(b[end_b]))
                 ++end_b;
-            auto digits_a = a.substr(start_a, end_a - start_a), digits_b = b.substr(start_b, end_b - start_b);
+            auto digits_a = a.substr(start_a, end_a - start_a),
+                 digits_b = b.substr(start_b, end_b - start_b);
             if (digits_a.size() != digits_b.size())
                 return digits_a.size() < digits_b.size() ? -1 : 1;
             if (auto order = digits_a.compare(digits_b); order != 0)

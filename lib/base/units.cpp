@@ -11,8 +11,8 @@ namespace slipway {
 
 Result<std::uint64_t> parse_size(std::string_view text) {
     double number = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                        std::chars_format::fixed);
+    auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
     auto suffix = std::string_view(end, static_cast<std::size_t>(text.data() + text.size() - end));
     double factor = 1;
     if (!suffix.empty()) {

@@ -27,13 +27,16 @@ struct Export {
 // libfuse (since 3.3) takes a mount point "/dev/fd/N" as an open, mounted /dev/fuse descriptor,
 // and QEMU wants its mount point to be a regular file: so our private /dev has a plain file of
 // that name. The daemon itself then needs no privilege to mount, and Landlock may confine it.
-Result<std::string> make_fuse_mount_point(sys::BorrowedFd fuse, int number, const std::string& path) {
+Result<std::string> make_fuse_mount_point(sys::BorrowedFd fuse, int number,
+                                          const std::string& path) {
     SLIPWAY_CHECK(sys::write_file(path, ""));
-    SLIPWAY_CHECK(sys::mount({.source = "slipway",
-                              .target = path,
-                              .type = "fuse.slipway",
-                              .flags = MS_NOSUID | MS_NODEV,
-                              .options = fmt::format("fd={},rootmode=100000,user_id=0,group_id=0,allow_other", fuse.raw())}));
+    SLIPWAY_CHECK(
+        sys::mount({.source = "slipway",
+                    .target = path,
+                    .type = "fuse.slipway",
+                    .flags = MS_NOSUID | MS_NODEV,
+                    .options = fmt::format("fd={},rootmode=100000,user_id=0,group_id=0,allow_other",
+                                           fuse.raw())}));
     auto name = fmt::format("/dev/fd/{}", number);
     if (::mkdir("/dev/fd", 0755) != 0 && errno != EEXIST)
         return fail_errno("making /dev/fd in the private /dev");
@@ -56,12 +59,15 @@ Status wait_for_export(sys::Child& daemon, const std::string& path, sys::Borrowe
     return fail(std::move(error));
 }
 
-Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigned index, const std::string& directory) {
+Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                            const std::string& directory) {
     if (auto found = sys::find_program("qemu-storage-daemon"); !found)
-        return fail(Code::Unsupported, "qemu-storage-daemon is not installed", "apt install qemu-system-common");
+        return fail(Code::Unsupported, "qemu-storage-daemon is not installed",
+                    "apt install qemu-system-common");
     auto fuse = sys::open_file("/dev/fuse", O_RDWR);
     if (!fuse)
-        return fail(Code::Unsupported, "this kernel has no FUSE, which images other than raw ones need",
+        return fail(Code::Unsupported,
+                    "this kernel has no FUSE, which images other than raw ones need",
                     "modprobe fuse, or convert the image to raw first");
     // Above every number that a graph uses.
     int number = 400 + static_cast<int>(index);
@@ -69,10 +75,15 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
     SLIPWAY_TRY(auto mount_point, make_fuse_mount_point(*fuse, number, path));
     auto node = spec.graph.node;
     node["node-name"] = "disk";
-    Json exported{{"type", "fuse"}, {"id", "export"}, {"node-name", "disk"}, {"mountpoint", mount_point}, {"writable", spec.writable}};
+    Json exported{{"type", "fuse"},
+                  {"id", "export"},
+                  {"node-name", "disk"},
+                  {"mountpoint", mount_point},
+                  {"writable", spec.writable}};
     SLIPWAY_TRY(auto errors, sys::make_memfd("daemon-errors"));
     sys::ProcessSpec process;
-    process.argv = {"qemu-storage-daemon", "--blockdev", render_json(node), "--export", render_json(exported)};
+    process.argv = {"qemu-storage-daemon", "--blockdev", render_json(node), "--export",
+                    render_json(exported)};
     process.fds = spec.graph.fds;
     SLIPWAY_TRY(auto gate, FuseGate::start(std::move(*fuse)));
     process.fds.push_back({gate.daemon_end, number});
@@ -84,7 +95,8 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
                                            .write_fds = spec.graph.write_fds,
                                            .keep_capabilities = {CAP_DAC_OVERRIDE}};
     SLIPWAY_TRY(auto daemon, host.runner->start(process));
-    gate.daemon_end.reset(); // only the daemon holds it: when it dies, the mount answers with an error
+    gate.daemon_end
+        .reset(); // only the daemon holds it: when it dies, the mount answers with an error
     if (auto ready = wait_for_export(*daemon, path, errors); !ready) {
         ::umount2(path.c_str(), MNT_DETACH);
         return fail(std::move(ready).error());
@@ -95,7 +107,11 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
 } // namespace
 
 Json to_json(const DiskSpec& spec) {
-    return {{"format", spec.format}, {"graph", spec.graph.to_json()}, {"raw_fd", spec.raw_fd}, {"size", spec.size}, {"writable", spec.writable}};
+    return {{"format", spec.format},
+            {"graph", spec.graph.to_json()},
+            {"raw_fd", spec.raw_fd},
+            {"size", spec.size},
+            {"writable", spec.writable}};
 }
 
 Result<DiskSpec> disk_spec_from_json(const Json& json) {
@@ -110,7 +126,8 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
     for (const auto* list : {&spec.graph.read_fds, &spec.graph.write_fds})
         for (int fd : *list) {
             if (fd < 3 || ::fcntl(fd, F_GETFD) < 0)
-                return fail(Code::Protocol, fmt::format("the descriptor {} of a disk was not inherited", fd));
+                return fail(Code::Protocol,
+                            fmt::format("the descriptor {} of a disk was not inherited", fd));
             spec.graph.fds.push_back({sys::BorrowedFd(fd), fd});
         }
     if (spec.size == 0 || !spec.graph.node.is_object())
@@ -118,7 +135,8 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
     return spec;
 }
 
-Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec& spec, unsigned index, const std::string& directory) {
+Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec& spec,
+                                          unsigned index, const std::string& directory) {
     AttachedDisk attached;
     attached.disk_ = {.name = disk_name(index), .format = spec.format, .size = spec.size};
     sys::OwnedFd file;
@@ -148,7 +166,8 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
 Result<dev_t> AttachedDisk::device_of(const report::Volume& volume) {
     if (volume.partition == 0)
         return loop_->device();
-    return loop_->add_partition({.number = volume.partition, .start = volume.start, .size = volume.size});
+    return loop_->add_partition(
+        {.number = volume.partition, .start = volume.start, .size = volume.size});
 }
 
 Status AttachedDisk::detach() {
@@ -169,7 +188,10 @@ Status AttachedDisk::detach() {
         if (!status)
             note(fail(std::move(status).error()));
         else if (*status != 0)
-            note(fail(Code::ToolFailed, fmt::format("qemu-storage-daemon ended with status {} and may not have written all", status->value_or(-1))));
+            note(fail(
+                Code::ToolFailed,
+                fmt::format("qemu-storage-daemon ended with status {} and may not have written all",
+                            status->value_or(-1))));
         daemon_.reset();
     }
     if (gate_) {
@@ -177,7 +199,8 @@ Status AttachedDisk::detach() {
         if (!ended)
             note(fail(std::move(ended).error()));
         else if (*ended != 0)
-            note(fail(Code::ToolFailed, "the process between the kernel and qemu-storage-daemon was killed; not all may be written"));
+            note(fail(Code::ToolFailed, "the process between the kernel and qemu-storage-daemon "
+                                        "was killed; not all may be written"));
         gate_.reset();
     }
     return first;

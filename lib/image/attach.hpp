@@ -15,12 +15,13 @@
 
 namespace slipway::image {
 
-/// What a worker is told about a disk; the descriptors are inherited under the numbers of the graph.
+/// What a worker is told about a disk; the descriptors are inherited under the numbers of the
+/// graph.
 struct DiskSpec {
-    std::string format;      ///< of the user's image, for the inventory
+    std::string format; ///< of the user's image, for the inventory
     BlockGraph graph;
-    int raw_fd = -1;         ///< a descriptor that holds the disk's bytes as they are, or -1
-    std::uint64_t size = 0;  ///< bytes
+    int raw_fd = -1;        ///< a descriptor that holds the disk's bytes as they are, or -1
+    std::uint64_t size = 0; ///< bytes
     bool writable = false;
 };
 [[nodiscard]] Json to_json(const DiskSpec& spec);
@@ -30,11 +31,11 @@ struct DiskSpec {
 /// A disk and its partitions as block devices. Everything goes with this process, however it ends:
 /// the loop device clears itself, the daemon dies with its parent.
 class AttachedDisk {
-  public:
+public:
     /// `index` gives the names: 0 is sda in records and vda in the guest. `directory` is a private
     /// tmpfs. Unsupported, with the remedy, where loop devices, FUSE or the daemon are missing.
-    [[nodiscard]] static Result<AttachedDisk> attach(const sys::Host& host, const DiskSpec& spec, unsigned index,
-                                                     const std::string& directory);
+    [[nodiscard]] static Result<AttachedDisk> attach(const sys::Host& host, const DiskSpec& spec,
+                                                     unsigned index, const std::string& directory);
     AttachedDisk(AttachedDisk&&) = default;
     AttachedDisk& operator=(AttachedDisk&&) = default;
 
@@ -47,7 +48,7 @@ class AttachedDisk {
     /// Flushes all to the image's files and lets go. Every volume must be unmounted.
     [[nodiscard]] Status detach();
 
-  private:
+private:
     AttachedDisk() = default;
     report::Disk disk_;
     DiskLayout layout_;

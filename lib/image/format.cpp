@@ -18,22 +18,25 @@ struct FormatName {
     Format format;
     std::string_view name;
 };
-constexpr std::array format_names{FormatName{Format::Raw, "raw"},   FormatName{Format::Qcow2, "qcow2"},
-                                  FormatName{Format::Vmdk, "vmdk"}, FormatName{Format::Vpc, "vpc"},
-                                  FormatName{Format::Vhdx, "vhdx"}, FormatName{Format::Vdi, "vdi"}};
+constexpr std::array format_names{
+    FormatName{Format::Raw, "raw"},   FormatName{Format::Qcow2, "qcow2"},
+    FormatName{Format::Vmdk, "vmdk"}, FormatName{Format::Vpc, "vpc"},
+    FormatName{Format::Vhdx, "vhdx"}, FormatName{Format::Vdi, "vdi"}};
 constexpr std::size_t max_descriptor = 64 * 1024;
 
 template <class T> T big_endian(std::string_view bytes, std::size_t at) {
     T value = 0;
     for (std::size_t i = 0; i < sizeof(T); ++i)
-        value = static_cast<T>(static_cast<std::uint64_t>(value) << 8 | static_cast<unsigned char>(bytes[at + i]));
+        value = static_cast<T>(static_cast<std::uint64_t>(value) << 8 |
+                               static_cast<unsigned char>(bytes[at + i]));
     return value;
 }
 
 template <class T> T little_endian(std::string_view bytes, std::size_t at) {
     T value = 0;
     for (std::size_t i = sizeof(T); i-- > 0;)
-        value = static_cast<T>(static_cast<std::uint64_t>(value) << 8 | static_cast<unsigned char>(bytes[at + i]));
+        value = static_cast<T>(static_cast<std::uint64_t>(value) << 8 |
+                               static_cast<unsigned char>(bytes[at + i]));
     return value;
 }
 
@@ -55,8 +58,10 @@ Result<Probe> probe_qcow2(sys::BorrowedFd file, std::string_view head) {
         return fail(Code::Corrupt, "the qcow2 header is cut off");
     auto version = big_endian<std::uint32_t>(head, 4);
     if (version != 2 && version != 3)
-        return fail(Code::Corrupt, fmt::format("the qcow2 header has the unknown version {}", version),
-                    "if this is a raw disk whose first bytes only look like qcow2, use --source-format raw");
+        return fail(Code::Corrupt,
+                    fmt::format("the qcow2 header has the unknown version {}", version),
+                    "if this is a raw disk whose first bytes only look like qcow2, use "
+                    "--source-format raw");
     auto backing_offset = big_endian<std::uint64_t>(head, 8);
     auto backing_size = big_endian<std::uint32_t>(head, 16);
     if (backing_offset != 0 && backing_size != 0) {
@@ -93,13 +98,16 @@ Result<Probe> probe_sparse_vmdk(sys::BorrowedFd file, std::string_view head) {
     bool compressed = little_endian<std::uint16_t>(head, 77) == compress_deflate;
     probe.subformat = compressed ? "streamOptimized" : "monolithicSparse";
     probe.rewritable = !compressed;
-    // Capacity 0 means that the embedded descriptor lists other files, which QEMU would open by name.
+    // Capacity 0 means that the embedded descriptor lists other files, which QEMU would open by
+    // name.
     if (little_endian<std::uint64_t>(head, 12) == 0)
-        return fail(Code::Unsupported, "the VMDK is a descriptor in a sparse file, which names other files",
+        return fail(Code::Unsupported,
+                    "the VMDK is a descriptor in a sparse file, which names other files",
                     "save its descriptor as a text file, or convert it with the tool that made it");
     if (descriptor_offset == 0 || descriptor_size == 0)
         return probe;
-    auto text = read_up_to(file, descriptor_offset, std::min<std::uint64_t>(descriptor_size, max_descriptor));
+    auto text = read_up_to(file, descriptor_offset,
+                           std::min<std::uint64_t>(descriptor_size, max_descriptor));
     // An embedded descriptor names the file itself as its one extent; only a parent matters here.
     for (auto line : split_lines(std::string_view(text.data(), std::strlen(text.c_str()))))
         if (line.starts_with("parentFileNameHint="))
@@ -119,7 +127,9 @@ Result<VmdkExtent> parse_extent(std::string_view line) {
     VmdkExtent extent;
     auto sectors = words.size() > 1 ? parse_number(words[1]) : std::nullopt;
     if (words.size() < 3 || !sectors)
-        return fail(Code::Corrupt, fmt::format("the VMDK descriptor has the malformed extent line '{}'", printable(line)));
+        return fail(
+            Code::Corrupt,
+            fmt::format("the VMDK descriptor has the malformed extent line '{}'", printable(line)));
     extent.access = words[0];
     extent.sectors = *sectors;
     extent.type = words[2];
@@ -127,12 +137,16 @@ Result<VmdkExtent> parse_extent(std::string_view line) {
         return extent;
     auto end = quote == std::string_view::npos ? quote : line.find('"', quote + 1);
     if (end == std::string_view::npos)
-        return fail(Code::Corrupt, fmt::format("the VMDK descriptor has the malformed extent line '{}'", printable(line)));
+        return fail(
+            Code::Corrupt,
+            fmt::format("the VMDK descriptor has the malformed extent line '{}'", printable(line)));
     extent.file = line.substr(quote + 1, end - quote - 1);
     if (!is_plain_name(extent.file))
-        return fail(Code::InvalidArgument,
-                    fmt::format("the VMDK descriptor names the extent '{}', which is not a file beside it", printable(extent.file)),
-                    "put all parts of the disk into one directory, and only open disks that you trust");
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("the VMDK descriptor names the extent '{}', which is not a file beside it",
+                        printable(extent.file)),
+            "put all parts of the disk into one directory, and only open disks that you trust");
     auto rest = split_words(line.substr(end + 1));
     if (!rest.empty())
         extent.offset = parse_number(rest[0]).value_or(0);
@@ -152,7 +166,8 @@ Result<Probe> probe_as(Format format, sys::BorrowedFd file, std::string_view hea
             probe.rewritable = false;
             return probe;
         }
-        return parse_vmdk_descriptor(std::string_view(head.data(), ::strnlen(head.data(), head.size())));
+        return parse_vmdk_descriptor(
+            std::string_view(head.data(), ::strnlen(head.data(), head.size())));
     default: {
         Probe probe;
         probe.format = format;
@@ -176,7 +191,8 @@ Result<Format> parse_format(std::string_view name) {
     for (const auto& row : format_names)
         if (row.name == name || (name == "vhd" && row.format == Format::Vpc))
             return row.format;
-    return fail(Code::InvalidArgument, fmt::format("'{}' is not a disk image format that Slipway knows", name),
+    return fail(Code::InvalidArgument,
+                fmt::format("'{}' is not a disk image format that Slipway knows", name),
                 "use raw, qcow2, vmdk, vpc (VHD), vhdx or vdi");
 }
 
@@ -192,7 +208,8 @@ Result<Probe> parse_vmdk_descriptor(std::string_view text) {
             probe.create_type = value;
         } else if (line.starts_with("parentFileNameHint"))
             probe.backing_file = line.substr(std::min(line.find('=') + 1, line.size()));
-        else if (line.starts_with("RW ") || line.starts_with("RDONLY ") || line.starts_with("NOACCESS ")) {
+        else if (line.starts_with("RW ") || line.starts_with("RDONLY ") ||
+                 line.starts_with("NOACCESS ")) {
             SLIPWAY_TRY(auto extent, parse_extent(line));
             probe.extents.push_back(std::move(extent));
         }
@@ -213,7 +230,8 @@ Result<Probe> probe_format(sys::BorrowedFd file, std::optional<Format> forced) {
         return probe_as(*forced, file, head);
     if (head.starts_with("QFI\xfb"))
         return probe_as(Format::Qcow2, file, head);
-    if (head.starts_with("KDMV") || head.starts_with("COWD") || head.starts_with("# Disk DescriptorFile"))
+    if (head.starts_with("KDMV") || head.starts_with("COWD") ||
+        head.starts_with("# Disk DescriptorFile"))
         return probe_as(Format::Vmdk, file, head);
     if (head.starts_with("vhdxfile"))
         return probe_as(Format::Vhdx, file, head);

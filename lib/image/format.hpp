@@ -24,21 +24,21 @@ enum class Format { Raw, Qcow2, Vmdk, Vpc, Vhdx, Vdi };
 
 /// One line of a VMDK descriptor's extent table.
 struct VmdkExtent {
-    std::string access;         ///< RW, RDONLY, NOACCESS
-    std::uint64_t sectors = 0;  ///< of 512 bytes
-    std::string type;           ///< FLAT, SPARSE, VMFS, ZERO, …
-    std::string file;           ///< plain name beside the descriptor; "" for ZERO
-    std::uint64_t offset = 0;   ///< sectors, FLAT and VMFS only
+    std::string access;        ///< RW, RDONLY, NOACCESS
+    std::uint64_t sectors = 0; ///< of 512 bytes
+    std::string type;          ///< FLAT, SPARSE, VMFS, ZERO, …
+    std::string file;          ///< plain name beside the descriptor; "" for ZERO
+    std::uint64_t offset = 0;  ///< sectors, FLAT and VMFS only
 };
 
 /// What a file says of itself.
 struct Probe {
     Format format = Format::Raw;
-    std::string subformat{};             ///< of VMDK: monolithicSparse, streamOptimized, descriptor, …
-    std::string backing_file{};          ///< named inside the image; "" without
-    std::string data_file{};             ///< qcow2's external data file; "" without
-    std::vector<VmdkExtent> extents{};   ///< of a VMDK text descriptor
-    std::string create_type{};           ///< of a VMDK text descriptor
+    std::string subformat{};    ///< of VMDK: monolithicSparse, streamOptimized, descriptor, …
+    std::string backing_file{}; ///< named inside the image; "" without
+    std::string data_file{};    ///< qcow2's external data file; "" without
+    std::vector<VmdkExtent> extents{}; ///< of a VMDK text descriptor
+    std::string create_type{};         ///< of a VMDK text descriptor
     /// Its writer can follow "as before or as after": see ops/fix.
     bool rewritable = true;
 };

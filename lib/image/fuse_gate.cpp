@@ -51,8 +51,8 @@ int forward(void* argument) {
     if (::dup2(gate.fuse, 3) < 0 || ::dup2(gate.daemon, 4) < 0)
         return 1;
     ::syscall(SYS_close_range, 5, ~0U, 0);
-    // It must hold no mount that its own answers feed: the last process of a mount namespace unmounts
-    // while it ends, and if that were this one, the write-back would wait for it for ever.
+    // It must hold no mount that its own answers feed: the last process of a mount namespace
+    // unmounts while it ends, and if that were this one, the write-back would wait for it for ever.
     if (::umount2("/", MNT_DETACH) != 0)
         return 1;
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -75,7 +75,8 @@ int forward(void* argument) {
                 return 0;
             std::memcpy(&reply, gate.buffer, sizeof reply);
             // The kernel answers ENOENT for a request that it has given up meanwhile.
-            if (::write(3, gate.buffer, static_cast<std::size_t>(size)) < 0 && errno != ENOENT && errno != EINVAL)
+            if (::write(3, gate.buffer, static_cast<std::size_t>(size)) < 0 && errno != ENOENT &&
+                errno != EINVAL)
                 return 0;
         } while (reply.unique != request.unique); // 0: a notification
     }
@@ -90,11 +91,13 @@ Result<FuseGate> FuseGate::start(sys::OwnedFd fuse) {
     sys::OwnedFd ours(ends[0]);
     FuseGate gate{.process = {}, .daemon_end = sys::OwnedFd(ends[1])};
     for (int end : ends)
-        if (::setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &socket_buffer, sizeof socket_buffer) != 0)
+        if (::setsockopt(end, SOL_SOCKET, SO_SNDBUFFORCE, &socket_buffer, sizeof socket_buffer) !=
+            0)
             return fail_errno("enlarging a socket's buffer");
     std::vector<char> buffer(buffer_size);
     // Above the numbers that the child gives them.
-    sys::OwnedFd high_fuse(::fcntl(fuse.raw(), F_DUPFD_CLOEXEC, 10)), high_ours(::fcntl(ours.raw(), F_DUPFD_CLOEXEC, 10));
+    sys::OwnedFd high_fuse(::fcntl(fuse.raw(), F_DUPFD_CLOEXEC, 10)),
+        high_ours(::fcntl(ours.raw(), F_DUPFD_CLOEXEC, 10));
     Gate plan{.fuse = high_fuse.raw(), .daemon = high_ours.raw(), .buffer = buffer.data()};
     // In a mount namespace of its own, which `forward` empties.
     SLIPWAY_TRY(gate.process, sys::clone_child({.flags = CLONE_NEWNS}, forward, &plan));

@@ -17,8 +17,8 @@ struct FuseGate {
     sys::ClonedChild process;
     sys::OwnedFd daemon_end; ///< SOCK_SEQPACKET: what the daemon takes for /dev/fuse
 
-    /// Needs root for the size of the socket's buffer. The process holds `fuse` and nothing else, ends
-    /// with either side, and dies with its parent.
+    /// Needs root for the size of the socket's buffer. The process holds `fuse` and nothing else,
+    /// ends with either side, and dies with its parent.
     [[nodiscard]] static Result<FuseGate> start(sys::OwnedFd fuse);
 };
 

@@ -42,11 +42,13 @@ bool ext_needs_recovery(sys::BorrowedFd disk, std::uint64_t start) {
 
 void probe_filesystem(sys::BorrowedFd disk, report::Volume& volume) {
     auto probe = new_probe();
-    if (!probe || blkid_probe_set_device(probe.get(), disk.raw(), static_cast<blkid_loff_t>(volume.start),
-                                         static_cast<blkid_loff_t>(volume.size)) != 0)
+    if (!probe ||
+        blkid_probe_set_device(probe.get(), disk.raw(), static_cast<blkid_loff_t>(volume.start),
+                               static_cast<blkid_loff_t>(volume.size)) != 0)
         return;
     blkid_probe_enable_superblocks(probe.get(), 1);
-    blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_UUID);
+    blkid_probe_set_superblocks_flags(probe.get(),
+                                      BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_UUID);
     // Ambivalent results (-2) and none (1) both mean: unknown.
     if (blkid_do_safeprobe(probe.get()) != 0)
         return;
@@ -85,7 +87,8 @@ std::string disk_name(unsigned index, std::string_view prefix) {
 Result<DiskLayout> probe_layout(sys::BorrowedFd disk, const std::string& name, std::uint64_t size) {
     DiskLayout layout{.table = "none"};
     auto probe = new_probe();
-    if (!probe || blkid_probe_set_device(probe.get(), disk.raw(), 0, static_cast<blkid_loff_t>(size)) != 0)
+    if (!probe ||
+        blkid_probe_set_device(probe.get(), disk.raw(), 0, static_cast<blkid_loff_t>(size)) != 0)
         return fail(Code::Internal, "libblkid could not be set up");
     blkid_probe_enable_partitions(probe.get(), 1);
     auto* partitions = blkid_probe_get_partitions(probe.get());
@@ -105,7 +108,8 @@ Result<DiskLayout> probe_layout(sys::BorrowedFd disk, const std::string& name, s
             continue;
         auto volume = volume_of(partition, name, layout.table == "gpt");
         if (volume.start > size || volume.size > size - volume.start)
-            return fail(Code::Corrupt, fmt::format("partition {} reaches past the end of the disk", volume.name),
+            return fail(Code::Corrupt,
+                        fmt::format("partition {} reaches past the end of the disk", volume.name),
                         "the image may be truncated: copy it again from its origin");
         probe_filesystem(disk, volume);
         layout.volumes.push_back(std::move(volume));

@@ -48,15 +48,18 @@ bool taken_by_others(sys::BorrowedFd file, unsigned mask, off_t base) {
 } // namespace
 
 Status lock_image(sys::BorrowedFd file, Access access, const std::string& name) {
-    unsigned have = access == Access::Write ? consistent_read | write_data | resize : consistent_read;
+    unsigned have =
+        access == Access::Write ? consistent_read | write_data | resize : consistent_read;
     unsigned unshared = write_data | resize;
     int error = take(file, have, permission_base);
     if (error == 0)
         error = take(file, unshared, unshared_base);
     if (error == EAGAIN || error == EACCES || taken_by_others(file, have, unshared_base) ||
         taken_by_others(file, unshared, permission_base))
-        return fail(Code::Busy, fmt::format("{} is in use by another program, such as a running virtual machine", name),
-                    "shut the virtual machine down, or wait for the other program");
+        return fail(
+            Code::Busy,
+            fmt::format("{} is in use by another program, such as a running virtual machine", name),
+            "shut the virtual machine down, or wait for the other program");
     // ENOLCK, EINVAL, EOPNOTSUPP: a filesystem without locks; QEMU goes on there as well.
     return {};
 }

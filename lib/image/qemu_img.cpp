@@ -33,16 +33,20 @@ Error explain(Error error) {
     if (error.code != Code::ToolFailed || !error.tool)
         return error;
     const auto& said = error.tool->stderr_tail;
-    if (said.find("No space left") != std::string::npos || said.find("File too large") != std::string::npos ||
+    if (said.find("No space left") != std::string::npos ||
+        said.find("File too large") != std::string::npos ||
         said.find("quota exceeded") != std::string::npos)
         error.code = Code::NoSpace;
-    else if (said.find("Could not open") != std::string::npos || said.find("nvalid") != std::string::npos ||
-             said.find("corrupt") != std::string::npos || said.find("Input/output error") != std::string::npos)
+    else if (said.find("Could not open") != std::string::npos ||
+             said.find("nvalid") != std::string::npos ||
+             said.find("corrupt") != std::string::npos ||
+             said.find("Input/output error") != std::string::npos)
         error.code = Code::Corrupt;
     return error;
 }
 
-Result<sys::Captured> run_checked(const sys::Host& host, const sys::ProcessSpec& spec, sys::RunLimits limits, std::string what) {
+Result<sys::Captured> run_checked(const sys::Host& host, const sys::ProcessSpec& spec,
+                                  sys::RunLimits limits, std::string what) {
     limits.cancel = host.cancel;
     auto captured = sys::run(*host.runner, spec, limits);
     if (!captured && captured.error().code == Code::NotFound)
@@ -62,24 +66,35 @@ void report_percent(const sys::Host& host, std::string_view piece) {
     double percent = 0;
     auto text = piece.substr(open + 1);
     if (std::from_chars(text.data(), text.data() + text.size(), percent).ec == std::errc{})
-        host.progress({.step = "convert", .done = static_cast<std::uint64_t>(percent * 10), .total = 1000, .bytes = false});
+        host.progress({.step = "convert",
+                       .done = static_cast<std::uint64_t>(percent * 10),
+                       .total = 1000,
+                       .bytes = false});
 }
 
 } // namespace
 
-Result<Overlay> Overlay::create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size, int fd_number, const OverlayMark& mark) {
+Result<Overlay> Overlay::create(const sys::Host& host, sys::OwnedFd file, std::uint64_t size,
+                                int fd_number, const OverlayMark& mark) {
     BlockGraph target;
     target.fds.push_back({file, fd_number});
     target.write_fds.push_back(fd_number);
-    auto spec = qemu_img({"create", "-q", "-f", "qcow2", "-u", "-b", mark.name, "-F", std::string(name_of(mark.format)), sys::proc_path(fd_number), std::to_string(size)}, target);
+    auto spec = qemu_img({"create", "-q", "-f", "qcow2", "-u", "-b", mark.name, "-F",
+                          std::string(name_of(mark.format)), sys::proc_path(fd_number),
+                          std::to_string(size)},
+                         target);
     SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, {}, "making an overlay"));
     return Overlay(std::move(file), fd_number);
 }
 
 BlockGraph Overlay::graph_over(const BlockGraph& source, bool writable) const {
     BlockGraph graph = source;
-    Json file{{"driver", "file"}, {"filename", sys::proc_path(number_)}, {"read-only", !writable}, {"locking", "off"}};
-    graph.node = {{"driver", "qcow2"}, {"read-only", !writable}, {"file", file}, {"backing", source.node}};
+    Json file{{"driver", "file"},
+              {"filename", sys::proc_path(number_)},
+              {"read-only", !writable},
+              {"locking", "off"}};
+    graph.node = {
+        {"driver", "qcow2"}, {"read-only", !writable}, {"file", file}, {"backing", source.node}};
     if (writable)
         graph.node["discard"] = "unmap";
     graph.fds.push_back({fd_, number_});
@@ -90,7 +105,14 @@ BlockGraph Overlay::graph_over(const BlockGraph& source, bool writable) const {
 Result<OverlayMark> read_overlay_mark(const sys::Host& host, sys::BorrowedFd overlay) {
     constexpr int number = 19;
     BlockGraph graph;
-    graph.node = {{"driver", "qcow2"}, {"read-only", true}, {"backing", nullptr}, {"file", {{"driver", "file"}, {"filename", sys::proc_path(number)}, {"read-only", true}, {"locking", "off"}}}};
+    graph.node = {{"driver", "qcow2"},
+                  {"read-only", true},
+                  {"backing", nullptr},
+                  {"file",
+                   {{"driver", "file"},
+                    {"filename", sys::proc_path(number)},
+                    {"read-only", true},
+                    {"locking", "off"}}}};
     graph.fds.push_back({overlay, number});
     graph.read_fds.push_back(number);
     auto spec = qemu_img({"info", "--output=json", graph.filename()}, graph);
@@ -105,7 +127,8 @@ std::uint64_t Overlay::allocated() const {
     return ::fstat(fd_.raw(), &info) == 0 ? static_cast<std::uint64_t>(info.st_blocks) * 512 : 0;
 }
 
-Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to, const ConvertOptions& options) {
+Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to,
+               const ConvertOptions& options) {
     constexpr int target_number = 19;
     auto graph = from;
     graph.fds.push_back({to, target_number});
@@ -126,7 +149,8 @@ Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to
 
 Status commit(const sys::Host& host, const BlockGraph& graph) {
     auto spec = qemu_img({"commit", "-d", "-q", graph.filename()}, graph);
-    SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, {.deadline = convert_deadline}, "committing the changes into the image"));
+    SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, {.deadline = convert_deadline},
+                                                        "committing the changes into the image"));
     return {};
 }
 
@@ -149,7 +173,8 @@ Result<bool> same_content(const sys::Host& host, const BlockGraph& a, const Bloc
     both.fds.insert(both.fds.end(), b.fds.begin(), b.fds.end());
     both.read_fds.insert(both.read_fds.end(), b.read_fds.begin(), b.read_fds.end());
     auto spec = qemu_img({"compare", "-q", a.filename(), b.filename()}, both);
-    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec, {.deadline = convert_deadline, .cancel = host.cancel}));
+    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
+                                        {.deadline = convert_deadline, .cancel = host.cancel}));
     if (captured.status > 1)
         SLIPWAY_CHECK(sys::check_tool(spec, captured, "comparing two disks"));
     return captured.status == 0;
@@ -157,7 +182,8 @@ Result<bool> same_content(const sys::Host& host, const BlockGraph& a, const Bloc
 
 Result<std::uint64_t> Source::virtual_size(const sys::Host& host) const {
     struct stat info {};
-    if (probe_.format == Format::Raw && !block_device_ && !data_file_ && ::fstat(fd().raw(), &info) == 0)
+    if (probe_.format == Format::Raw && !block_device_ && !data_file_ &&
+        ::fstat(fd().raw(), &info) == 0)
         return (static_cast<std::uint64_t>(info.st_size) + 511) / 512 * 512; // as QEMU rounds
     auto size = measure_size(host, graph());
     if (!size)

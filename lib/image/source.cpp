@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/source.hpp"
 
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <linux/fs.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -19,16 +19,20 @@ constexpr int max_backing_depth = 16;
 
 // A plain name beside the image, never through a link: the name comes from inside the image.
 Result<sys::OwnedFd> open_beside(const std::string& image, const std::string& name, int flags) {
-    SLIPWAY_TRY(auto directory, sys::open_file(std::string(dirname_of(image)), O_PATH | O_DIRECTORY));
+    SLIPWAY_TRY(auto directory,
+                sys::open_file(std::string(dirname_of(image)), O_PATH | O_DIRECTORY));
     open_how how{};
     how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-    sys::OwnedFd fd(static_cast<int>(::syscall(SYS_openat2, directory.raw(), name.c_str(), &how, sizeof how)));
+    sys::OwnedFd fd(
+        static_cast<int>(::syscall(SYS_openat2, directory.raw(), name.c_str(), &how, sizeof how)));
     if (!fd.valid())
-        return fail_errno(fmt::format("opening {}, which {} names as a part of itself", printable(name), image));
+        return fail_errno(
+            fmt::format("opening {}, which {} names as a part of itself", printable(name), image));
     struct stat info {};
     if (::fstat(fd.raw(), &info) != 0 || !S_ISREG(info.st_mode))
-        return fail(Code::InvalidArgument, fmt::format("{}, a part of {}, is not a regular file", printable(name), image));
+        return fail(Code::InvalidArgument,
+                    fmt::format("{}, a part of {}, is not a regular file", printable(name), image));
     return fd;
 }
 
@@ -39,7 +43,8 @@ Status refuse_references(const std::string& path, const Probe& probe) {
     return fail(Code::Unsupported,
                 fmt::format("{} names another file, {}, as its {}", path, printable(named),
                             probe.backing_file.empty() ? "data file" : "backing file"),
-                "if you trust the image and that file, use --allow-backing; if it is a raw disk that only looks "
+                "if you trust the image and that file, use --allow-backing; if it is a raw disk "
+                "that only looks "
                 "like this format, use --source-format raw");
 }
 
@@ -80,9 +85,11 @@ Status Source::open_main(const OpenOptions& options) {
         return fail_errno(fmt::format("looking at {}", path_));
     block_device_ = S_ISBLK(info.st_mode);
     if (S_ISDIR(info.st_mode))
-        return fail(Code::InvalidArgument, fmt::format("{} is a directory, not a disk image", path_));
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is a directory, not a disk image", path_));
     if (!S_ISREG(info.st_mode) && !block_device_)
-        return fail(Code::InvalidArgument, fmt::format("{} is neither a file nor a block device", path_));
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is neither a file nor a block device", path_));
     if (S_ISREG(info.st_mode) && info.st_size == 0)
         return fail(Code::InvalidArgument, fmt::format("{} is empty, not a disk image", path_));
     SLIPWAY_CHECK(lock_image(*fd, options.access, path_));
@@ -91,10 +98,11 @@ Status Source::open_main(const OpenOptions& options) {
         return fail(std::move(probed.error()).in(path_));
     probe_ = std::move(*probed);
     if (options.in_place && !probe_.rewritable)
-        return fail(Code::Unsupported,
-                    fmt::format("{} is a {} VMDK, which cannot be rewritten in place", path_,
-                                probe_.subformat == "descriptor" ? probe_.create_type : probe_.subformat),
-                    fmt::format("slipway migrate {} --output NEW.qcow2", path_));
+        return fail(
+            Code::Unsupported,
+            fmt::format("{} is a {} VMDK, which cannot be rewritten in place", path_,
+                        probe_.subformat == "descriptor" ? probe_.create_type : probe_.subformat),
+            fmt::format("slipway migrate {} --output NEW.qcow2", path_));
     SLIPWAY_TRY([[maybe_unused]] auto number, add_file(std::move(*fd), options.in_place));
     return {};
 }
@@ -103,21 +111,25 @@ Status Source::open_extents(const OpenOptions& options) {
     if (probe_.extents.empty())
         return {};
     // QEMU gets a descriptor of our own making, whose extents are our descriptors.
-    std::string text = fmt::format("# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
-                                   "createType=\"{}\"\n",
-                                   printable(probe_.create_type));
+    std::string text =
+        fmt::format("# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
+                    "createType=\"{}\"\n",
+                    printable(probe_.create_type));
     std::vector<std::string> lines;
     for (const auto& extent : probe_.extents) {
         if (extent.type == "ZERO") {
             text += fmt::format("{} {} ZERO\n", extent.access, extent.sectors);
             continue;
         }
-        if (extent.type != "FLAT" && extent.type != "SPARSE" && extent.type != "VMFS" && extent.type != "VMFSSPARSE")
-            return fail(Code::Unsupported, fmt::format("{} has an extent of the type {}", path_, printable(extent.type)));
+        if (extent.type != "FLAT" && extent.type != "SPARSE" && extent.type != "VMFS" &&
+            extent.type != "VMFSSPARSE")
+            return fail(Code::Unsupported, fmt::format("{} has an extent of the type {}", path_,
+                                                       printable(extent.type)));
         SLIPWAY_TRY(auto fd, open_beside(path_, extent.file, options.in_place ? O_RDWR : O_RDONLY));
         SLIPWAY_CHECK(lock_image(fd, options.access, extent.file));
         SLIPWAY_TRY(auto number, add_file(std::move(fd), options.in_place));
-        text += fmt::format("{} {} {} \"{}\"{}\n", extent.access, extent.sectors, extent.type, sys::proc_path(number),
+        text += fmt::format("{} {} {} \"{}\"{}\n", extent.access, extent.sectors, extent.type,
+                            sys::proc_path(number),
                             extent.type == "FLAT" ? fmt::format(" {}", extent.offset) : "");
     }
     SLIPWAY_TRY(auto directory, sys::make_memfd("slipway-vmdk-descriptor", text));
@@ -131,7 +143,8 @@ Status Source::open_references(const OpenOptions& options, int depth) {
         return name.starts_with("/") ? name : fmt::format("{}/{}", dirname_of(path_), name);
     };
     if (!probe_.data_file.empty()) {
-        SLIPWAY_TRY(auto fd, sys::open_file(beside(probe_.data_file), options.in_place ? O_RDWR : O_RDONLY));
+        SLIPWAY_TRY(auto fd,
+                    sys::open_file(beside(probe_.data_file), options.in_place ? O_RDWR : O_RDONLY));
         data_file_ = files_.size();
         SLIPWAY_TRY([[maybe_unused]] auto number, add_file(std::move(fd), options.in_place));
     }
@@ -141,7 +154,8 @@ Status Source::open_references(const OpenOptions& options, int depth) {
         return fail(Code::Unsupported, fmt::format("{} is a differencing disk", path_),
                     "merge it with its parent first, with the tool that made it");
     if (depth >= max_backing_depth)
-        return fail(Code::Corrupt, fmt::format("{} has a chain of more than {} backing files", path_, max_backing_depth));
+        return fail(Code::Corrupt, fmt::format("{} has a chain of more than {} backing files",
+                                               path_, max_backing_depth));
     Source backing;
     backing.path_ = beside(probe_.backing_file);
     backing.next_fd_ = next_fd_;
@@ -167,7 +181,8 @@ std::uint64_t Source::allocated() const {
 
 Status Source::sync() const {
     for (const auto& file : files_)
-        if (file.writable && ::fsync(file.fd.raw()) != 0 && errno != EINVAL) // EINVAL: our descriptor in memory
+        if (file.writable && ::fsync(file.fd.raw()) != 0 &&
+            errno != EINVAL) // EINVAL: our descriptor in memory
             return fail_errno(fmt::format("syncing {}", path_));
     return {};
 }
@@ -186,9 +201,12 @@ BlockGraph Source::graph(bool writable) const {
         graph.fds.push_back({file.fd, file.number});
         (writable && file.writable ? graph.write_fds : graph.read_fds).push_back(file.number);
     }
-    graph.node = {{"driver", name_of(probe_.format)}, {"read-only", !writable}, {"file", file_node(files_.front(), writable)}};
+    graph.node = {{"driver", name_of(probe_.format)},
+                  {"read-only", !writable},
+                  {"file", file_node(files_.front(), writable)}};
     if (data_file_)
-        graph.node["data-file"] = Json{{"driver", "raw"}, {"file", file_node(files_[*data_file_], writable)}};
+        graph.node["data-file"] =
+            Json{{"driver", "raw"}, {"file", file_node(files_[*data_file_], writable)}};
     if (probe_.format == Format::Qcow2 || probe_.format == Format::Vmdk)
         graph.node["backing"] = nullptr;
     if (backing_) {

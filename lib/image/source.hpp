@@ -25,22 +25,23 @@ struct BlockGraph {
     std::vector<int> read_fds{};       ///< numbers in the child, for confinement
     std::vector<int> write_fds{};
 
-    [[nodiscard]] Json to_json() const;                  ///< without the descriptors
+    [[nodiscard]] Json to_json() const; ///< without the descriptors
     /// "json:{…}", what qemu-img takes as a file name.
     [[nodiscard]] std::string filename() const;
 };
 
 struct OpenOptions {
-    Access access = Access::Read;            ///< what is locked; the file itself is always opened read-only unless `in_place`
-    bool in_place = false;                   ///< open for writing too: fix's commit
-    std::optional<Format> format{};          ///< instead of probing
-    bool allow_backing = false;              ///< follow backing and data files named in the image
-    int first_fd = 20;                       ///< numbers in children from here on
+    Access access = Access::Read;   ///< what is locked; the file itself is always opened read-only
+                                    ///< unless `in_place`
+    bool in_place = false;          ///< open for writing too: fix's commit
+    std::optional<Format> format{}; ///< instead of probing
+    bool allow_backing = false;     ///< follow backing and data files named in the image
+    int first_fd = 20;              ///< numbers in children from here on
 };
 
 /// An image with every file that belongs to it, open and locked.
 class Source {
-  public:
+public:
     /// NotFound, Permission, Busy (in use), Corrupt, Unsupported (backing file and no
     /// allow_backing, formats of differencing disks), InvalidArgument (a directory, an empty file).
     [[nodiscard]] static Result<Source> open(const std::string& path, const OpenOptions& options);
@@ -51,7 +52,9 @@ class Source {
     [[nodiscard]] const Probe& probe() const { return probe_; }
     [[nodiscard]] Format format() const { return probe_.format; }
     /// More than one file holds the disk's data: extents, or an external data file.
-    [[nodiscard]] bool is_split() const { return !probe_.extents.empty() || data_file_.has_value(); }
+    [[nodiscard]] bool is_split() const {
+        return !probe_.extents.empty() || data_file_.has_value();
+    }
     [[nodiscard]] bool is_block_device() const { return block_device_; }
     [[nodiscard]] sys::BorrowedFd fd() const { return files_.front().fd; }
     /// Bytes that the image's own files occupy on disk, for progress and space checks.
@@ -65,7 +68,7 @@ class Source {
     /// Size of the virtual disk in bytes, as QEMU says. Corrupt, ToolFailed.
     [[nodiscard]] Result<std::uint64_t> virtual_size(const sys::Host& host) const;
 
-  private:
+private:
     struct File {
         sys::OwnedFd fd;
         int number; ///< in children
@@ -81,7 +84,8 @@ class Source {
     std::string path_;
     Probe probe_;
     bool block_device_ = false;
-    std::vector<File> files_;              ///< [0] is the image, or the sanitised descriptor of a VMDK with extents (see open_extents)
+    std::vector<File> files_; ///< [0] is the image, or the sanitised descriptor of a VMDK with
+                              ///< extents (see open_extents)
     std::unique_ptr<Source> backing_;      ///< with allow_backing
     std::optional<std::size_t> data_file_; ///< index in files_
     int next_fd_ = 0;

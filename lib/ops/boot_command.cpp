@@ -10,7 +10,8 @@
 namespace slipway::ops {
 namespace {
 
-template <std::size_t N> bool is_one_of(std::string_view word, const std::array<std::string_view, N>& words) {
+template <std::size_t N>
+bool is_one_of(std::string_view word, const std::array<std::string_view, N>& words) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
@@ -25,7 +26,8 @@ std::string join_arguments(const std::vector<std::string_view>& words, std::size
 } // namespace
 
 std::optional<BootCommand> find_boot_command(std::string_view text) {
-    constexpr std::array<std::string_view, 4> grub_commands{"linux", "linux16", "linuxefi", "kernel"};
+    constexpr std::array<std::string_view, 4> grub_commands{"linux", "linux16", "linuxefi",
+                                                            "kernel"};
     constexpr std::string_view environment = "kernelopts=";
     BootCommand command;
     for (auto line : split_lines(text)) {
@@ -54,7 +56,9 @@ std::optional<BootCommand> find_boot_command(std::string_view text) {
 
 bool has_serial_console(std::string_view arguments) {
     auto words = split_words(arguments);
-    return std::any_of(words.begin(), words.end(), [](std::string_view word) { return word == "console=ttyS0" || word.starts_with("console=ttyS0,"); });
+    return std::any_of(words.begin(), words.end(), [](std::string_view word) {
+        return word == "console=ttyS0" || word.starts_with("console=ttyS0,");
+    });
 }
 
 std::string with_serial_console(std::string_view arguments) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel command line in a guest's boot configuration, and whether it names a serial console. Pure.
+// The kernel command line in a guest's boot configuration, and whether it names a serial console.
+// Pure.
 #pragma once
 
 #include <optional>
@@ -13,8 +14,8 @@ struct BootCommand {
     std::string arguments; ///< without words that a boot loader would have to expand
 };
 
-/// The first kernel of a grub.cfg, menu.lst, extlinux.conf, grubenv (kernelopts), or an entry of the
-/// Boot Loader Specification.
+/// The first kernel of a grub.cfg, menu.lst, extlinux.conf, grubenv (kernelopts), or an entry of
+/// the Boot Loader Specification.
 [[nodiscard]] std::optional<BootCommand> find_boot_command(std::string_view text);
 /// console=ttyS0, the port that a machine of `prove` has.
 [[nodiscard]] bool has_serial_console(std::string_view arguments);

@@ -27,7 +27,8 @@ bool is_dead_temporary(std::string_view name) {
     return pid && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH;
 }
 
-void look_at_file(const Context& context, const CleanupRequest& request, const fs::directory_entry& entry, std::vector<Leftover>& found) {
+void look_at_file(const Context& context, const CleanupRequest& request,
+                  const fs::directory_entry& entry, std::vector<Leftover>& found) {
     auto name = entry.path().filename().string();
     if (is_dead_temporary(name)) {
         Leftover leftover{.what = entry.path().string(), .why = "an unfinished output"};
@@ -65,7 +66,8 @@ Result<std::vector<Leftover>> cleanup(const Context& context, const CleanupReque
 Json to_json(const std::vector<Leftover>& found) {
     auto list = Json::array();
     for (const auto& leftover : found)
-        list.push_back({{"what", leftover.what}, {"why", leftover.why}, {"removed", leftover.removed}});
+        list.push_back(
+            {{"what", leftover.what}, {"why", leftover.why}, {"removed", leftover.removed}});
     return {{"leftovers", list}};
 }
 

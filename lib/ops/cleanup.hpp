@@ -21,7 +21,8 @@ struct CleanupRequest {
     bool dry_run = false;
 };
 /// Never touches what a living process of ours uses.
-[[nodiscard]] Result<std::vector<Leftover>> cleanup(const Context& context, const CleanupRequest& request);
+[[nodiscard]] Result<std::vector<Leftover>> cleanup(const Context& context,
+                                                    const CleanupRequest& request);
 [[nodiscard]] Json to_json(const std::vector<Leftover>& found);
 
 } // namespace slipway::ops

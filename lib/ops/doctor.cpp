@@ -21,14 +21,16 @@ struct Tool {
     const char* purpose;
     bool needed;
 };
-constexpr std::array tools{Tool{"qemu-img", "qemu-utils", "copies and converts images", true},
-                           Tool{"qemu-storage-daemon", "qemu-system-common", "opens formats other than raw", true},
-                           Tool{"depmod", "kmod", "makes module indexes for appended segments", true},
-                           Tool{"qemu-system-x86_64", "qemu-system-x86", "boot proofs", false}};
+constexpr std::array tools{
+    Tool{"qemu-img", "qemu-utils", "copies and converts images", true},
+    Tool{"qemu-storage-daemon", "qemu-system-common", "opens formats other than raw", true},
+    Tool{"depmod", "kmod", "makes module indexes for appended segments", true},
+    Tool{"qemu-system-x86_64", "qemu-system-x86", "boot proofs", false}};
 
 Check check_tool(const Context& context, const Tool& tool) {
     Check check{.name = tool.program, .needed = tool.needed};
-    auto captured = sys::run(*context.host.runner, {.argv = {tool.program, "--version"}}, {.deadline = std::chrono::seconds(10)});
+    auto captured = sys::run(*context.host.runner, {.argv = {tool.program, "--version"}},
+                             {.deadline = std::chrono::seconds(10)});
     check.good = captured && captured->status == 0;
     if (check.good)
         check.found = trim(captured->out.substr(0, captured->out.find('\n')));
@@ -41,17 +43,29 @@ Check check_tool(const Context& context, const Tool& tool) {
 
 Check check_root() {
     bool good = ::geteuid() == 0;
-    return {.name = "host engine", .good = good, .needed = true, .found = good ? "running as root" : "not running as root", .remedy = good ? "" : "run it with sudo"};
+    return {.name = "host engine",
+            .good = good,
+            .needed = true,
+            .found = good ? "running as root" : "not running as root",
+            .remedy = good ? "" : "run it with sudo"};
 }
 
 Check check_node(const char* name, const char* path, const char* module) {
     auto opened = sys::open_file(path, O_RDWR);
-    return {.name = name, .good = opened.has_value(), .needed = true, .found = opened ? path : render_text(opened.error()), .remedy = opened ? "" : fmt::format("modprobe {}", module)};
+    return {.name = name,
+            .good = opened.has_value(),
+            .needed = true,
+            .found = opened ? path : render_text(opened.error()),
+            .remedy = opened ? "" : fmt::format("modprobe {}", module)};
 }
 
 Check check_landlock() {
     auto abi = sys::landlock_abi();
-    return {.name = "Landlock", .good = abi > 0, .found = abi > 0 ? fmt::format("ABI {}", abi) : "not in this kernel", .remedy = abi > 0 ? "" : "a kernel with CONFIG_SECURITY_LANDLOCK confines QEMU's tools"};
+    return {.name = "Landlock",
+            .good = abi > 0,
+            .found = abi > 0 ? fmt::format("ABI {}", abi) : "not in this kernel",
+            .remedy =
+                abi > 0 ? "" : "a kernel with CONFIG_SECURITY_LANDLOCK confines QEMU's tools"};
 }
 
 Check check_filesystems() {
@@ -59,17 +73,24 @@ Check check_filesystems() {
     auto known = sys::kernel_filesystems();
     std::vector<std::string> have, missing;
     for (const auto* type : wanted)
-        (known && std::find(known->begin(), known->end(), type) != known->end() ? have : missing).emplace_back(type);
+        (known && std::find(known->begin(), known->end(), type) != known->end() ? have : missing)
+            .emplace_back(type);
     return {.name = "filesystems of the kernel",
             .good = missing.empty(),
-            .found = join(have, ", ") + (missing.empty() ? "" : fmt::format("; not loaded: {}", join(missing, ", "))),
-            .remedy = missing.empty() ? "" : fmt::format("modprobe {}; without it such volumes are left alone", join(missing, " "))};
+            .found = join(have, ", ") +
+                     (missing.empty() ? "" : fmt::format("; not loaded: {}", join(missing, ", "))),
+            .remedy = missing.empty()
+                          ? ""
+                          : fmt::format("modprobe {}; without it such volumes are left alone",
+                                        join(missing, " "))};
 }
 
 } // namespace
 
 std::vector<Check> doctor(const Context& context) {
-    std::vector<Check> checks{check_root(), check_node("loop devices", "/dev/loop-control", "loop"), check_node("FUSE", "/dev/fuse", "fuse"), check_landlock(), check_filesystems()};
+    std::vector<Check> checks{check_root(), check_node("loop devices", "/dev/loop-control", "loop"),
+                              check_node("FUSE", "/dev/fuse", "fuse"), check_landlock(),
+                              check_filesystems()};
     for (const auto& tool : tools)
         checks.push_back(check_tool(context, tool));
     checks.push_back({.name = "sandbox engine", .good = false, .found = "not in this version"});
@@ -79,7 +100,11 @@ std::vector<Check> doctor(const Context& context) {
 Json to_json(const std::vector<Check>& checks) {
     auto list = Json::array();
     for (const auto& check : checks)
-        list.push_back({{"name", check.name}, {"good", check.good}, {"needed", check.needed}, {"found", check.found}, {"remedy", check.remedy}});
+        list.push_back({{"name", check.name},
+                        {"good", check.good},
+                        {"needed", check.needed},
+                        {"found", check.found},
+                        {"remedy", check.remedy}});
     return {{"checks", list}};
 }
 

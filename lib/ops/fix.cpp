@@ -7,7 +7,9 @@ namespace slipway::ops {
 namespace {
 
 void describe(const FixRequest& request, const OpenImage& opened, report::Report& report) {
-    report.source = {{"path", request.image.path}, {"format", image::name_of(opened.source->format())}, {"virtual_size", opened.size}};
+    report.source = {{"path", request.image.path},
+                     {"format", image::name_of(opened.source->format())},
+                     {"virtual_size", opened.size}};
 }
 
 MendOptions mend_options(const FixRequest& request) {
@@ -15,7 +17,8 @@ MendOptions mend_options(const FixRequest& request) {
 }
 
 Status plan_only(const Context& context, const FixRequest& request, report::Report& report) {
-    SLIPWAY_TRY(auto opened, timed(context, report, "open", [&] { return open_image(context, request.image, {}); }));
+    SLIPWAY_TRY(auto opened, timed(context, report, "open",
+                                   [&] { return open_image(context, request.image, {}); }));
     describe(request, opened, report);
     return mend(context, opened, mend_options(request), report);
 }
@@ -33,7 +36,8 @@ Status fix(const Context& context, const FixRequest& request, report::Report& re
     report.dry_run = request.dry_run;
     if (request.dry_run)
         return plan_only(context, request, report);
-    SLIPWAY_TRY(auto place, timed(context, report, "open", [&] { return InPlace::open(context, request.image); }));
+    SLIPWAY_TRY(auto place, timed(context, report, "open",
+                                  [&] { return InPlace::open(context, request.image); }));
     describe(request, place.opened(), report);
     SLIPWAY_CHECK(mend(context, place.opened(), mend_options(request), report));
     report.destination = {{"path", request.image.path}, {"way", "nothing to do"}};

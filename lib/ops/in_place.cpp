@@ -25,7 +25,8 @@ bool is_single_file(const image::Source& source) {
 // may be copied into again and again after an interruption.
 bool can_replay(const image::Source& source) {
     if (source.is_split())
-        return source.format() == image::Format::Vmdk; // flat extents: others are not opened for writing
+        return source.format() ==
+               image::Format::Vmdk; // flat extents: others are not opened for writing
     return source.format() == image::Format::Raw || source.format() == image::Format::Qcow2;
 }
 
@@ -34,14 +35,16 @@ Status refuse_block_device(const std::string& path) {
     struct stat info {};
     if (::stat(path.c_str(), &info) != 0 || !S_ISBLK(info.st_mode))
         return {};
-    return fail(Code::Unsupported, fmt::format("{} is a block device, which cannot be changed in place safely", path),
+    return fail(Code::Unsupported,
+                fmt::format("{} is a block device, which cannot be changed in place safely", path),
                 fmt::format("slipway migrate {} --output NEW.qcow2", path));
 }
 
 // The new file takes the name, so it takes owner and mode too.
 Status take_over_attributes(sys::BorrowedFd from, sys::BorrowedFd to) {
     struct stat info {};
-    if (::fstat(from.raw(), &info) != 0 || ::fchown(to.raw(), info.st_uid, info.st_gid) != 0 || ::fchmod(to.raw(), info.st_mode & 07777) != 0)
+    if (::fstat(from.raw(), &info) != 0 || ::fchown(to.raw(), info.st_uid, info.st_gid) != 0 ||
+        ::fchmod(to.raw(), info.st_mode & 07777) != 0)
         return fail_errno("giving the new image its owner and mode");
     return {};
 }
@@ -60,8 +63,12 @@ Status through_clone(const Context& context, OpenImage& opened) {
 }
 
 Status through_rewrite(const Context& context, OpenImage& opened) {
-    SLIPWAY_TRY(auto rewritten, sys::OutputFile::create(opened.source->path(), {.replace = true, .mode = 0600}));
-    SLIPWAY_CHECK(image::convert(context.host, opened.graph(), rewritten.fd(), {.format = opened.source->format(), .subformat = opened.source->probe().subformat == "fixed" ? "fixed" : ""}));
+    SLIPWAY_TRY(auto rewritten,
+                sys::OutputFile::create(opened.source->path(), {.replace = true, .mode = 0600}));
+    SLIPWAY_CHECK(
+        image::convert(context.host, opened.graph(), rewritten.fd(),
+                       {.format = opened.source->format(),
+                        .subformat = opened.source->probe().subformat == "fixed" ? "fixed" : ""}));
     SLIPWAY_CHECK(take_over_attributes(opened.source->fd(), rewritten.fd()));
     return rewritten.publish();
 }
@@ -80,8 +87,12 @@ Result<InPlace> InPlace::open(const Context& context, const ImageOptions& option
     SLIPWAY_TRY(request.overlay_file, sys::duplicate(journal.fd()));
     SLIPWAY_TRY(auto opened, open_image(context, options, std::move(request)));
     if (!is_single_file(*opened.source) && !can_replay(*opened.source))
-        return fail(Code::Unsupported, fmt::format("{} is a disk of several files, which cannot be rewritten in place in this format", options.path),
-                    fmt::format("slipway migrate {} --output NEW.qcow2", options.path));
+        return fail(
+            Code::Unsupported,
+            fmt::format(
+                "{} is a disk of several files, which cannot be rewritten in place in this format",
+                options.path),
+            fmt::format("slipway migrate {} --output NEW.qcow2", options.path));
     return InPlace(std::move(journal), std::move(opened));
 }
 

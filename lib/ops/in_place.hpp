@@ -17,7 +17,7 @@ enum class InPlaceWay {
 [[nodiscard]] std::string_view name_of(InPlaceWay way);
 
 class InPlace {
-  public:
+public:
     /// Opens the image for writing with an overlay that lies beside it and may become its journal.
     /// Unsupported, before any work, for formats that cannot be rewritten.
     [[nodiscard]] static Result<InPlace> open(const Context& context, const ImageOptions& options);
@@ -26,8 +26,9 @@ class InPlace {
     /// before it has begun.
     [[nodiscard]] Result<InPlaceWay> commit(const Context& context);
 
-  private:
-    InPlace(sys::OutputFile journal, OpenImage opened) : journal_(std::move(journal)), opened_(std::move(opened)) {}
+private:
+    InPlace(sys::OutputFile journal, OpenImage opened)
+        : journal_(std::move(journal)), opened_(std::move(opened)) {}
     sys::OutputFile journal_;
     OpenImage opened_;
 };

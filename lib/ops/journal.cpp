@@ -12,13 +12,15 @@ namespace slipway::ops {
 namespace {
 
 Status sync_directory_of(const std::string& path) {
-    SLIPWAY_TRY(auto directory, sys::open_file(std::string(dirname_of(path)), O_RDONLY | O_DIRECTORY));
+    SLIPWAY_TRY(auto directory,
+                sys::open_file(std::string(dirname_of(path)), O_RDONLY | O_DIRECTORY));
     if (::fsync(directory.raw()) != 0)
         return fail_errno(fmt::format("syncing the directory of {}", path));
     return {};
 }
 
-Status copy_and_remove(const Context& context, const image::Source& source, const image::Overlay& overlay) {
+Status copy_and_remove(const Context& context, const image::Source& source,
+                       const image::Overlay& overlay) {
     SLIPWAY_CHECK(image::commit(context.host, overlay.graph_over(source.graph(true))));
     // qemu-img has flushed; its files may be several, and a crash of the host must not undo it.
     SLIPWAY_CHECK(source.sync());
@@ -36,17 +38,22 @@ std::string journal_path(const std::string& image) {
 
 image::OverlayMark overlay_mark(const image::Source& source) {
     struct stat info {};
-    auto identity = ::stat(source.path().c_str(), &info) == 0 ? fmt::format("{}", info.st_ino) : std::string("unknown");
+    auto identity = ::stat(source.path().c_str(), &info) == 0 ? fmt::format("{}", info.st_ino)
+                                                              : std::string("unknown");
     return {fmt::format("slipway-overlay-of-inode-{}", identity), source.format()};
 }
 
 Status finish_interrupted_fix(const Context& context, const std::string& image) {
     auto journal = sys::open_file(journal_path(image), O_RDONLY);
     if (!journal)
-        return journal.error().code == Code::NotFound ? Status{} : Status{fail(std::move(journal).error())};
+        return journal.error().code == Code::NotFound ? Status{}
+                                                      : Status{fail(std::move(journal).error())};
     context.host.log.info("{}: finishing a repair that was interrupted", image);
     SLIPWAY_TRY(auto mark, image::read_overlay_mark(context.host, *journal));
-    auto source = image::Source::open(image, {.access = image::Access::Write, .in_place = true, .format = mark.format, .allow_backing = true});
+    auto source = image::Source::open(image, {.access = image::Access::Write,
+                                              .in_place = true,
+                                              .format = mark.format,
+                                              .allow_backing = true});
     if (!source)
         return fail(std::move(source.error()).in("finishing a repair that was interrupted"));
     // Another process may have finished it between our look and our lock.
@@ -54,7 +61,8 @@ Status finish_interrupted_fix(const Context& context, const std::string& image) 
     if (::fstat(journal->raw(), &info) != 0 || info.st_nlink == 0)
         return {};
     if (mark.name != overlay_mark(*source).name)
-        return fail(Code::Corrupt, fmt::format("{} belongs to another file than {}", journal_path(image), image),
+        return fail(Code::Corrupt,
+                    fmt::format("{} belongs to another file than {}", journal_path(image), image),
                     "if the image was replaced on purpose, remove the journal");
     auto overlay = image::Overlay::adopt(std::move(*journal), source->next_fd());
     return copy_and_remove(context, *source, overlay);

@@ -13,7 +13,8 @@ namespace {
 // of the operation.
 void let_go(const Context& context, OpenImage& opened) {
     if (auto closed = opened.session->close(); !closed)
-        context.host.log.debug("closing {}: {}", opened.source->path(), render_text(closed.error()));
+        context.host.log.debug("closing {}: {}", opened.source->path(),
+                               render_text(closed.error()));
 }
 
 Json with_root(const ImageOptions& image, Json arguments) {
@@ -25,43 +26,56 @@ Json with_root(const ImageOptions& image, Json arguments) {
 
 Result<report::Inventory> inspect(const Context& context, const ImageOptions& image, bool deep) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {}));
-    SLIPWAY_TRY(auto answer, opened.call("inspect", with_root(image, {{"deep", deep}, {"cache_dir", deep ? cache_directory() : ""}})));
+    SLIPWAY_TRY(
+        auto answer,
+        opened.call("inspect", with_root(image, {{"deep", deep},
+                                                 {"cache_dir", deep ? cache_directory() : ""}})));
     let_go(context, opened);
     return report::inventory_from_json(json_at(answer, "inventory"));
 }
 
-Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image, const std::string& path) {
+Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image,
+                                     const std::string& path) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {}));
     std::vector<ListedFile> files;
     for (bool more = true; more;) {
-        SLIPWAY_TRY(auto answer, opened.call("list", with_root(image, {{"path", path}, {"from", files.size()}})));
+        SLIPWAY_TRY(auto answer, opened.call("list", with_root(image, {{"path", path},
+                                                                       {"from", files.size()}})));
         for (const auto& entry : json_at(answer, "entries"))
-            files.push_back({json_get<std::string>(entry, "name"), json_get<std::string>(entry, "type")});
+            files.push_back(
+                {json_get<std::string>(entry, "name"), json_get<std::string>(entry, "type")});
         more = json_get<bool>(answer, "more");
     }
     let_go(context, opened);
     return files;
 }
 
-Result<std::uint64_t> get(const Context& context, const ImageOptions& image, const std::string& path,
+Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
+                          const std::string& path,
                           const std::function<Status(std::string_view)>& sink) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {}));
-    session::CallHooks hooks{.on_data = [&sink](int, std::string_view bytes) { return sink(bytes); }};
+    session::CallHooks hooks{
+        .on_data = [&sink](int, std::string_view bytes) { return sink(bytes); }};
     SLIPWAY_TRY(auto answer, opened.call("get", with_root(image, {{"path", path}}), hooks));
     let_go(context, opened);
     return json_get<std::uint64_t>(answer, "size");
 }
 
-Status put(const Context& context, const ImageOptions& image, const PutRequest& request, sys::BorrowedFd input) {
+Status put(const Context& context, const ImageOptions& image, const PutRequest& request,
+           sys::BorrowedFd input) {
     SLIPWAY_TRY(auto place, InPlace::open(context, image));
     session::CallHooks hooks{.input = input};
-    SLIPWAY_TRY([[maybe_unused]] auto answer, place.opened().call("put", with_root(image, {{"path", request.path}, {"mode", request.mode}}), hooks));
+    SLIPWAY_TRY(
+        [[maybe_unused]] auto answer,
+        place.opened().call(
+            "put", with_root(image, {{"path", request.path}, {"mode", request.mode}}), hooks));
     SLIPWAY_CHECK(place.opened().session->close());
     SLIPWAY_TRY([[maybe_unused]] auto way, place.commit(context));
     return {};
 }
 
-Result<RunResult> run(const Context& context, const ImageOptions& image, const RunRequest& request, const session::CallHooks& hooks) {
+Result<RunResult> run(const Context& context, const ImageOptions& image, const RunRequest& request,
+                      const session::CallHooks& hooks) {
     std::optional<InPlace> place;
     OpenImage dropped;
     if (request.write) {
@@ -71,8 +85,15 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
         SLIPWAY_TRY(dropped, open_image(context, image, {.use = Use::Discard}));
     }
     auto& opened = place ? place->opened() : dropped;
-    auto arguments = with_root(image, {{"argv", request.argv}, {"env", request.env}, {"cwd", request.cwd}, {"network", request.network}, {"tty", request.tty},
-                                       {"rows", request.rows}, {"columns", request.columns}, {"deadline_ms", request.deadline.count()}, {"input", hooks.input.valid()}});
+    auto arguments = with_root(image, {{"argv", request.argv},
+                                       {"env", request.env},
+                                       {"cwd", request.cwd},
+                                       {"network", request.network},
+                                       {"tty", request.tty},
+                                       {"rows", request.rows},
+                                       {"columns", request.columns},
+                                       {"deadline_ms", request.deadline.count()},
+                                       {"input", hooks.input.valid()}});
     SLIPWAY_TRY(auto answer, opened.call("run", arguments, hooks));
     if (place) {
         SLIPWAY_CHECK(opened.session->close());
@@ -83,7 +104,9 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
     return RunResult{.status = json_get<int>(answer, "status"),
                      .exec_errno = json_get<int>(answer, "exec_errno"),
                      .timed_out = json_get<bool>(answer, "timed_out"),
-                     .timings = {json_get<double>(timings, "mount"), json_get<double>(timings, "run"), json_get<double>(timings, "unmount")}};
+                     .timings = {json_get<double>(timings, "mount"),
+                                 json_get<double>(timings, "run"),
+                                 json_get<double>(timings, "unmount")}};
 }
 
 } // namespace slipway::ops

@@ -13,29 +13,33 @@
 namespace slipway::ops {
 
 /// `deep`: also what is inside each initramfs.
-[[nodiscard]] Result<report::Inventory> inspect(const Context& context, const ImageOptions& image, bool deep);
+[[nodiscard]] Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
+                                                bool deep);
 
 struct ListedFile {
     std::string name;
     std::string type; ///< "file", "directory", "link", …
 };
-[[nodiscard]] Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image, const std::string& path);
+[[nodiscard]] Result<std::vector<ListedFile>>
+list(const Context& context, const ImageOptions& image, const std::string& path);
 
 /// Streams a file of the guest to `sink`; returns its size in bytes.
-[[nodiscard]] Result<std::uint64_t> get(const Context& context, const ImageOptions& image, const std::string& path,
+[[nodiscard]] Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
+                                        const std::string& path,
                                         const std::function<Status(std::string_view)>& sink);
 /// Writes `input`, up to its end, as a file of the guest, in place and crash-safe as `fix`.
 struct PutRequest {
     std::string path;
     unsigned mode = 0644;
 };
-[[nodiscard]] Status put(const Context& context, const ImageOptions& image, const PutRequest& request, sys::BorrowedFd input);
+[[nodiscard]] Status put(const Context& context, const ImageOptions& image,
+                         const PutRequest& request, sys::BorrowedFd input);
 
 struct RunRequest {
     std::vector<std::string> argv;
     std::vector<std::string> env{};
     std::string cwd = "/";
-    bool write = false;   ///< keep the changes; otherwise they go to an overlay that is dropped
+    bool write = false; ///< keep the changes; otherwise they go to an overlay that is dropped
     bool network = false;
     bool tty = false;
     unsigned rows = 0, columns = 0; ///< of the terminal
@@ -47,6 +51,7 @@ struct RunResult {
     bool timed_out = false;
     report::EnterTimings timings{};
 };
-[[nodiscard]] Result<RunResult> run(const Context& context, const ImageOptions& image, const RunRequest& request, const session::CallHooks& hooks);
+[[nodiscard]] Result<RunResult> run(const Context& context, const ImageOptions& image,
+                                    const RunRequest& request, const session::CallHooks& hooks);
 
 } // namespace slipway::ops

@@ -10,7 +10,9 @@ namespace slipway::ops {
 namespace {
 
 Status plan(const Context&, OpenImage& opened, const MendOptions& options, report::Report& report) {
-    SLIPWAY_TRY(auto answer, opened.call("plan", {{"root", options.root}, {"policy", report::to_json(options.policy)}, {"cache_dir", cache_directory()}}));
+    SLIPWAY_TRY(auto answer, opened.call("plan", {{"root", options.root},
+                                                  {"policy", report::to_json(options.policy)},
+                                                  {"cache_dir", cache_directory()}}));
     report.inventory = json_at(answer, "inventory");
     const auto& plan = json_at(answer, "plan");
     report.plan = json_at(plan, "actions");
@@ -18,7 +20,8 @@ Status plan(const Context&, OpenImage& opened, const MendOptions& options, repor
     return {};
 }
 
-Status apply(const Context&, OpenImage& opened, const MendOptions& options, report::Report& report) {
+Status apply(const Context&, OpenImage& opened, const MendOptions& options,
+             report::Report& report) {
     SLIPWAY_TRY(auto answer, opened.call("apply", {{"root", options.root}}));
     report.outcomes = json_at(answer, "outcomes");
     report.notes = json_get<std::vector<std::string>>(answer, "notes");
@@ -29,10 +32,12 @@ report::Findings failures_of(const Json& outcomes) {
     report::Findings findings;
     for (const auto& outcome : outcomes)
         if (json_get<std::string>(outcome, "state") == "failed")
-            findings.push_back({.id = "repair-failed",
-                                .severity = report::Severity::Warning,
-                                .where = json_get<std::string>(outcome, "path"),
-                                .text = fmt::format("{}: {}", json_get<std::string>(outcome, "text"), json_get<std::string>(outcome, "detail"))});
+            findings.push_back(
+                {.id = "repair-failed",
+                 .severity = report::Severity::Warning,
+                 .where = json_get<std::string>(outcome, "path"),
+                 .text = fmt::format("{}: {}", json_get<std::string>(outcome, "text"),
+                                     json_get<std::string>(outcome, "detail"))});
     return findings;
 }
 
@@ -45,7 +50,9 @@ Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Rep
         report.findings.push_back(std::move(finding));
     for (const auto& finding : report.findings)
         if (finding.id == "host-device-in-boot-file")
-            return fail(Code::Corrupt, fmt::format("{}: {}", finding.where, finding.text), "this is a fault of the guest's tools or of Slipway; nothing was written, please report it");
+            return fail(Code::Corrupt, fmt::format("{}: {}", finding.where, finding.text),
+                        "this is a fault of the guest's tools or of Slipway; nothing was written, "
+                        "please report it");
     return {};
 }
 
@@ -67,13 +74,17 @@ std::string cache_directory() {
     return failed ? std::string{} : directory;
 }
 
-Status mend(const Context& context, OpenImage& opened, const MendOptions& options, report::Report& report) {
+Status mend(const Context& context, OpenImage& opened, const MendOptions& options,
+            report::Report& report) {
     report.engine = opened.engine;
     report.engine_reason = opened.engine_reason;
-    SLIPWAY_CHECK(timed(context, report, "plan", [&] { return plan(context, opened, options, report); }));
+    SLIPWAY_CHECK(
+        timed(context, report, "plan", [&] { return plan(context, opened, options, report); }));
     if (!options.dry_run) {
-        SLIPWAY_CHECK(timed(context, report, "apply", [&] { return apply(context, opened, options, report); }));
-        SLIPWAY_CHECK(timed(context, report, "verify", [&] { return verify(context, opened, options, report); }));
+        SLIPWAY_CHECK(timed(context, report, "apply",
+                            [&] { return apply(context, opened, options, report); }));
+        SLIPWAY_CHECK(timed(context, report, "verify",
+                            [&] { return verify(context, opened, options, report); }));
     }
     return timed(context, report, "close", [&] { return opened.session->close(); });
 }

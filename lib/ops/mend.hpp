@@ -14,10 +14,11 @@ struct MendOptions {
     bool dry_run = false;
 };
 
-/// Plans, and unless `dry_run` applies and reads back. Fills inventory, plan, outcomes, findings and
-/// timings of the report as it goes. Corrupt if a boot file names a device of this host afterwards.
-/// On return the session is closed and the overlay whole.
-[[nodiscard]] Status mend(const Context& context, OpenImage& opened, const MendOptions& options, report::Report& report);
+/// Plans, and unless `dry_run` applies and reads back. Fills inventory, plan, outcomes, findings
+/// and timings of the report as it goes. Corrupt if a boot file names a device of this host
+/// afterwards. On return the session is closed and the overlay whole.
+[[nodiscard]] Status mend(const Context& context, OpenImage& opened, const MendOptions& options,
+                          report::Report& report);
 
 /// Where initramfs examinations are remembered by digest; "" without a place.
 [[nodiscard]] std::string cache_directory();

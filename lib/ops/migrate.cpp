@@ -15,8 +15,10 @@ namespace {
 Status check_request(const MigrateRequest& request) {
     if (request.output.empty())
         return fail(Code::InvalidArgument, "migrate needs --output");
-    if (request.compress && request.format != image::Format::Qcow2 && request.format != image::Format::Vmdk)
-        return fail(Code::InvalidArgument, fmt::format("{} images cannot be compressed", image::name_of(request.format)),
+    if (request.compress && request.format != image::Format::Qcow2 &&
+        request.format != image::Format::Vmdk)
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} images cannot be compressed", image::name_of(request.format)),
                     "leave --compress away, or use --format qcow2");
     return {};
 }
@@ -27,20 +29,26 @@ Status check_space(const MigrateRequest& request, const OpenImage& opened) {
     if (::statvfs(std::string(dirname_of(request.output)).c_str(), &info) != 0)
         return {};
     auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-    if (request.compress || opened.source->is_block_device() || available >= opened.source->allocated())
+    if (request.compress || opened.source->is_block_device() ||
+        available >= opened.source->allocated())
         return {};
     return fail(Code::NoSpace,
-                fmt::format("the output needs about {}, and {} has {} free", format_size(opened.source->allocated()), dirname_of(request.output), format_size(available)),
+                fmt::format("the output needs about {}, and {} has {} free",
+                            format_size(opened.source->allocated()), dirname_of(request.output),
+                            format_size(available)),
                 "make room, or choose another directory for --output");
 }
 
 void note_growth(const MigrateRequest& request, report::Report& report) {
     if (request.grow_by > 0)
-        report.findings.push_back({.id = "disk-grown",
-                                   .severity = report::Severity::Info,
-                                   .where = request.output,
-                                   .text = fmt::format("the disk is {} larger; partitions and filesystems have their old size", format_size(request.grow_by)),
-                                   .remedy = "grow them in the guest, with growpart and resize2fs or xfs_growfs"});
+        report.findings.push_back(
+            {.id = "disk-grown",
+             .severity = report::Severity::Info,
+             .where = request.output,
+             .text = fmt::format(
+                 "the disk is {} larger; partitions and filesystems have their old size",
+                 format_size(request.grow_by)),
+             .remedy = "grow them in the guest, with growpart and resize2fs or xfs_growfs"});
 }
 
 } // namespace
@@ -52,20 +60,34 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
     if (!request.dry_run) {
         SLIPWAY_TRY(output, sys::OutputFile::create(request.output, {}));
     }
-    auto open = [&] { return open_image(context, request.image, {.use = Use::Keep, .scratch_dir = std::string(dirname_of(request.output)), .grow_by = request.grow_by}); };
+    auto open = [&] {
+        return open_image(context, request.image,
+                          {.use = Use::Keep,
+                           .scratch_dir = std::string(dirname_of(request.output)),
+                           .grow_by = request.grow_by});
+    };
     SLIPWAY_TRY(auto opened, timed(context, report, "open", open));
-    report.source = {{"path", request.image.path}, {"format", image::name_of(opened.source->format())}, {"virtual_size", opened.size - request.grow_by}};
-    report.destination = {{"path", request.output}, {"format", image::name_of(request.format)}, {"virtual_size", opened.size}};
+    report.source = {{"path", request.image.path},
+                     {"format", image::name_of(opened.source->format())},
+                     {"virtual_size", opened.size - request.grow_by}};
+    report.destination = {{"path", request.output},
+                          {"format", image::name_of(request.format)},
+                          {"virtual_size", opened.size}};
     if (!request.dry_run)
         SLIPWAY_CHECK(check_space(request, opened));
-    SLIPWAY_CHECK(mend(context, opened, {.root = request.image.root, .policy = request.policy, .dry_run = request.dry_run}, report));
+    SLIPWAY_CHECK(
+        mend(context, opened,
+             {.root = request.image.root, .policy = request.policy, .dry_run = request.dry_run},
+             report));
     if (request.dry_run)
         return {};
     note_growth(request, report);
     image::ConvertOptions options{.format = request.format, .compress = request.compress};
     if (request.compress && request.format == image::Format::Vmdk)
         options.subformat = "streamOptimized";
-    SLIPWAY_CHECK(timed(context, report, "convert", [&] { return image::convert(context.host, opened.graph(), output->fd(), options); }));
+    SLIPWAY_CHECK(timed(context, report, "convert", [&] {
+        return image::convert(context.host, opened.graph(), output->fd(), options);
+    }));
     SLIPWAY_CHECK(context.host.cancel.check());
     return timed(context, report, "publish", [&] { return output->publish(); });
 }

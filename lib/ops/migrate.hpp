@@ -22,6 +22,7 @@ struct MigrateRequest {
 
 /// Fills the report also when it fails. The source is never written; the output is whole or absent.
 /// Exists, NoSpace, Permission for the output; the errors of open_image and mend.
-[[nodiscard]] Status migrate(const Context& context, const MigrateRequest& request, report::Report& report);
+[[nodiscard]] Status migrate(const Context& context, const MigrateRequest& request,
+                             report::Report& report);
 
 } // namespace slipway::ops

@@ -20,11 +20,16 @@ std::string scratch_directory(const std::string& wish) {
 
 Status choose_engine(const ImageOptions& options, OpenImage& opened) {
     if (options.engine == "sandbox" || options.untrusted)
-        return fail(Code::Unsupported, "this version has no sandbox engine", "use --engine host for images that you trust");
+        return fail(Code::Unsupported, "this version has no sandbox engine",
+                    "use --engine host for images that you trust");
     if (options.engine != "auto" && options.engine != "host")
-        return fail(Code::InvalidArgument, fmt::format("'{}' is not an engine", options.engine), "use auto, host or sandbox");
+        return fail(Code::InvalidArgument, fmt::format("'{}' is not an engine", options.engine),
+                    "use auto, host or sandbox");
     opened.engine = "host";
-    opened.engine_reason = options.engine == "host" ? "asked for" : "the only engine of this version; the host's kernel parses the image";
+    opened.engine_reason =
+        options.engine == "host"
+            ? "asked for"
+            : "the only engine of this version; the host's kernel parses the image";
     return {};
 }
 
@@ -46,21 +51,24 @@ image::BlockGraph OpenImage::graph(bool writable) const {
     return overlay ? overlay->graph_over(below, writable) : below;
 }
 
-Result<Json> OpenImage::call(const std::string& operation, Json arguments, const session::CallHooks& hooks) const {
+Result<Json> OpenImage::call(const std::string& operation, Json arguments,
+                             const session::CallHooks& hooks) const {
     auto answer = session->call(operation, std::move(arguments), hooks);
     if (!answer)
         return fail(std::move(answer.error()).in(source->path()));
     return answer;
 }
 
-Result<OpenImage> open_disk(const Context& context, const ImageOptions& options, OpenRequest request) {
+Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
+                            OpenRequest request) {
     OpenImage opened;
     SLIPWAY_CHECK(choose_engine(options, opened));
     SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
-    SLIPWAY_TRY(auto source, image::Source::open(options.path, {.access = request.access,
-                                                                .in_place = request.in_place,
-                                                                .format = options.format,
-                                                                .allow_backing = options.allow_backing}));
+    SLIPWAY_TRY(auto source,
+                image::Source::open(options.path, {.access = request.access,
+                                                   .in_place = request.in_place,
+                                                   .format = options.format,
+                                                   .allow_backing = options.allow_backing}));
     opened.source = std::make_unique<image::Source>(std::move(source));
     SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
     opened.size += request.grow_by;
@@ -72,13 +80,17 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
     else {
         SLIPWAY_TRY(file, sys::make_scratch_file(scratch_directory(request.scratch_dir)));
     }
-    SLIPWAY_TRY(opened.overlay, image::Overlay::create(context.host, std::move(file), opened.size, opened.source->next_fd(), overlay_mark(*opened.source)));
+    SLIPWAY_TRY(opened.overlay,
+                image::Overlay::create(context.host, std::move(file), opened.size,
+                                       opened.source->next_fd(), overlay_mark(*opened.source)));
     return opened;
 }
 
-Result<OpenImage> open_image(const Context& context, const ImageOptions& options, OpenRequest request) {
+Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
+                             OpenRequest request) {
     SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
-    auto session = session::Session::start_host_engine(*context.runner, context.host, {disk_spec(opened)});
+    auto session =
+        session::Session::start_host_engine(*context.runner, context.host, {disk_spec(opened)});
     if (!session)
         return fail(std::move(session.error()).in(options.path));
     opened.session = std::move(*session);

@@ -15,7 +15,7 @@ namespace slipway::ops {
 
 /// What every operation works with. The runner's supervisor ends everything with us.
 struct Context {
-    sys::Host host; ///< its runner is `runner`
+    sys::Host host;                              ///< its runner is `runner`
     session::SupervisedRunner* runner = nullptr; ///< borrowed
 };
 
@@ -24,8 +24,8 @@ struct ImageOptions {
     std::string path;
     std::optional<image::Format> format{}; ///< --source-format
     bool allow_backing = false;
-    std::string root{};                    ///< --root VOLUME, "" to find it
-    std::string engine = "auto";           ///< "auto", "host", "sandbox"
+    std::string root{};          ///< --root VOLUME, "" to find it
+    std::string engine = "auto"; ///< "auto", "host", "sandbox"
     bool untrusted = false;
 };
 
@@ -33,15 +33,15 @@ struct ImageOptions {
 enum class Use {
     Look,    ///< nothing is written
     Discard, ///< written to an overlay that is dropped
-    Keep,    ///< written to an overlay that the operation will use; the image itself may change later
+    Keep, ///< written to an overlay that the operation will use; the image itself may change later
 };
 
 struct OpenRequest {
     Use use = Use::Look;
     image::Access access = image::Access::Read;
-    bool in_place = false;      ///< open the image's files for writing too
-    std::string scratch_dir{};  ///< of the overlay; "": TMPDIR or /var/tmp
-    std::uint64_t grow_by = 0;  ///< bytes added to the disk in the overlay
+    bool in_place = false;                      ///< open the image's files for writing too
+    std::string scratch_dir{};                  ///< of the overlay; "": TMPDIR or /var/tmp
+    std::uint64_t grow_by = 0;                  ///< bytes added to the disk in the overlay
     std::optional<sys::OwnedFd> overlay_file{}; ///< instead of a scratch file
 };
 
@@ -57,13 +57,16 @@ struct OpenImage {
     /// The disk as it is now: the overlay over the source, or the source.
     [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
     /// Session::call, with errors that name the image.
-    [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments, const session::CallHooks& hooks = {}) const;
+    [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments,
+                                    const session::CallHooks& hooks = {}) const;
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,
 /// Permission without root, Unsupported for the engine that was asked for.
-[[nodiscard]] Result<OpenImage> open_image(const Context& context, const ImageOptions& options, OpenRequest request);
+[[nodiscard]] Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
+                                           OpenRequest request);
 /// The same without a session: source, size and overlay.
-[[nodiscard]] Result<OpenImage> open_disk(const Context& context, const ImageOptions& options, OpenRequest request);
+[[nodiscard]] Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
+                                          OpenRequest request);
 
 } // namespace slipway::ops

@@ -20,7 +20,7 @@ struct ProveRequest {
     vm::Firmware firmware = vm::Firmware::Bios;
     std::chrono::seconds timeout{180};
     unsigned memory_mib = 1024;
-    std::string arch{}; ///< of the guest, "" unknown; x86 only
+    std::string arch{};        ///< of the guest, "" unknown; x86 only
     bool until_kernel = false; ///< ends once the boot loader has handed over, or falls silent
 
     /// QEMU loads the kernel itself. The descriptors are lent.
@@ -36,18 +36,20 @@ struct StageEvidence {
     vm::Stage stage = vm::Stage::None;
     double seconds = 0; ///< since the machine started
     std::string evidence;
-    std::string method; ///< "serial", "direct-kernel", or "disk-reads" for a boot loader that prints nothing
+    std::string method; ///< "serial", "direct-kernel", or "disk-reads" for a boot loader that
+                        ///< prints nothing
 };
 
 struct ProveResult {
     vm::Stage reached = vm::Stage::None;
     bool login = false;
     std::vector<StageEvidence> stages;
-    std::string console_tail;  ///< the last lines
-    std::string likely_cause;  ///< "" with login
+    std::string console_tail; ///< the last lines
+    std::string likely_cause; ///< "" with login
     std::string accelerator;
     std::string accelerator_reason;
-    std::string method_reason; ///< why there was a direct boot, or none where it may have been needed, or ""
+    std::string method_reason; ///< why there was a direct boot, or none where it may have been
+                               ///< needed, or ""
     double seconds = 0;
 };
 
@@ -62,10 +64,11 @@ struct ProveOptions {
 /// within 200 ms of the request.
 [[nodiscard]] Result<ProveResult> prove_graph(const Context& context, const ProveRequest& request);
 
-/// The whole verb. A guest without a serial console is booted twice: as it is, for firmware and boot
-/// loader, and with its own kernel, initramfs and command line plus a console given by QEMU.
+/// The whole verb. A guest without a serial console is booted twice: as it is, for firmware and
+/// boot loader, and with its own kernel, initramfs and command line plus a console given by QEMU.
 /// What Slipway cannot inspect is booted as it is. The errors of open_disk and prove_graph.
-[[nodiscard]] Result<ProveResult> prove(const Context& context, const ImageOptions& image, const ProveOptions& options);
+[[nodiscard]] Result<ProveResult> prove(const Context& context, const ImageOptions& image,
+                                        const ProveOptions& options);
 
 /// Where files without a name are made: TMPDIR or /var/tmp.
 [[nodiscard]] std::string scratch_directory();

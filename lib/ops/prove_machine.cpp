@@ -20,13 +20,14 @@ namespace slipway::ops {
 namespace {
 
 constexpr int poll_ms = 100;
-constexpr double after_failure = 3;         // seconds: what comes then may belie or explain it
-constexpr double firmware_silence = 40;     // of the firmware, and of a boot sector that reads nothing
+constexpr double after_failure = 3;     // seconds: what comes then may belie or explain it
+constexpr double firmware_silence = 40; // of the firmware, and of a boot sector that reads nothing
 constexpr double failing_loader_silence = 15;
-constexpr double silence_for_direct = 20;   // until_kernel only
+constexpr double silence_for_direct = 20; // until_kernel only
 constexpr double silence_of_kernel = 4;
-constexpr std::uint64_t loader_reads = 1 << 20; // bytes; GRUB reads more before its menu, no boot sector alone does
-constexpr unsigned most_restarts = 3;       // one or two are by right, as after relabelling for SELinux
+constexpr std::uint64_t loader_reads =
+    1 << 20; // bytes; GRUB reads more before its menu, no boot sector alone does
+constexpr unsigned most_restarts = 3; // one or two are by right, as after relabelling for SELinux
 constexpr std::size_t tail_lines = 25;
 constexpr std::size_t kept_stderr = 4096;
 
@@ -34,16 +35,18 @@ struct FirmwareFiles {
     const char* code;
     const char* vars; ///< a template
 };
-constexpr std::array uefi_places{FirmwareFiles{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
-                                 FirmwareFiles{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
-                                 FirmwareFiles{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
-                                 FirmwareFiles{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
-                                 FirmwareFiles{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}};
+constexpr std::array uefi_places{
+    FirmwareFiles{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+    FirmwareFiles{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+    FirmwareFiles{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
+    FirmwareFiles{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
+    FirmwareFiles{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}};
 
 // QEMU's command line with the descriptors that it inherits.
 class Machine {
-  public:
-    [[nodiscard]] static Result<Machine> describe(const ProveRequest& request, const vm::Accelerator& accelerator) {
+public:
+    [[nodiscard]] static Result<Machine> describe(const ProveRequest& request,
+                                                  const vm::Accelerator& accelerator) {
         Machine machine(request, accelerator.name);
         if (request.direct)
             machine.load_kernel(*request.direct);
@@ -57,9 +60,11 @@ class Machine {
         return process;
     }
 
-  private:
+private:
     Machine(const ProveRequest& request, const std::string& accelerator)
-        : spec_{.accelerator = accelerator, .memory_mib = request.memory_mib, .disks = {{request.disk.node, request.bus}}},
+        : spec_{.accelerator = accelerator,
+                .memory_mib = request.memory_mib,
+                .disks = {{request.disk.node, request.bus}}},
           fds_(request.disk.fds), confinement_(vm::qemu_confinement(accelerator)) {
         confinement_.read_fds = request.disk.read_fds;
         confinement_.write_fds = request.disk.write_fds;
@@ -74,7 +79,8 @@ class Machine {
         return sys::proc_path(number);
     }
     void load_kernel(const ProveRequest::DirectBoot& direct) {
-        spec_.direct = vm::DirectKernel{lend(direct.kernel, confinement_.read_fds), "", direct.cmdline};
+        spec_.direct =
+            vm::DirectKernel{lend(direct.kernel, confinement_.read_fds), "", direct.cmdline};
         if (direct.initrd.valid())
             spec_.direct->initrd = lend(direct.initrd, confinement_.read_fds);
     }
@@ -89,7 +95,8 @@ class Machine {
             spec_.uefi = vm::UefiFiles{place.code, lend(uefi_vars_, confinement_.write_fds)};
             return {};
         }
-        return fail(Code::Unsupported, "UEFI firmware for QEMU is not installed", "apt install ovmf");
+        return fail(Code::Unsupported, "UEFI firmware for QEMU is not installed",
+                    "apt install ovmf");
     }
 
     vm::QemuSpec spec_;
@@ -104,13 +111,15 @@ std::optional<std::uint64_t> bytes_read_by(pid_t pid) {
     auto text = sys::read_file(fmt::format("/proc/{}/io", pid));
     if (!text || !text->starts_with(field))
         return std::nullopt;
-    return parse_number(std::string_view(*text).substr(field.size(), text->find('\n') - field.size()));
+    return parse_number(
+        std::string_view(*text).substr(field.size(), text->find('\n') - field.size()));
 }
 
 // Watches a machine until it has shown what it will show.
 class Watch {
-  public:
-    Watch(const Context& context, const ProveRequest& request) : host_(context.host), request_(request) {}
+public:
+    Watch(const Context& context, const ProveRequest& request)
+        : host_(context.host), request_(request) {}
 
     Status start(sys::ProcessSpec process) {
         SLIPWAY_TRY(auto out, sys::make_pipe());
@@ -139,9 +148,11 @@ class Watch {
     }
 
     [[nodiscard]] ProveResult result() const {
-        ProveResult result{.reached = trace_.reached(), .login = trace_.reached() == vm::Stage::Login};
+        ProveResult result{.reached = trace_.reached(),
+                           .login = trace_.reached() == vm::Stage::Login};
         for (const auto& sighting : trace_.sightings())
-            result.stages.push_back({sighting.stage, sighting.seconds, sighting.evidence, request_.direct ? "direct-kernel" : "serial"});
+            result.stages.push_back({sighting.stage, sighting.seconds, sighting.evidence,
+                                     request_.direct ? "direct-kernel" : "serial"});
         if (silent_loader_ && result.reached == vm::Stage::Firmware) {
             result.reached = vm::Stage::BootLoader;
             result.stages.push_back(*silent_loader_);
@@ -152,11 +163,13 @@ class Watch {
         return result;
     }
 
-  private:
+private:
     [[nodiscard]] bool finished() const {
-        if (trace_.reached() == vm::Stage::Login || !out_.valid() || seconds_since(started_) >= static_cast<double>(request_.timeout.count()))
+        if (trace_.reached() == vm::Stage::Login || !out_.valid() ||
+            seconds_since(started_) >= static_cast<double>(request_.timeout.count()))
             return true;
-        if ((failed_at_ && seconds_since(*failed_at_) >= after_failure) || trace_.restarts() >= most_restarts)
+        if ((failed_at_ && seconds_since(*failed_at_) >= after_failure) ||
+            trace_.restarts() >= most_restarts)
             return true;
         auto silence = seconds_since(last_output_);
         bool started_kernel = trace_.handed_over() || trace_.reached() >= vm::Stage::Kernel;
@@ -165,7 +178,8 @@ class Watch {
         // Only what prints through the BIOS is known to be heard here.
         if (request_.firmware != vm::Firmware::Bios || request_.direct || started_kernel)
             return false;
-        return trace_.failure() ? silence >= failing_loader_silence : stage() < vm::Stage::BootLoader && silence >= firmware_silence;
+        return trace_.failure() ? silence >= failing_loader_silence
+                                : stage() < vm::Stage::BootLoader && silence >= firmware_silence;
     }
 
     // Ubuntu's GRUB prints nothing through the BIOS, but it reads a kernel.
@@ -178,10 +192,13 @@ class Watch {
         if (!read_by_firmware_)
             read_by_firmware_ = read;
         if (*read - *read_by_firmware_ >= loader_reads)
-            silent_loader_ = {vm::Stage::BootLoader, seconds_since(started_), "it prints nothing, but has read more of the disk than firmware does", "disk-reads"};
+            silent_loader_ = {vm::Stage::BootLoader, seconds_since(started_),
+                              "it prints nothing, but has read more of the disk than firmware does",
+                              "disk-reads"};
     }
     [[nodiscard]] vm::Stage stage() const {
-        return silent_loader_ ? std::max(trace_.reached(), vm::Stage::BootLoader) : trace_.reached();
+        return silent_loader_ ? std::max(trace_.reached(), vm::Stage::BootLoader)
+                              : trace_.reached();
     }
 
     void wait_for_output() {
@@ -221,9 +238,15 @@ class Watch {
     void show_progress() {
         if (!host_.progress)
             return;
-        auto spent = std::min(seconds_since(started_) / static_cast<double>(request_.timeout.count()), 1.0);
-        auto step = trace_.reached() == vm::Stage::None ? std::string("prove") : fmt::format("prove: {}", vm::name_of(trace_.reached()));
-        host_.progress({.step = step, .done = static_cast<std::uint64_t>(spent * 1000), .total = 1000, .bytes = false});
+        auto spent =
+            std::min(seconds_since(started_) / static_cast<double>(request_.timeout.count()), 1.0);
+        auto step = trace_.reached() == vm::Stage::None
+                        ? std::string("prove")
+                        : fmt::format("prove: {}", vm::name_of(trace_.reached()));
+        host_.progress({.step = step,
+                        .done = static_cast<std::uint64_t>(spent * 1000),
+                        .total = 1000,
+                        .bytes = false});
     }
 
     // QEMU has ended by itself: the guest switched off, or QEMU failed.
@@ -243,10 +266,14 @@ class Watch {
         if (const auto& failure = trace_.failure())
             return fmt::format("{} (\"{}\")", failure->likely_cause, failure->evidence);
         if (trace_.restarts() >= most_restarts)
-            return fmt::format("the guest restarts again and again; the last stage seen was {}", vm::name_of(trace_.reached()));
+            return fmt::format("the guest restarts again and again; the last stage seen was {}",
+                               vm::name_of(trace_.reached()));
         if (!out_.valid())
-            return fmt::format("the guest switched itself off; the last stage seen was {}", vm::name_of(trace_.reached()));
-        return request_.until_kernel && stage() >= vm::Stage::BootLoader ? std::string() : vm::cause_of_silence(stage());
+            return fmt::format("the guest switched itself off; the last stage seen was {}",
+                               vm::name_of(trace_.reached()));
+        return request_.until_kernel && stage() >= vm::Stage::BootLoader
+                   ? std::string()
+                   : vm::cause_of_silence(stage());
     }
 
     const sys::Host& host_;
@@ -266,7 +293,8 @@ class Watch {
 };
 
 bool is_x86(const std::string& arch) {
-    return arch.empty() || arch == "x86_64" || arch == "amd64" || arch == "i386" || arch == "i486" || arch == "i586" || arch == "i686";
+    return arch.empty() || arch == "x86_64" || arch == "amd64" || arch == "i386" ||
+           arch == "i486" || arch == "i586" || arch == "i686";
 }
 
 } // namespace
@@ -278,7 +306,8 @@ std::string scratch_directory() {
 
 Result<ProveResult> prove_graph(const Context& context, const ProveRequest& request) {
     if (!is_x86(request.arch))
-        return fail(Code::Unsupported, fmt::format("prove boots x86 guests only, and this one is {}", request.arch));
+        return fail(Code::Unsupported,
+                    fmt::format("prove boots x86 guests only, and this one is {}", request.arch));
     SLIPWAY_TRY(auto accelerator, vm::choose_accelerator(context.host));
     SLIPWAY_TRY(auto machine, Machine::describe(request, accelerator));
     Watch watch(context, request);

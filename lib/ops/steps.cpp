@@ -20,7 +20,9 @@ report::Report begin_report(const std::string& command, const std::vector<std::s
     report.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
     utsname system{};
     ::uname(&system);
-    report.host = {{"kernel", system.release}, {"arch", system.machine}, {"processors", ::sysconf(_SC_NPROCESSORS_ONLN)}};
+    report.host = {{"kernel", system.release},
+                   {"arch", system.machine},
+                   {"processors", ::sysconf(_SC_NPROCESSORS_ONLN)}};
     return report;
 }
 

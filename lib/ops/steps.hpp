@@ -12,7 +12,8 @@ namespace slipway::ops {
 
 /// Runs `step`, and adds its time to `timings[name]` whether it failed or not. Shows the name as
 /// progress.
-template <class Step> auto timed(const Context& context, report::Report& report, const std::string& name, Step&& step) {
+template <class Step>
+auto timed(const Context& context, report::Report& report, const std::string& name, Step&& step) {
     if (context.host.progress)
         context.host.progress({.step = name, .done = 0, .total = 0, .bytes = false});
     auto start = Clock::now();
@@ -22,7 +23,8 @@ template <class Step> auto timed(const Context& context, report::Report& report,
 }
 
 /// What is known when an operation begins: time, host, command line.
-[[nodiscard]] report::Report begin_report(const std::string& command, const std::vector<std::string>& argv);
+[[nodiscard]] report::Report begin_report(const std::string& command,
+                                          const std::vector<std::string>& argv);
 /// Versions of the programs used; costs a process each, so only for reports that are kept.
 [[nodiscard]] Json tool_versions(const Context& context);
 /// Writes the report as a whole file, replacing an earlier one.

@@ -64,8 +64,8 @@ Findings findings_from_json(const Json& json) {
 std::string render_text(const Finding& finding) {
     // "/etc/fstab line 3 names /dev/sda2, …" says where by itself.
     bool says_where = finding.where.empty() || finding.text.starts_with(finding.where);
-    auto text = fmt::format("{}: {}{}{}", name_of(finding.severity), says_where ? "" : finding.where,
-                            says_where ? "" : ": ", finding.text);
+    auto text = fmt::format("{}: {}{}{}", name_of(finding.severity),
+                            says_where ? "" : finding.where, says_where ? "" : ": ", finding.text);
     if (!finding.remedy.empty())
         text += fmt::format("; {}", finding.remedy);
     return printable(text);

@@ -7,10 +7,12 @@ namespace slipway::report {
 namespace {
 
 Json volume_to_json(const Volume& volume) {
-    Json json{{"name", volume.name},   {"disk", volume.disk},   {"partition", volume.partition},
-              {"start", volume.start}, {"size", volume.size},   {"type", volume.type},
-              {"label", volume.label}, {"uuid", volume.uuid},   {"partuuid", volume.partuuid},
-              {"partlabel", volume.partlabel}, {"parttype", volume.parttype}, {"bootable", volume.bootable},
+    Json json{{"name", volume.name},           {"disk", volume.disk},
+              {"partition", volume.partition}, {"start", volume.start},
+              {"size", volume.size},           {"type", volume.type},
+              {"label", volume.label},         {"uuid", volume.uuid},
+              {"partuuid", volume.partuuid},   {"partlabel", volume.partlabel},
+              {"parttype", volume.parttype},   {"bootable", volume.bootable},
               {"dirty", volume.dirty}};
     json["used"] = volume.used ? Json(*volume.used) : Json();
     return json;
@@ -36,12 +38,9 @@ Volume volume_from_json(const Json& json) {
 }
 
 Json kernel_to_json(const Kernel& kernel) {
-    Json json{{"version", kernel.version},
-              {"image", kernel.image},
-              {"initramfs", kernel.initramfs},
-              {"modules_dir", kernel.modules_dir},
-              {"rescue", kernel.rescue},
-              {"examined", kernel.examined}};
+    Json json{{"version", kernel.version},     {"image", kernel.image},
+              {"initramfs", kernel.initramfs}, {"modules_dir", kernel.modules_dir},
+              {"rescue", kernel.rescue},       {"examined", kernel.examined}};
     if (kernel.examined) {
         json["virtio_in_initramfs"] = kernel.virtio_in_initramfs;
         json["virtio_builtin"] = kernel.virtio_builtin;
@@ -66,8 +65,9 @@ Kernel kernel_from_json(const Json& json) {
 }
 
 Json fstab_to_json(const FstabEntry& entry) {
-    return {{"line_no", entry.line_no}, {"spec", entry.spec},       {"mountpoint", entry.mountpoint},
-            {"type", entry.type},       {"options", entry.options}, {"volume", entry.volume},
+    return {{"line_no", entry.line_no},       {"spec", entry.spec},
+            {"mountpoint", entry.mountpoint}, {"type", entry.type},
+            {"options", entry.options},       {"volume", entry.volume},
             {"unstable", entry.unstable}};
 }
 
@@ -82,9 +82,15 @@ FstabEntry fstab_from_json(const Json& json) {
 }
 
 Json os_to_json(const OperatingSystem& os) {
-    return {{"type", os.type},         {"distro", os.distro},     {"like", os.like},
-            {"product", os.product},   {"version", os.version},   {"codename", os.codename},
-            {"arch", os.arch},         {"hostname", os.hostname}, {"package_manager", os.package_manager},
+    return {{"type", os.type},
+            {"distro", os.distro},
+            {"like", os.like},
+            {"product", os.product},
+            {"version", os.version},
+            {"codename", os.codename},
+            {"arch", os.arch},
+            {"hostname", os.hostname},
+            {"package_manager", os.package_manager},
             {"init_system", os.init_system}};
 }
 
@@ -161,7 +167,11 @@ const std::string* Inventory::file(const std::string& path) const {
 Json to_json(const Inventory& inventory) {
     Json json{{"schema", "slipway.inspect.v1"}};
     json["disks"] = array_of(inventory.disks, [](const Disk& disk) -> Json {
-        return {{"name", disk.name}, {"format", disk.format}, {"size", disk.size}, {"table", disk.table}, {"table_id", disk.table_id}};
+        return {{"name", disk.name},
+                {"format", disk.format},
+                {"size", disk.size},
+                {"table", disk.table},
+                {"table_id", disk.table_id}};
     });
     json["volumes"] = array_of(inventory.volumes, volume_to_json);
     json["root"] = inventory.root;
@@ -197,7 +207,8 @@ Inventory inventory_from_json(const Json& json) {
     inventory.fstab = vector_of<FstabEntry>(json_at(json, "fstab"), fstab_from_json);
     if (const auto& points = json_at(json, "mountpoints"); points.is_array())
         for (const auto& point : points)
-            inventory.mountpoints[json_get<std::string>(point, "path")] = json_get<std::string>(point, "volume");
+            inventory.mountpoints[json_get<std::string>(point, "path")] =
+                json_get<std::string>(point, "volume");
     inventory.findings = findings_from_json(json_at(json, "findings"));
     return inventory;
 }

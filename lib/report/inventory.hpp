@@ -16,10 +16,10 @@
 namespace slipway::report {
 
 struct Disk {
-    std::string name;   ///< "sda" for the first in the order given
-    std::string format; ///< raw, qcow2, vmdk, vpc, vhdx, vdi
+    std::string name;       ///< "sda" for the first in the order given
+    std::string format;     ///< raw, qcow2, vmdk, vpc, vhdx, vdi
     std::uint64_t size = 0; ///< bytes, virtual
-    std::string table;  ///< "dos", "gpt", or "none"
+    std::string table;      ///< "dos", "gpt", or "none"
     std::string table_id{};
 };
 
@@ -30,42 +30,43 @@ struct Volume {
     unsigned partition = 0;  ///< 0: the whole disk
     std::uint64_t start = 0; ///< bytes from the start of the disk
     std::uint64_t size = 0;  ///< bytes
-    std::string type;        ///< as libblkid names it: ext4, xfs, btrfs, vfat, swap, crypto_LUKS, LVM2_member, …; "" unknown
+    std::string type;        ///< as libblkid names it: ext4, xfs, btrfs, vfat, swap, crypto_LUKS,
+                             ///< LVM2_member, …; "" unknown
     std::string label{};
     std::string uuid{};
     std::string partuuid{};
     std::string partlabel{};
-    std::string parttype{};  ///< type GUID, or "0x83"
-    bool bootable = false;   ///< active flag of an MBR partition
+    std::string parttype{};              ///< type GUID, or "0x83"
+    bool bootable = false;               ///< active flag of an MBR partition
     std::optional<std::uint64_t> used{}; ///< bytes; only of mounted filesystems
-    bool dirty = false;      ///< its journal waits for recovery
+    bool dirty = false;                  ///< its journal waits for recovery
 };
 
 struct OperatingSystem {
-    std::string type;    ///< "linux", "windows", or ""
-    std::string distro;  ///< ID of os-release: debian, ubuntu, rhel, opensuse-leap, …
+    std::string type;                ///< "linux", "windows", or ""
+    std::string distro;              ///< ID of os-release: debian, ubuntu, rhel, opensuse-leap, …
     std::vector<std::string> like{}; ///< ID_LIKE
-    std::string product; ///< PRETTY_NAME
-    std::string version; ///< VERSION_ID
+    std::string product;             ///< PRETTY_NAME
+    std::string version;             ///< VERSION_ID
     std::string codename{};
-    std::string arch;    ///< of /bin programs: x86_64, i386, aarch64, …; "" unknown
+    std::string arch; ///< of /bin programs: x86_64, i386, aarch64, …; "" unknown
     std::string hostname{};
     std::string package_manager{}; ///< apt, dnf, yum, zypper, pacman, apk
     std::string init_system{};     ///< systemd, openrc, sysvinit, busybox
 };
 
 struct BootLoader {
-    std::string kind;     ///< grub2, grub-legacy, systemd-boot, extlinux, or ""
+    std::string kind;                        ///< grub2, grub-legacy, systemd-boot, extlinux, or ""
     std::vector<std::string> config_files{}; ///< guest paths that exist
-    std::string grub_config{};  ///< the grub.cfg that mkconfig shall write, "" if none
-    bool uses_bls = false;      ///< boot entries are /boot/loader/entries/*.conf
-    std::string mkconfig{};     ///< guest path of update-grub, grub2-mkconfig, or grub-mkconfig
+    std::string grub_config{};               ///< the grub.cfg that mkconfig shall write, "" if none
+    bool uses_bls = false;                   ///< boot entries are /boot/loader/entries/*.conf
+    std::string mkconfig{}; ///< guest path of update-grub, grub2-mkconfig, or grub-mkconfig
 };
 
 struct Kernel {
-    std::string version;     ///< as of /lib/modules
-    std::string image{};     ///< guest path of vmlinuz
-    std::string initramfs{}; ///< guest path; "" when there is none
+    std::string version;       ///< as of /lib/modules
+    std::string image{};       ///< guest path of vmlinuz
+    std::string initramfs{};   ///< guest path; "" when there is none
     std::string modules_dir{}; ///< guest path of /lib/modules/VERSION; "" when absent
     bool rescue = false;
     // Filled by a deep inspection only:
@@ -83,18 +84,19 @@ struct FstabEntry {
     std::string mountpoint;
     std::string type;
     std::string options;
-    std::string volume{}; ///< name of the volume that it resolves to, "" if none or not a device
+    std::string volume{};  ///< name of the volume that it resolves to, "" if none or not a device
     bool unstable = false; ///< names a device by bus, which changes with the move
 };
 
 struct Inventory {
     std::vector<Disk> disks;
     std::vector<Volume> volumes;
-    std::string root;            ///< volume of /
+    std::string root; ///< volume of /
     OperatingSystem os;
-    std::string firmware;        ///< "bios", "uefi", "bios+uefi", or "" unknown
+    std::string firmware; ///< "bios", "uefi", "bios+uefi", or "" unknown
     BootLoader boot_loader;
-    std::string initramfs_generator{}; ///< initramfs-tools, dracut, mkinitcpio, mkinitfs, mkinitrd, or ""
+    std::string
+        initramfs_generator{};   ///< initramfs-tools, dracut, mkinitcpio, mkinitfs, mkinitrd, or ""
     std::vector<Kernel> kernels; ///< newest first, rescue kernels last
     std::vector<FstabEntry> fstab;
     std::map<std::string, std::string> mountpoints; ///< guest path -> volume, as mounted here

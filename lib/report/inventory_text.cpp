@@ -16,26 +16,33 @@ std::string or_dash(const std::string& text) {
 std::string disks_text(const Inventory& inventory) {
     std::string text;
     for (const auto& disk : inventory.disks) {
-        text += fmt::format("Disk {}: {}, {}, partition table: {}\n", disk.name, format_size(disk.size), disk.format, disk.table);
+        text += fmt::format("Disk {}: {}, {}, partition table: {}\n", disk.name,
+                            format_size(disk.size), disk.format, disk.table);
         for (const auto& volume : inventory.volumes)
             if (volume.disk == disk.name)
-                text += fmt::format("  {:<8} {:>9}  {:<12} uuid {}  label {}{}{}\n", volume.name, format_size(volume.size),
-                                    or_dash(volume.type), or_dash(volume.uuid), or_dash(volume.label),
-                                    volume.used ? fmt::format("  used {}", format_size(*volume.used)) : "",
-                                    volume.dirty ? "  (journal not clean)" : "");
+                text += fmt::format(
+                    "  {:<8} {:>9}  {:<12} uuid {}  label {}{}{}\n", volume.name,
+                    format_size(volume.size), or_dash(volume.type), or_dash(volume.uuid),
+                    or_dash(volume.label),
+                    volume.used ? fmt::format("  used {}", format_size(*volume.used)) : "",
+                    volume.dirty ? "  (journal not clean)" : "");
     }
     return text;
 }
 
 std::string kernel_text(const Kernel& kernel) {
-    auto text = fmt::format("  {}{}: {}, initramfs {}", kernel.version, kernel.rescue ? " (rescue)" : "", or_dash(kernel.image), or_dash(kernel.initramfs));
+    auto text =
+        fmt::format("  {}{}: {}, initramfs {}", kernel.version, kernel.rescue ? " (rescue)" : "",
+                    or_dash(kernel.image), or_dash(kernel.initramfs));
     if (!kernel.examined)
         return text + "\n";
     if (!kernel.initramfs_error.empty())
         return text + fmt::format(" (unreadable: {})\n", kernel.initramfs_error);
     if (kernel.virtio_builtin)
         return text + ", virtio built in\n";
-    return text + (kernel.virtio_in_initramfs ? ", virtio inside\n" : fmt::format(", virtio missing: {}\n", join(kernel.missing_modules, ", ")));
+    return text + (kernel.virtio_in_initramfs
+                       ? ", virtio inside\n"
+                       : fmt::format(", virtio missing: {}\n", join(kernel.missing_modules, ", ")));
 }
 
 } // namespace
@@ -46,12 +53,16 @@ std::string render_text(const Inventory& inventory) {
     if (os.type.empty())
         text += "No operating system found.\n";
     else
-        text += fmt::format("Operating system: {} ({} {}, {}), host name {}, on {}\n"
-                            "Packages: {}   init: {}   firmware: {}   boot loader: {}{}\n",
-                            or_dash(os.product), or_dash(os.distro), or_dash(os.version), or_dash(os.arch), or_dash(os.hostname),
-                            inventory.root, or_dash(os.package_manager), or_dash(os.init_system), or_dash(inventory.firmware),
-                            or_dash(inventory.boot_loader.kind),
-                            inventory.boot_loader.config_files.empty() ? "" : fmt::format(" ({})", join(inventory.boot_loader.config_files, ", ")));
+        text +=
+            fmt::format("Operating system: {} ({} {}, {}), host name {}, on {}\n"
+                        "Packages: {}   init: {}   firmware: {}   boot loader: {}{}\n",
+                        or_dash(os.product), or_dash(os.distro), or_dash(os.version),
+                        or_dash(os.arch), or_dash(os.hostname), inventory.root,
+                        or_dash(os.package_manager), or_dash(os.init_system),
+                        or_dash(inventory.firmware), or_dash(inventory.boot_loader.kind),
+                        inventory.boot_loader.config_files.empty()
+                            ? ""
+                            : fmt::format(" ({})", join(inventory.boot_loader.config_files, ", ")));
     if (!inventory.kernels.empty())
         text += fmt::format("Kernels (initramfs by {}):\n", or_dash(inventory.initramfs_generator));
     for (const auto& kernel : inventory.kernels)
@@ -59,7 +70,8 @@ std::string render_text(const Inventory& inventory) {
     if (!inventory.fstab.empty())
         text += "/etc/fstab:\n";
     for (const auto& entry : inventory.fstab)
-        text += fmt::format("  line {}: {} on {} ({}) -> {}\n", entry.line_no, entry.spec, entry.mountpoint, entry.type, or_dash(entry.volume));
+        text += fmt::format("  line {}: {} on {} ({}) -> {}\n", entry.line_no, entry.spec,
+                            entry.mountpoint, entry.type, or_dash(entry.volume));
     if (!inventory.findings.empty())
         text += "Findings:\n";
     for (const auto& finding : inventory.findings)

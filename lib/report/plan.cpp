@@ -64,7 +64,8 @@ std::string_view name_of(OutcomeState state) {
 }
 
 Json to_json(const Action& action) {
-    Json json{{"repair", action.repair}, {"kind", name_of(action.kind)}, {"text", render_text(action)}};
+    Json json{
+        {"repair", action.repair}, {"kind", name_of(action.kind)}, {"text", render_text(action)}};
     if (!action.path.empty())
         json["path"] = action.path;
     if (!action.reason.empty())
@@ -91,15 +92,17 @@ std::string render_text(const Action& action) {
     std::string what;
     switch (action.kind) {
     case ActionKind::WriteFile:
-        what = action.changes.empty() ? fmt::format("write {}", action.path)
-                                      : fmt::format("change {} ({} line{})", action.path, action.changes.size(),
-                                                    action.changes.size() == 1 ? "" : "s");
+        what = action.changes.empty()
+                   ? fmt::format("write {}", action.path)
+                   : fmt::format("change {} ({} line{})", action.path, action.changes.size(),
+                                 action.changes.size() == 1 ? "" : "s");
         break;
     case ActionKind::RemoveFile:
         what = fmt::format("remove {}", action.path);
         break;
     case ActionKind::AppendInitramfs:
-        what = fmt::format("append {} to {} (kernel {})", join(action.modules, ", "), action.path, action.kernel);
+        what = fmt::format("append {} to {} (kernel {})", join(action.modules, ", "), action.path,
+                           action.kernel);
         break;
     case ActionKind::RunTool:
         what = fmt::format("run {}", join(action.argv, " "));
@@ -138,7 +141,8 @@ std::string render_text(const Plan& plan) {
     for (const auto& action : plan.actions) {
         text += fmt::format("  {}\n", render_text(action));
         for (const auto& change : action.changes)
-            text += printable(fmt::format("      line {}: {} -> {}\n", change.line_no, change.old_text, change.new_text));
+            text += printable(fmt::format("      line {}: {} -> {}\n", change.line_no,
+                                          change.old_text, change.new_text));
     }
     for (const auto& finding : plan.findings)
         text += fmt::format("  {}\n", render_text(finding));

@@ -32,7 +32,8 @@ struct Policy {
 enum class ActionKind {
     WriteFile,       ///< path gets `content`
     RemoveFile,      ///< path goes away
-    AppendInitramfs, ///< a cpio segment with `modules` for `kernel` is appended to the initramfs at path
+    AppendInitramfs, ///< a cpio segment with `modules` for `kernel` is appended to the initramfs at
+                     ///< path
     RunTool,         ///< argv runs in the enhanced chroot; path is what it writes
 };
 
@@ -57,8 +58,9 @@ struct Action {
     std::vector<std::string> env{};  ///< RunTool: "NAME=value" added to the clean environment
     bool quiet = false;              ///< RunTool: failure is a warning
     std::string kernel{};            ///< AppendInitramfs, and RunTool for one kernel
-    std::vector<std::string> modules{}; ///< AppendInitramfs: module names that must be inside afterwards
-    double estimate = 0;             ///< seconds, 0: quick
+    std::vector<std::string>
+        modules{};       ///< AppendInitramfs: module names that must be inside afterwards
+    double estimate = 0; ///< seconds, 0: quick
 };
 [[nodiscard]] std::string_view name_of(ActionKind kind);
 [[nodiscard]] Json to_json(const Action& action);

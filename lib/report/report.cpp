@@ -12,7 +12,8 @@ namespace {
 constexpr auto regen_step = "regen_initramfs_and_bootloader";
 
 bool is_bootloader(const Json& outcome) {
-    return json_get<std::string>(outcome, "kind") == "run-tool" && json_get<std::string>(outcome, "repair").starts_with("grub");
+    return json_get<std::string>(outcome, "kind") == "run-tool" &&
+           json_get<std::string>(outcome, "repair").starts_with("grub");
 }
 
 bool is_regeneration(const Json& outcome) {
@@ -40,7 +41,10 @@ Json bootloader(const Report& report) {
         if (is_bootloader(outcome)) {
             bool ok = json_get<std::string>(outcome, "state") == "done";
             all_ran = all_ran && ok;
-            attempts.push_back({{"cmd", json_at(outcome, "cmd")}, {"ok", ok}, {"out", json_at(outcome, "out")}, {"timings", json_at(outcome, "timings")}});
+            attempts.push_back({{"cmd", json_at(outcome, "cmd")},
+                                {"ok", ok},
+                                {"out", json_at(outcome, "out")},
+                                {"timings", json_at(outcome, "timings")}});
         }
     bool verified = !report.dry_run && !report.error && !report.inventory_after.is_null();
     return {{"attempts", attempts}, {"success", verified && all_ran && is_bootable(report)}};
@@ -50,7 +54,11 @@ Json regeneration(const Report& report) {
     auto done = Json::array();
     for (const auto& outcome : report.outcomes)
         if (is_regeneration(outcome) && !is_bootloader(outcome))
-            done.push_back({{"kernel", json_at(outcome, "kernel")}, {"kind", json_at(outcome, "kind")}, {"state", json_at(outcome, "state")}, {"path", json_at(outcome, "path")}, {"seconds", json_at(outcome, "seconds")}});
+            done.push_back({{"kernel", json_at(outcome, "kernel")},
+                            {"kind", json_at(outcome, "kind")},
+                            {"state", json_at(outcome, "state")},
+                            {"path", json_at(outcome, "path")},
+                            {"seconds", json_at(outcome, "seconds")}});
     return {{"initramfs", done}, {"kernels", json_at(report.inventory_after, "kernels")}};
 }
 
@@ -68,9 +76,16 @@ Json timings(const Report& report) {
 
 Json analysis(const Report& report) {
     const auto& inventory = report.inventory;
-    return {{"guest", {{"os", json_at(inventory, "os")}, {"firmware", json_at(inventory, "firmware")}, {"boot_loader", json_at(inventory, "boot_loader")}, {"kernels", json_at(inventory, "kernels")}}},
-            {"mount", {{"root", json_at(inventory, "root")}, {"mountpoints", json_at(inventory, "mountpoints")}}},
-            {"storage_stack", {{"disks", json_at(inventory, "disks")}, {"volumes", json_at(inventory, "volumes")}}},
+    return {{"guest",
+             {{"os", json_at(inventory, "os")},
+              {"firmware", json_at(inventory, "firmware")},
+              {"boot_loader", json_at(inventory, "boot_loader")},
+              {"kernels", json_at(inventory, "kernels")}}},
+            {"mount",
+             {{"root", json_at(inventory, "root")},
+              {"mountpoints", json_at(inventory, "mountpoints")}}},
+            {"storage_stack",
+             {{"disks", json_at(inventory, "disks")}, {"volumes", json_at(inventory, "volumes")}}},
             {"fstab_audit", json_at(inventory, "fstab")},
             {"fstab_changes", fstab_changes(report)},
             {"regen", regeneration(report)},
@@ -85,7 +100,10 @@ bool is_bootable(const Report& report) {
 
 Json to_json(const Report& report) {
     Json json{{"schema", "slipway.report.v1"}};
-    json["run"] = {{"command", report.command}, {"argv", report.argv}, {"started", report.started}, {"dry_run", report.dry_run}, {"engine", report.engine}, {"engine_reason", report.engine_reason}, {"notes", report.notes}};
+    json["run"] = {{"command", report.command}, {"argv", report.argv},
+                   {"started", report.started}, {"dry_run", report.dry_run},
+                   {"engine", report.engine},   {"engine_reason", report.engine_reason},
+                   {"notes", report.notes}};
     json["host"] = report.host;
     json["tools"] = report.tools;
     json["source"] = report.source;
@@ -93,7 +111,9 @@ Json to_json(const Report& report) {
     json["changes"] = report.dry_run ? report.plan : report.outcomes;
     json["analysis"] = analysis(report);
     json["bootloader"] = bootloader(report);
-    json["validation"] = {{"bootable", !report.error && is_bootable(report)}, {"findings", to_json(report.findings)}, {"proof", report.proof}};
+    json["validation"] = {{"bootable", !report.error && is_bootable(report)},
+                          {"findings", to_json(report.findings)},
+                          {"proof", report.proof}};
     json["findings"] = to_json(report.findings);
     json["error"] = report.error ? error_to_json(*report.error) : Json();
     json["summary"] = report.summary;
@@ -106,9 +126,13 @@ std::string render_text(const Report& report) {
         text += "Changes:\n";
     for (const auto& outcome : report.outcomes) {
         auto detail = json_get<std::string>(outcome, "detail");
-        text += fmt::format("  [{}] {}{}\n", json_get<std::string>(outcome, "state"), json_get<std::string>(outcome, "text"), detail.empty() ? "" : fmt::format(" ({})", detail));
+        text += fmt::format("  [{}] {}{}\n", json_get<std::string>(outcome, "state"),
+                            json_get<std::string>(outcome, "text"),
+                            detail.empty() ? "" : fmt::format(" ({})", detail));
         for (const auto& change : json_at(outcome, "changes"))
-            text += fmt::format("      line {}: {} -> {}\n", json_get<int>(change, "line_no"), json_get<std::string>(change, "old"), json_get<std::string>(change, "new"));
+            text += fmt::format("      line {}: {} -> {}\n", json_get<int>(change, "line_no"),
+                                json_get<std::string>(change, "old"),
+                                json_get<std::string>(change, "new"));
     }
     if (!report.findings.empty())
         text += "What remains:\n";

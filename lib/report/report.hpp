@@ -16,23 +16,23 @@ namespace slipway::report {
 
 /// Filled as an operation goes on, so that it is as full as can be when it fails.
 struct Report {
-    std::string command;               ///< "migrate", "fix", …
+    std::string command; ///< "migrate", "fix", …
     std::vector<std::string> argv{};
-    std::string started{};             ///< UTC, ISO 8601
+    std::string started{}; ///< UTC, ISO 8601
     bool dry_run = false;
-    std::string engine{};              ///< "host"
+    std::string engine{}; ///< "host"
     std::string engine_reason{};
-    Json host = Json::object();        ///< kernel, processors
-    Json tools = Json::object();       ///< program -> version
+    Json host = Json::object();  ///< kernel, processors
+    Json tools = Json::object(); ///< program -> version
     Json source = Json::object();
     Json destination = Json::object();
-    Json inventory{};                  ///< before; of slipway.inspect.v1
+    Json inventory{}; ///< before; of slipway.inspect.v1
     Json inventory_after{};
-    Json plan = Json::array();         ///< actions
-    Json outcomes = Json::array();     ///< what became of them
-    Json proof{};                      ///< of prove; null without
-    std::vector<std::string> notes{};  ///< what this host could not enforce
-    Findings findings{};               ///< what remains
+    Json plan = Json::array();               ///< actions
+    Json outcomes = Json::array();           ///< what became of them
+    Json proof{};                            ///< of prove; null without
+    std::vector<std::string> notes{};        ///< what this host could not enforce
+    Findings findings{};                     ///< what remains
     std::map<std::string, double> timings{}; ///< step -> seconds
     std::optional<Error> error{};
     std::string summary{};

@@ -31,7 +31,8 @@ Result<std::optional<Frame>> Channel::receive(std::chrono::milliseconds limit) {
         SLIPWAY_TRY(auto frame, decoder_.next());
         if (frame)
             return frame;
-        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            until - std::chrono::steady_clock::now());
         pollfd poller{.fd = socket_.raw(), .events = POLLIN, .revents = 0};
         auto ready = ::poll(&poller, 1, static_cast<int>(std::max<long long>(left.count(), 0)));
         if (ready < 0 && errno != EINTR)

@@ -13,7 +13,7 @@ namespace slipway::session {
 /// One end of a session. Sending blocks; the credit rule keeps both ends from blocking at once:
 /// nobody has more than `initial_credit` bytes of a stream under way.
 class Channel {
-  public:
+public:
     explicit Channel(sys::OwnedFd socket) : socket_(std::move(socket)) {}
 
     /// Protocol when the peer has gone.
@@ -25,7 +25,7 @@ class Channel {
     /// For poll(2): a frame may also wait in the buffer, so call `receive` with a limit of 0 first.
     [[nodiscard]] sys::BorrowedFd fd() const { return socket_; }
 
-  private:
+private:
     sys::OwnedFd socket_;
     FrameDecoder decoder_;
 };

@@ -25,10 +25,12 @@ Session::Session(std::unique_ptr<sys::Child> worker, sys::OwnedFd socket, const 
 
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>> Session::start_host_engine(SupervisedRunner& runner, const sys::Host& host,
-                                                            const std::vector<image::DiskSpec>& disks) {
+Result<std::unique_ptr<Session>>
+Session::start_host_engine(SupervisedRunner& runner, const sys::Host& host,
+                           const std::vector<image::DiskSpec>& disks) {
     if (::geteuid() != 0)
-        return fail(Code::Permission, "opening an image with the host engine needs root", "run it with sudo");
+        return fail(Code::Permission, "opening an image with the host engine needs root",
+                    "run it with sudo");
     SLIPWAY_TRY(auto sockets, sys::make_socket_pair());
     sys::ProcessSpec spec;
     spec.argv = {runner.worker_program(), "--serve"};
@@ -42,7 +44,8 @@ Result<std::unique_ptr<Session>> Session::start_host_engine(SupervisedRunner& ru
     }
     SLIPWAY_TRY(auto worker, runner.start(spec));
     sockets.second.reset();
-    std::unique_ptr<Session> session(new Session(std::move(worker), std::move(sockets.first), host));
+    std::unique_ptr<Session> session(
+        new Session(std::move(worker), std::move(sockets.first), host));
     SLIPWAY_CHECK(session->greet());
     SLIPWAY_TRY([[maybe_unused]] auto opened, session->call("open", {{"disks", arguments}}));
     return session;
@@ -54,14 +57,17 @@ Status Session::greet() {
         return fail(worker_died());
     SLIPWAY_TRY(auto json, parse_json((*theirs)->payload, "the worker's hello"));
     if (json_get<int>(json, "version") != protocol_version)
-        return fail(Code::Protocol, "client and worker are of different versions", "install them together, or unset SLIPWAY_WORKER");
+        return fail(Code::Protocol, "client and worker are of different versions",
+                    "install them together, or unset SLIPWAY_WORKER");
     return channel_.send({FrameType::Hello, 0, render_json({{"version", protocol_version}})});
 }
 
 Error Session::worker_died() const {
     auto status = worker_->wait(std::chrono::milliseconds(500));
     auto text = status && *status ? fmt::format(" (status {})", **status) : std::string{};
-    return {.code = Code::Protocol, .what = fmt::format("the worker process has died{}", text), .hint = "nothing was written to the source; try again, and report it if it stays"};
+    return {.code = Code::Protocol,
+            .what = fmt::format("the worker process has died{}", text),
+            .hint = "nothing was written to the source; try again, and report it if it stays"};
 }
 
 Result<Json> Session::call(const std::string& operation, Json arguments, const CallHooks& hooks) {
@@ -71,7 +77,8 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
     cancel_sent_.reset();
     hook_error_.reset();
     SLIPWAY_CHECK(host_.cancel.check());
-    if (!channel_.send({FrameType::Request, id, render_json({{"op", operation}, {"args", std::move(arguments)}})}))
+    if (!channel_.send({FrameType::Request, id,
+                        render_json({{"op", operation}, {"args", std::move(arguments)}})}))
         return fail(worker_died());
     while (true) {
         auto answer = step(id, hooks);
@@ -88,13 +95,15 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
 Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hooks) {
     // With a descriptor of the caller to watch, poll both; else just wait for the next frame.
     if (input_open_ && input_credit_ > 0) {
-        std::array<pollfd, 2> polls{{{channel_.fd().raw(), POLLIN, 0}, {hooks.input.raw(), POLLIN, 0}}};
+        std::array<pollfd, 2> polls{
+            {{channel_.fd().raw(), POLLIN, 0}, {hooks.input.raw(), POLLIN, 0}}};
         ::poll(polls.data(), polls.size(), static_cast<int>(tick.count()));
         if (polls[1].revents != 0)
             SLIPWAY_CHECK(send_input(id, hooks));
     }
     SLIPWAY_CHECK(pass_on(id, hooks));
-    auto frame = channel_.receive(input_open_ && input_credit_ > 0 ? std::chrono::milliseconds(0) : tick);
+    auto frame =
+        channel_.receive(input_open_ && input_credit_ > 0 ? std::chrono::milliseconds(0) : tick);
     if (!frame)
         return fail(worker_died());
     if (!*frame || (*frame)->id != id)
@@ -120,7 +129,8 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
                 hook_error_ = std::move(taken.error());
                 SLIPWAY_CHECK(channel_.send({FrameType::Cancel, frame.id, ""}));
             }
-        SLIPWAY_CHECK(channel_.send({FrameType::Credit, frame.id, encode_credit(data.first, size)}));
+        SLIPWAY_CHECK(
+            channel_.send({FrameType::Credit, frame.id, encode_credit(data.first, size)}));
         break;
     }
     case FrameType::Credit: {
@@ -131,7 +141,8 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     case FrameType::Progress: {
         SLIPWAY_TRY(auto json, parse_json(frame.payload, "the worker's progress"));
         if (host_.progress)
-            host_.progress({json_get<std::string>(json, "step"), json_get<std::uint64_t>(json, "done"),
+            host_.progress({json_get<std::string>(json, "step"),
+                            json_get<std::uint64_t>(json, "done"),
                             json_get<std::uint64_t>(json, "total"), json_get<bool>(json, "bytes")});
         break;
     }
@@ -159,7 +170,8 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
 Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
     if (hooks.take_signal)
         if (int number = hooks.take_signal(); number != 0)
-            SLIPWAY_CHECK(channel_.send({FrameType::Signal, id, std::string(1, static_cast<char>(number))}));
+            SLIPWAY_CHECK(
+                channel_.send({FrameType::Signal, id, std::string(1, static_cast<char>(number))}));
     if (hooks.take_window)
         if (auto size = hooks.take_window()) {
             std::string payload;
@@ -185,7 +197,8 @@ Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
 
 Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
     std::array<char, max_data_piece> buffer{};
-    auto got = ::read(hooks.input.raw(), buffer.data(), std::min<std::size_t>(buffer.size(), input_credit_));
+    auto got = ::read(hooks.input.raw(), buffer.data(),
+                      std::min<std::size_t>(buffer.size(), input_credit_));
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return {};
     if (got <= 0) {
@@ -193,7 +206,8 @@ Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
         return channel_.send({FrameType::Data, id, encode_data(0, "")});
     }
     input_credit_ -= static_cast<std::uint32_t>(got);
-    return channel_.send({FrameType::Data, id, encode_data(0, {buffer.data(), static_cast<std::size_t>(got)})});
+    return channel_.send(
+        {FrameType::Data, id, encode_data(0, {buffer.data(), static_cast<std::size_t>(got)})});
 }
 
 Status Session::close() {

@@ -29,26 +29,29 @@ struct CallHooks {
 };
 
 class Session {
-  public:
+public:
     /// Starts a worker of the host engine below the runner's supervisor. Permission without root.
-    [[nodiscard]] static Result<std::unique_ptr<Session>> start_host_engine(SupervisedRunner& runner, const sys::Host& host,
-                                                                            const std::vector<image::DiskSpec>& disks);
+    [[nodiscard]] static Result<std::unique_ptr<Session>>
+    start_host_engine(SupervisedRunner& runner, const sys::Host& host,
+                      const std::vector<image::DiskSpec>& disks);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     /// Sends a request and waits for its answer; progress and log go to the host record. Cancelled
     /// stops the worker's operation, and after a grace period the worker. Protocol if it died.
-    [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments = Json::object(), const CallHooks& hooks = {});
+    [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments = Json::object(),
+                                    const CallHooks& hooks = {});
     /// Unmounts and flushes, and waits until the worker has ended. The destructor just kills.
     [[nodiscard]] Status close();
     [[nodiscard]] const sys::Child& worker() const { return *worker_; }
 
-  private:
+private:
     Session(std::unique_ptr<sys::Child> worker, sys::OwnedFd socket, const sys::Host& host);
     [[nodiscard]] Status greet();
     [[nodiscard]] Result<std::optional<Json>> step(std::uint32_t id, const CallHooks& hooks);
-    [[nodiscard]] Result<std::optional<Json>> take_frame(const Frame& frame, const CallHooks& hooks);
+    [[nodiscard]] Result<std::optional<Json>> take_frame(const Frame& frame,
+                                                         const CallHooks& hooks);
     [[nodiscard]] Status pass_on(std::uint32_t id, const CallHooks& hooks);
     [[nodiscard]] Status send_input(std::uint32_t id, const CallHooks& hooks);
     [[nodiscard]] Error worker_died() const;
@@ -60,7 +63,8 @@ class Session {
     std::uint32_t input_credit_ = 0;
     bool input_open_ = false;
     std::optional<Clock::time_point> cancel_sent_;
-    std::optional<Error> hook_error_; ///< the call goes on until the worker has stopped, then this counts
+    std::optional<Error>
+        hook_error_; ///< the call goes on until the worker has stopped, then this counts
 };
 
 } // namespace slipway::session

@@ -41,10 +41,12 @@ Result<std::optional<Frame>> FrameDecoder::next() {
     if (size > max_payload)
         return fail(Code::Protocol, fmt::format("the peer sent a frame of {} bytes", size));
     if (type == 0 || type > last_frame_type)
-        return fail(Code::Protocol, fmt::format("the peer sent a frame of the unknown type {}", type));
+        return fail(Code::Protocol,
+                    fmt::format("the peer sent a frame of the unknown type {}", type));
     if (rest.size() < header_size + size)
         return std::optional<Frame>{};
-    Frame frame{static_cast<FrameType>(type), get_u32(rest, 5), std::string(rest.substr(header_size, size))};
+    Frame frame{static_cast<FrameType>(type), get_u32(rest, 5),
+                std::string(rest.substr(header_size, size))};
     used_ += header_size + size;
     if (used_ == buffer_.size() || used_ > max_payload) {
         buffer_.erase(0, used_);

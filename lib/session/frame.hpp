@@ -40,12 +40,12 @@ struct Frame {
 
 /// Takes bytes in pieces of any size and gives whole frames. Fuzzed.
 class FrameDecoder {
-  public:
+public:
     void feed(std::string_view bytes) { buffer_ += bytes; }
     /// Protocol error for an unknown type or a payload over the limit; then the stream is lost.
     [[nodiscard]] Result<std::optional<Frame>> next();
 
-  private:
+private:
     std::string buffer_;
     std::size_t used_ = 0;
 };
@@ -53,7 +53,9 @@ class FrameDecoder {
 /// Payload of Data and Credit frames.
 [[nodiscard]] std::string encode_data(std::uint8_t stream, std::string_view bytes);
 [[nodiscard]] std::string encode_credit(std::uint8_t stream, std::uint32_t bytes);
-[[nodiscard]] Result<std::pair<std::uint8_t, std::string_view>> decode_data(std::string_view payload);
-[[nodiscard]] Result<std::pair<std::uint8_t, std::uint32_t>> decode_credit(std::string_view payload);
+[[nodiscard]] Result<std::pair<std::uint8_t, std::string_view>>
+decode_data(std::string_view payload);
+[[nodiscard]] Result<std::pair<std::uint8_t, std::uint32_t>>
+decode_credit(std::string_view payload);
 
 } // namespace slipway::session

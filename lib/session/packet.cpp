@@ -25,12 +25,13 @@ Json confinement_to_json(const sys::Confinement& wish) {
 }
 
 sys::Confinement confinement_from_json(const Json& json) {
-    sys::Confinement wish{.read_paths = json_get<std::vector<std::string>>(json, "read_paths"),
-                          .write_paths = json_get<std::vector<std::string>>(json, "write_paths"),
-                          .read_fds = json_get<std::vector<int>>(json, "read_fds"),
-                          .write_fds = json_get<std::vector<int>>(json, "write_fds"),
-                          .keep_capabilities = json_get<std::vector<int>>(json, "keep_capabilities"),
-                          .address_space_limit = json_get<std::uint64_t>(json, "address_space_limit")};
+    sys::Confinement wish{
+        .read_paths = json_get<std::vector<std::string>>(json, "read_paths"),
+        .write_paths = json_get<std::vector<std::string>>(json, "write_paths"),
+        .read_fds = json_get<std::vector<int>>(json, "read_fds"),
+        .write_fds = json_get<std::vector<int>>(json, "write_fds"),
+        .keep_capabilities = json_get<std::vector<int>>(json, "keep_capabilities"),
+        .address_space_limit = json_get<std::uint64_t>(json, "address_space_limit")};
     if (json_at(json, "user").is_number_unsigned())
         wish.user = json_get<unsigned>(json, "user");
     return wish;
@@ -38,7 +39,8 @@ sys::Confinement confinement_from_json(const Json& json) {
 
 } // namespace
 
-Status send_packet(sys::BorrowedFd socket, const Json& message, const std::vector<sys::BorrowedFd>& fds) {
+Status send_packet(sys::BorrowedFd socket, const Json& message,
+                   const std::vector<sys::BorrowedFd>& fds) {
     auto text = render_json(message);
     if (text.size() > max_packet || fds.size() > max_fds)
         return fail(Code::InvalidArgument, "a command line of this length cannot be passed on");
@@ -79,7 +81,8 @@ Result<std::optional<Packet>> receive_packet(sys::BorrowedFd socket) {
         if (errno != EINTR)
             return fail(Code::Protocol, "the supervisor's connection has gone");
     Packet packet;
-    for (auto* ancillary = CMSG_FIRSTHDR(&header); ancillary != nullptr; ancillary = CMSG_NXTHDR(&header, ancillary)) {
+    for (auto* ancillary = CMSG_FIRSTHDR(&header); ancillary != nullptr;
+         ancillary = CMSG_NXTHDR(&header, ancillary)) {
         if (ancillary->cmsg_level != SOL_SOCKET || ancillary->cmsg_type != SCM_RIGHTS)
             continue;
         auto count = (ancillary->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -91,7 +94,9 @@ Result<std::optional<Packet>> receive_packet(sys::BorrowedFd socket) {
     }
     if (got == 0)
         return std::optional<Packet>{};
-    SLIPWAY_TRY(packet.message, parse_json(std::string_view(text).substr(0, static_cast<std::size_t>(got)), "a supervisor message"));
+    SLIPWAY_TRY(packet.message,
+                parse_json(std::string_view(text).substr(0, static_cast<std::size_t>(got)),
+                           "a supervisor message"));
     return std::optional<Packet>(std::move(packet));
 }
 

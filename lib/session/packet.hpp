@@ -16,12 +16,14 @@ struct Packet {
     std::vector<sys::OwnedFd> fds;
 };
 
-[[nodiscard]] Status send_packet(sys::BorrowedFd socket, const Json& message, const std::vector<sys::BorrowedFd>& fds = {});
+[[nodiscard]] Status send_packet(sys::BorrowedFd socket, const Json& message,
+                                 const std::vector<sys::BorrowedFd>& fds = {});
 /// Blocks. Nothing at end of file.
 [[nodiscard]] Result<std::optional<Packet>> receive_packet(sys::BorrowedFd socket);
 
 /// A ProcessSpec without its descriptors; `fds` stand in the order of spec.fds.
 [[nodiscard]] Json spec_to_json(const sys::ProcessSpec& spec);
-[[nodiscard]] Result<sys::ProcessSpec> spec_from_json(const Json& json, const std::vector<sys::OwnedFd>& fds);
+[[nodiscard]] Result<sys::ProcessSpec> spec_from_json(const Json& json,
+                                                      const std::vector<sys::OwnedFd>& fds);
 
 } // namespace slipway::session

@@ -12,7 +12,7 @@ namespace {
 
 // Speaks for one request at a time.
 class ChannelPeer final : public work::Peer {
-  public:
+public:
     explicit ChannelPeer(Channel& channel) : channel_(channel) {}
 
     void begin(std::uint32_t id) {
@@ -23,11 +23,15 @@ class ChannelPeer final : public work::Peer {
     }
 
     void progress(const sys::Progress& progress) override {
-        Json json{{"step", progress.step}, {"done", progress.done}, {"total", progress.total}, {"bytes", progress.bytes}};
+        Json json{{"step", progress.step},
+                  {"done", progress.done},
+                  {"total", progress.total},
+                  {"bytes", progress.bytes}};
         note(channel_.send({FrameType::Progress, id_, render_json(json)}));
     }
     void log(Level level, std::string_view text) override {
-        note(channel_.send({FrameType::Log, id_, render_json({{"level", static_cast<int>(level)}, {"text", text}})}));
+        note(channel_.send({FrameType::Log, id_,
+                            render_json({{"level", static_cast<int>(level)}, {"text", text}})}));
     }
     [[nodiscard]] Status send(work::Stream stream, std::string_view bytes) override {
         while (!bytes.empty()) {
@@ -45,7 +49,8 @@ class ChannelPeer final : public work::Peer {
     }
     [[nodiscard]] std::size_t credit(work::Stream stream) const override { return credit_[stream]; }
 
-    [[nodiscard]] Result<std::optional<work::Event>> next_event(std::chrono::milliseconds limit) override {
+    [[nodiscard]] Result<std::optional<work::Event>>
+    next_event(std::chrono::milliseconds limit) override {
         if (waiting_.empty())
             SLIPWAY_CHECK(take_frame(limit));
         if (waiting_.empty())
@@ -56,11 +61,12 @@ class ChannelPeer final : public work::Peer {
     }
     void consumed(std::size_t bytes) override {
         if (bytes > 0)
-            note(channel_.send({FrameType::Credit, id_, encode_credit(work::Input, static_cast<std::uint32_t>(bytes))}));
+            note(channel_.send({FrameType::Credit, id_,
+                                encode_credit(work::Input, static_cast<std::uint32_t>(bytes))}));
     }
     [[nodiscard]] sys::BorrowedFd fd() const override { return channel_.fd(); }
 
-  private:
+private:
     // A lost client shows at the next receive; nothing more can be told to it anyway.
     static void note(const Status&) {}
 
@@ -76,7 +82,8 @@ class ChannelPeer final : public work::Peer {
         switch (frame.type) {
         case FrameType::Data: {
             SLIPWAY_TRY(auto data, decode_data(frame.payload));
-            event.kind = data.second.empty() ? work::Event::Kind::EndOfInput : work::Event::Kind::Data;
+            event.kind =
+                data.second.empty() ? work::Event::Kind::EndOfInput : work::Event::Kind::Data;
             event.bytes = data.second;
             break;
         }
@@ -107,7 +114,9 @@ class ChannelPeer final : public work::Peer {
         return {};
     }
 
-    static unsigned byte(const Frame& frame, std::size_t at) { return static_cast<unsigned char>(frame.payload[at]); }
+    static unsigned byte(const Frame& frame, std::size_t at) {
+        return static_cast<unsigned char>(frame.payload[at]);
+    }
 
     Channel& channel_;
     std::uint32_t id_ = 0;
@@ -121,14 +130,17 @@ Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const F
     auto message = parse_json(request.payload, "a request");
     if (!message)
         return fail(Code::Protocol, "the client sent a request that is no JSON");
-    auto result = worker.handle(json_get<std::string>(*message, "op"), json_at(*message, "args"), peer);
+    auto result =
+        worker.handle(json_get<std::string>(*message, "op"), json_at(*message, "args"), peer);
     Frame reply{FrameType::Response, request.id, ""};
     if (result)
         reply.payload = render_json(*result);
     else
         reply = {FrameType::Failure, request.id, render_json(error_to_json(result.error()))};
     if (reply.payload.size() > max_payload)
-        reply = {FrameType::Failure, request.id, render_json(error_to_json({.code = Code::NoSpace, .what = "the answer is larger than 1 MiB"}))};
+        reply = {FrameType::Failure, request.id,
+                 render_json(error_to_json(
+                     {.code = Code::NoSpace, .what = "the answer is larger than 1 MiB"}))};
     return channel.send(reply);
 }
 

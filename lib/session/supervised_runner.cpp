@@ -27,7 +27,8 @@ struct SupervisedRunner::Connection {
     Result<std::optional<Packet>> receive() {
         SLIPWAY_TRY(auto packet, receive_packet(socket));
         if (!packet)
-            return fail(Code::Protocol, "the supervisor process has died", "look for the reason in the kernel's log, and try again");
+            return fail(Code::Protocol, "the supervisor process has died",
+                        "look for the reason in the kernel's log, and try again");
         if (const auto& pid = json_at(packet->message, "ended"); pid.is_number()) {
             ended[pid.get<pid_t>()] = json_get<int>(packet->message, "status", -1);
             return std::optional<Packet>{};
@@ -39,8 +40,9 @@ struct SupervisedRunner::Connection {
 namespace {
 
 class SupervisedChild final : public sys::Child {
-  public:
-    SupervisedChild(std::shared_ptr<SupervisedRunner::Connection> connection, pid_t pid, sys::OwnedFd pidfd)
+public:
+    SupervisedChild(std::shared_ptr<SupervisedRunner::Connection> connection, pid_t pid,
+                    sys::OwnedFd pidfd)
         : connection_(std::move(connection)), pid_(pid), pidfd_(std::move(pidfd)) {}
     ~SupervisedChild() override {
         if (status_)
@@ -51,8 +53,10 @@ class SupervisedChild final : public sys::Child {
     [[nodiscard]] pid_t pid() const override { return pid_; }
     [[nodiscard]] sys::BorrowedFd exit_fd() const override { return pidfd_; }
     void signal(int number, bool group) override {
-        if (!status_)
-            [[maybe_unused]] auto sent = send_packet(connection_->socket, {{"op", "signal"}, {"pid", pid_}, {"number", number}, {"group", group}});
+        if (!status_) [[maybe_unused]]
+            auto sent = send_packet(
+                connection_->socket,
+                {{"op", "signal"}, {"pid", pid_}, {"number", number}, {"group", group}});
     }
     [[nodiscard]] Result<std::optional<int>> wait(std::chrono::milliseconds limit) override {
         auto until = Clock::now() + limit;
@@ -73,7 +77,7 @@ class SupervisedChild final : public sys::Child {
         return status_;
     }
 
-  private:
+private:
     std::shared_ptr<SupervisedRunner::Connection> connection_;
     pid_t pid_;
     sys::OwnedFd pidfd_;
@@ -94,16 +98,21 @@ std::string own_directory() {
 Result<std::string> find_worker() {
     if (const char* named = std::getenv("SLIPWAY_WORKER"); named != nullptr && *named != '\0') {
         if (::access(named, X_OK) != 0)
-            return fail(Code::NotFound, fmt::format("SLIPWAY_WORKER names {}, which is no program", named));
+            return fail(Code::NotFound,
+                        fmt::format("SLIPWAY_WORKER names {}, which is no program", named));
         return std::string(named);
     }
     auto here = own_directory();
-    for (const auto& path : {fmt::format("{}/../libexec/slipway-worker", here), fmt::format("{}/slipway-worker", here),
-                             fmt::format("{}/../libexec/slipway/slipway-worker", here), std::string("/usr/libexec/slipway/slipway-worker")})
+    for (const auto& path :
+         {fmt::format("{}/../libexec/slipway-worker", here), fmt::format("{}/slipway-worker", here),
+          fmt::format("{}/../libexec/slipway/slipway-worker", here),
+          std::string("/usr/libexec/slipway/slipway-worker")})
         if (::access(path.c_str(), X_OK) == 0)
             return path;
-    return fail(Code::NotFound, fmt::format("the program slipway-worker is neither beside {} nor in ../libexec", here),
-                "set SLIPWAY_WORKER to its path");
+    return fail(
+        Code::NotFound,
+        fmt::format("the program slipway-worker is neither beside {} nor in ../libexec", here),
+        "set SLIPWAY_WORKER to its path");
 }
 
 Result<std::unique_ptr<SupervisedRunner>> SupervisedRunner::launch() {
@@ -124,7 +133,8 @@ Result<std::unique_ptr<SupervisedRunner>> SupervisedRunner::launch() {
     return std::unique_ptr<SupervisedRunner>(new SupervisedRunner(std::move(connection)));
 }
 
-SupervisedRunner::SupervisedRunner(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+SupervisedRunner::SupervisedRunner(std::shared_ptr<Connection> connection)
+    : connection_(std::move(connection)) {}
 
 SupervisedRunner::~SupervisedRunner() {
     // End of file ends it, and it ends all; waiting makes "nothing is left" true when we return.

@@ -22,7 +22,7 @@ namespace slipway::session {
 namespace {
 
 class Supervisor {
-  public:
+public:
     explicit Supervisor(sys::OwnedFd control) : control_(std::move(control)) {}
 
     int run() {
@@ -50,7 +50,7 @@ class Supervisor {
         return 0;
     }
 
-  private:
+private:
     static void drain(const sys::OwnedFd& signals) {
         signalfd_siginfo info{};
         [[maybe_unused]] auto got = ::read(signals.raw(), &info, sizeof info);
@@ -71,19 +71,23 @@ class Supervisor {
 
     void start(Packet& packet) {
         auto spec = spec_from_json(packet.message, packet.fds);
-        auto child = spec ? runner_.start(*spec) : Result<std::unique_ptr<sys::Child>>(fail(std::move(spec).error()));
+        auto child = spec ? runner_.start(*spec)
+                          : Result<std::unique_ptr<sys::Child>>(fail(std::move(spec).error()));
         if (!child) {
-            [[maybe_unused]] auto sent = send_packet(control_, {{"failed", error_to_json(child.error())}});
+            [[maybe_unused]] auto sent =
+                send_packet(control_, {{"failed", error_to_json(child.error())}});
             return;
         }
-        [[maybe_unused]] auto sent = send_packet(control_, {{"started", (*child)->pid()}}, {(*child)->exit_fd()});
+        [[maybe_unused]] auto sent =
+            send_packet(control_, {{"started", (*child)->pid()}}, {(*child)->exit_fd()});
         children_[(*child)->pid()] = std::move(*child);
     }
 
     void signal(const Json& message) {
         auto found = children_.find(json_get<pid_t>(message, "pid"));
         if (found != children_.end())
-            found->second->signal(json_get<int>(message, "number"), json_get<bool>(message, "group"));
+            found->second->signal(json_get<int>(message, "number"),
+                                  json_get<bool>(message, "group"));
     }
 
     // Tells the client which of its children ended, and reaps what was orphaned to us.
@@ -94,7 +98,9 @@ class Supervisor {
                 ++child;
                 continue;
             }
-            [[maybe_unused]] auto sent = send_packet(control_, {{"ended", child->first}, {"status", status ? status->value_or(-1) : -1}});
+            [[maybe_unused]] auto sent =
+                send_packet(control_, {{"ended", child->first},
+                                       {"status", status ? status->value_or(-1) : -1}});
             child = children_.erase(child);
         }
         while (true) {
@@ -125,7 +131,8 @@ class Supervisor {
             ::poll(nullptr, 0, 5);
         }
         for (auto& [pid, child] : children_)
-            [[maybe_unused]] auto* leaked = child.release(); // reaped above: the owner must not wait again
+            [[maybe_unused]] auto* leaked =
+                child.release(); // reaped above: the owner must not wait again
     }
 
     sys::OwnedFd control_;

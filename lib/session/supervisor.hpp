@@ -17,7 +17,7 @@ namespace slipway::session {
 /// Starts processes as children of a supervisor, so that a threaded client (a Python program) may
 /// come and go: the children die with the client. Not for concurrent use from several threads.
 class SupervisedRunner final : public sys::Runner {
-  public:
+public:
     /// Starts a supervisor: slipway-worker beside this program, or the path in SLIPWAY_WORKER.
     [[nodiscard]] static Result<std::unique_ptr<SupervisedRunner>> launch();
     ~SupervisedRunner() override;
@@ -28,7 +28,7 @@ class SupervisedRunner final : public sys::Runner {
 
     struct Connection; ///< shared with the children
 
-  private:
+private:
     explicit SupervisedRunner(std::shared_ptr<Connection> connection);
     std::shared_ptr<Connection> connection_;
 };

@@ -18,8 +18,8 @@ namespace {
 // handled only where this header and kernel know it.
 constexpr std::uint64_t read_rights =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-constexpr std::uint64_t file_rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
-                                      LANDLOCK_ACCESS_FS_WRITE_FILE;
+constexpr std::uint64_t file_rights =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 constexpr std::uint64_t all_rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
 
 Status allow(BorrowedFd ruleset, BorrowedFd target, std::uint64_t rights) {
@@ -29,7 +29,8 @@ Status allow(BorrowedFd ruleset, BorrowedFd target, std::uint64_t rights) {
     if (!S_ISDIR(info.st_mode))
         rights &= file_rights;
     landlock_path_beneath_attr rule{.allowed_access = rights, .parent_fd = target.raw()};
-    if (::syscall(SYS_landlock_add_rule, ruleset.raw(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
+    if (::syscall(SYS_landlock_add_rule, ruleset.raw(), LANDLOCK_RULE_PATH_BENEATH, &rule, 0) !=
+        0) {
         // Files without a filesystem of their own (pipes, memfds) cannot be opened by path anyway.
         if (errno == EBADFD || errno == EBADF)
             return {};

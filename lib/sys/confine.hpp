@@ -11,7 +11,7 @@ namespace slipway::sys {
 
 /// A confinement made ready: `enter` is safe between fork and exec.
 class PreparedConfinement {
-  public:
+public:
     /// `fds` are the mappings of the process to be started. Where the kernel has no Landlock the
     /// paths are not enforced, and `landlocked()` says so.
     [[nodiscard]] static Result<PreparedConfinement> prepare(const Confinement& wish,
@@ -20,7 +20,7 @@ class PreparedConfinement {
     [[nodiscard]] int enter() const;
     [[nodiscard]] bool landlocked() const { return ruleset_.valid(); }
 
-  private:
+private:
     OwnedFd ruleset_;
     std::uint64_t keep_capabilities_ = 0;
     std::optional<unsigned> user_;

@@ -93,7 +93,8 @@ Result<std::string> read_all(BorrowedFd fd, std::size_t limit) {
             break;
         used += static_cast<std::size_t>(got);
         if (used > limit)
-            return fail(Code::InvalidArgument, fmt::format("the file is larger than {} bytes", limit));
+            return fail(Code::InvalidArgument,
+                        fmt::format("the file is larger than {} bytes", limit));
     }
     content.resize(used);
     return content;

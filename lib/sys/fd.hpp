@@ -17,18 +17,18 @@ namespace slipway::sys {
 
 /// A descriptor that somebody else owns and keeps open meanwhile.
 class BorrowedFd {
-  public:
+public:
     constexpr explicit BorrowedFd(int fd) : fd_(fd) {}
     [[nodiscard]] constexpr int raw() const { return fd_; }
     [[nodiscard]] constexpr bool valid() const { return fd_ >= 0; }
 
-  private:
+private:
     int fd_;
 };
 
 /// A descriptor that is closed with its owner.
 class OwnedFd {
-  public:
+public:
     OwnedFd() = default;
     explicit OwnedFd(int fd) : fd_(fd) {}
     OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -46,20 +46,22 @@ class OwnedFd {
     [[nodiscard]] int raw() const { return fd_; }
     [[nodiscard]] bool valid() const { return fd_ >= 0; }
     [[nodiscard]] BorrowedFd borrow() const { return BorrowedFd(fd_); }
-    // NOLINTNEXTLINE(google-explicit-constructor): an owner may be lent wherever a loan is asked for
+    // NOLINTNEXTLINE(google-explicit-constructor): an owner may be lent wherever a loan is asked
+    // for
     operator BorrowedFd() const { return borrow(); }
     /// Closes now; a write error that only close reports comes back here.
     Status close();
     void reset();
     [[nodiscard]] int release() { return std::exchange(fd_, -1); }
 
-  private:
+private:
     int fd_ = -1;
 };
 
 /// Opens with O_CLOEXEC added.
 [[nodiscard]] Result<OwnedFd> open_file(const std::string& path, int flags, mode_t mode = 0);
-[[nodiscard]] Result<OwnedFd> open_at(BorrowedFd dir, const std::string& name, int flags, mode_t mode = 0);
+[[nodiscard]] Result<OwnedFd> open_at(BorrowedFd dir, const std::string& name, int flags,
+                                      mode_t mode = 0);
 [[nodiscard]] Result<OwnedFd> duplicate(BorrowedFd fd);
 [[nodiscard]] Result<std::pair<OwnedFd, OwnedFd>> make_pipe();
 /// Two connected stream sockets.
@@ -72,7 +74,8 @@ class OwnedFd {
 [[nodiscard]] Result<std::string> read_all(BorrowedFd fd, std::size_t limit);
 [[nodiscard]] Status write_all(BorrowedFd fd, std::string_view bytes);
 /// Reads exactly the buffer's size at `offset`; a short file is Corrupt.
-[[nodiscard]] Status read_exactly_at(BorrowedFd fd, std::span<std::byte> buffer, std::uint64_t offset);
+[[nodiscard]] Status read_exactly_at(BorrowedFd fd, std::span<std::byte> buffer,
+                                     std::uint64_t offset);
 [[nodiscard]] Status write_all_at(BorrowedFd fd, std::string_view bytes, std::uint64_t offset);
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
 [[nodiscard]] Status write_file(const std::string& path, std::string_view content);

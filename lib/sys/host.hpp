@@ -15,7 +15,8 @@ namespace slipway::sys {
 struct Progress {
     std::string step;
     std::uint64_t done = 0;
-    std::uint64_t total = 0; ///< in the same unit as done: bytes, or per mille where bytes are unknown
+    std::uint64_t total =
+        0; ///< in the same unit as done: bytes, or per mille where bytes are unknown
     bool bytes = true;
 };
 

@@ -26,7 +26,8 @@ Result<OwnedFd> open_node(int number, int flags) {
     if (auto fd = open_file(fmt::format("/dev/loop{}", number), flags); fd)
         return fd;
     auto path = fmt::format("/dev/.slipway-loop{}-{}", number, ::getpid());
-    if (::mknod(path.c_str(), S_IFBLK | 0600, makedev(loop_major, static_cast<unsigned>(number))) != 0)
+    if (::mknod(path.c_str(), S_IFBLK | 0600, makedev(loop_major, static_cast<unsigned>(number))) !=
+        0)
         return fail_errno(fmt::format("making a node for loop device {}", number));
     auto fd = open_file(path, flags);
     ::unlink(path.c_str());

@@ -30,7 +30,7 @@ struct LoopOptions {
 /// the last user, not even after SIGKILL. An exclusive flock(2) on the node, held to the end,
 /// keeps udev off it (systemd's block device locking protocol).
 class LoopDevice {
-  public:
+public:
     /// Busy after many tries where other processes take each free device first.
     [[nodiscard]] static Result<LoopDevice> attach(BorrowedFd file, const LoopOptions& options);
     LoopDevice(LoopDevice&&) = default;
@@ -46,7 +46,7 @@ class LoopDevice {
     /// Flushes and closes; Busy, naming nobody, if the device is still in use two seconds later.
     [[nodiscard]] Status detach();
 
-  private:
+private:
     LoopDevice(int number, OwnedFd fd) : number_(number), fd_(std::move(fd)) {}
     int number_ = -1;
     OwnedFd fd_;

@@ -23,7 +23,8 @@ std::string unescape(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '\\' && i + 3 < text.size()) {
-            out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+            out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
+                                     (text[i + 3] - '0'));
             i += 3;
         } else
             out += text[i];
@@ -57,9 +58,11 @@ bool process_uses(const std::filesystem::path& process, dev_t device) {
 } // namespace
 
 Status mount(const MountSpec& spec) {
-    if (::mount(spec.source.c_str(), spec.target.c_str(), spec.type.empty() ? nullptr : spec.type.c_str(),
-                spec.flags, spec.options.empty() ? nullptr : spec.options.c_str()) != 0)
-        return fail_errno(fmt::format("mounting {} ({}) at {}", spec.source, spec.type, spec.target));
+    if (::mount(spec.source.c_str(), spec.target.c_str(),
+                spec.type.empty() ? nullptr : spec.type.c_str(), spec.flags,
+                spec.options.empty() ? nullptr : spec.options.c_str()) != 0)
+        return fail_errno(
+            fmt::format("mounting {} ({}) at {}", spec.source, spec.type, spec.target));
     return {};
 }
 
@@ -100,7 +103,8 @@ std::vector<std::string> users_of_mount(const std::string& path) {
     std::error_code ignored;
     for (const auto& process : std::filesystem::directory_iterator("/proc", ignored)) {
         auto pid = process.path().filename().string();
-        if (!parse_number(pid) || pid == std::to_string(::getpid()) || !process_uses(process.path(), *device))
+        if (!parse_number(pid) || pid == std::to_string(::getpid()) ||
+            !process_uses(process.path(), *device))
             continue;
         auto name = read_file((process.path() / "comm").string());
         users.push_back(fmt::format("{} ({})", name ? trim(*name) : "?", pid));
@@ -115,13 +119,15 @@ Status unmount_tree(const std::string& path) {
         if (::umount2(point->c_str(), UMOUNT_NOFOLLOW) == 0)
             continue;
         if (errno == EBUSY)
-            busy.push_back(fmt::format("{} is kept busy by {}", *point, fmt::join(users_of_mount(*point), ", ")));
+            busy.push_back(fmt::format("{} is kept busy by {}", *point,
+                                       fmt::join(users_of_mount(*point), ", ")));
         else
             busy.push_back(fmt::format("{}: {}", *point, ::strerror(errno)));
         ::umount2(point->c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
     }
     if (!busy.empty())
-        return fail(Code::Busy, fmt::format("unmounting below {}: {}", path, fmt::join(busy, "; ")));
+        return fail(Code::Busy,
+                    fmt::format("unmounting below {}: {}", path, fmt::join(busy, "; ")));
     return {};
 }
 

@@ -27,7 +27,8 @@ Result<OutputFile> OutputFile::create(const std::string& destination, const Opti
         return fail(std::move(opened.error()).in(fmt::format("writing {}", destination)));
     file.directory_ = std::move(*opened);
     struct stat info {};
-    if (!options.replace && ::fstatat(file.directory_.raw(), file.destination_.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+    if (!options.replace && ::fstatat(file.directory_.raw(), file.destination_.c_str(), &info,
+                                      AT_SYMLINK_NOFOLLOW) == 0)
         return fail(Code::Exists, fmt::format("{} exists already", destination),
                     "choose another name, or remove it first");
     auto nameless = open_at(file.directory_, ".", O_TMPFILE | O_RDWR, options.mode);
@@ -39,8 +40,10 @@ Result<OutputFile> OutputFile::create(const std::string& destination, const Opti
     if (code != EOPNOTSUPP && code != EISDIR && code != EINVAL)
         return fail(std::move(nameless.error()).in(fmt::format("writing {}", destination)));
     file.temporary_ = temporary_name(file.destination_);
-    ::unlinkat(file.directory_.raw(), file.temporary_.c_str(), 0); // of a dead process with our number
-    auto named = open_at(file.directory_, file.temporary_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, options.mode);
+    ::unlinkat(file.directory_.raw(), file.temporary_.c_str(),
+               0); // of a dead process with our number
+    auto named = open_at(file.directory_, file.temporary_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                         options.mode);
     if (!named) {
         file.temporary_.clear();
         return fail(std::move(named.error()).in(fmt::format("writing {}", destination)));
@@ -51,7 +54,8 @@ Result<OutputFile> OutputFile::create(const std::string& destination, const Opti
 
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : destination_(std::move(other.destination_)), temporary_(std::exchange(other.temporary_, {})),
-      replace_(other.replace_), directory_(std::move(other.directory_)), fd_(std::move(other.fd_)) {}
+      replace_(other.replace_), directory_(std::move(other.directory_)), fd_(std::move(other.fd_)) {
+}
 
 OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
     std::swap(destination_, other.destination_);
@@ -74,15 +78,17 @@ Status OutputFile::publish() {
         // linkat(2) cannot replace, so the file gets a passing name first.
         temporary_ = temporary_name(destination_);
         ::unlinkat(directory_.raw(), temporary_.c_str(), 0);
-        if (::linkat(AT_FDCWD, proc_path(fd_.raw()).c_str(), directory_.raw(), temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0)
+        if (::linkat(AT_FDCWD, proc_path(fd_.raw()).c_str(), directory_.raw(), temporary_.c_str(),
+                     AT_SYMLINK_FOLLOW) != 0)
             return fail_errno(fmt::format("naming {}", destination_));
     }
     int result = 0;
     if (temporary_.empty())
-        result = ::linkat(AT_FDCWD, proc_path(fd_.raw()).c_str(), directory_.raw(), destination_.c_str(), AT_SYMLINK_FOLLOW);
+        result = ::linkat(AT_FDCWD, proc_path(fd_.raw()).c_str(), directory_.raw(),
+                          destination_.c_str(), AT_SYMLINK_FOLLOW);
     else
-        result = ::renameat2(directory_.raw(), temporary_.c_str(), directory_.raw(), destination_.c_str(),
-                             replace_ ? 0 : RENAME_NOREPLACE);
+        result = ::renameat2(directory_.raw(), temporary_.c_str(), directory_.raw(),
+                             destination_.c_str(), replace_ ? 0 : RENAME_NOREPLACE);
     if (result != 0)
         return fail_errno(fmt::format("naming {}", destination_));
     temporary_.clear();
@@ -94,7 +100,8 @@ Status OutputFile::publish() {
 Result<OwnedFd> make_scratch_file(const std::string& directory) {
     if (auto fd = open_file(directory, O_TMPFILE | O_RDWR, 0600); fd)
         return fd;
-    else if (auto code = fd.error().errno_value; code != EOPNOTSUPP && code != EISDIR && code != EINVAL)
+    else if (auto code = fd.error().errno_value;
+             code != EOPNOTSUPP && code != EISDIR && code != EINVAL)
         return fail(std::move(fd.error()).in("making a scratch file"));
     auto path = fmt::format("{}/slipway-scratch-XXXXXX", directory);
     OwnedFd fd(::mkostemp(path.data(), O_CLOEXEC));

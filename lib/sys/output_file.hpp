@@ -13,14 +13,15 @@ namespace slipway::sys {
 /// cannot do that, under a temporary name that `discard_leftovers` recognises and the destructor
 /// removes. After SIGKILL at any moment the destination is absent or whole.
 class OutputFile {
-  public:
+public:
     /// Exists if the destination is there already and `replace` is not set; NotFound and Permission
     /// for its directory.
     struct Options {
         bool replace = false;
         mode_t mode = 0644;
     };
-    [[nodiscard]] static Result<OutputFile> create(const std::string& destination, const Options& options);
+    [[nodiscard]] static Result<OutputFile> create(const std::string& destination,
+                                                   const Options& options);
     OutputFile(OutputFile&& other) noexcept;
     OutputFile& operator=(OutputFile&& other) noexcept;
     ~OutputFile();
@@ -29,7 +30,7 @@ class OutputFile {
     /// Syncs file and directory and gives it its name.
     [[nodiscard]] Status publish();
 
-  private:
+private:
     OutputFile() = default;
     std::string destination_;
     std::string temporary_; ///< empty: no name at all

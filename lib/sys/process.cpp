@@ -24,7 +24,8 @@
 namespace slipway::sys {
 namespace {
 
-constexpr std::array search_path{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"};
+constexpr std::array search_path{"/usr/sbin", "/usr/bin",        "/sbin",
+                                 "/bin",      "/usr/local/sbin", "/usr/local/bin"};
 constexpr auto clean_path = "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
 // Inherited descriptors are first moved above this, so that the wanted numbers cannot collide.
 constexpr int staging_base = 500;
@@ -115,7 +116,7 @@ int child_body(void* argument) {
 }
 
 class LocalChild final : public Child {
-  public:
+public:
     explicit LocalChild(ClonedChild child) : child_(std::move(child)) {}
     ~LocalChild() override {
         if (status_)
@@ -141,7 +142,7 @@ class LocalChild final : public Child {
         return status;
     }
 
-  private:
+private:
     void signal(int number) { signal(number, true); }
     ClonedChild child_;
     std::optional<int> status_;
@@ -180,8 +181,20 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
 } // namespace
 
 std::vector<std::string> program_read_paths() {
-    return {"/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/ld.so.preload",
-            "/etc/localtime", "/dev/null", "/dev/zero", "/dev/urandom", "/proc/self", "/sys/devices/system/cpu"};
+    return {"/usr",
+            "/lib",
+            "/lib64",
+            "/lib32",
+            "/bin",
+            "/sbin",
+            "/etc/ld.so.cache",
+            "/etc/ld.so.preload",
+            "/etc/localtime",
+            "/dev/null",
+            "/dev/zero",
+            "/dev/urandom",
+            "/proc/self",
+            "/sys/devices/system/cpu"};
 }
 
 Result<std::string> find_program(const std::string& name) {
@@ -214,8 +227,10 @@ Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void*
 }
 
 pid_t clone_until_exec(int (*body)(void*), void* argument, std::span<std::byte> stack) {
-    // The C library's clone, not the bare system call: a child that shares memory needs a stack of its own.
-    auto pid = ::clone(body, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+    // The C library's clone, not the bare system call: a child that shares memory needs a stack of
+    // its own.
+    auto pid =
+        ::clone(body, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
     return pid < 0 ? -errno : pid;
 }
 
@@ -224,7 +239,8 @@ Result<std::optional<int>> reap(BorrowedFd pidfd, std::chrono::milliseconds limi
     auto until = Clock::now() + limit;
     while (true) {
         auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
-        auto ready = ::poll(&poller, 1, static_cast<int>(std::clamp<long long>(left.count(), 0, 1 << 30)));
+        auto ready =
+            ::poll(&poller, 1, static_cast<int>(std::clamp<long long>(left.count(), 0, 1 << 30)));
         if (ready > 0)
             break;
         if (ready < 0 && errno != EINTR)
@@ -268,7 +284,8 @@ Result<std::unique_ptr<Child>> LocalRunner::start(const ProcessSpec& spec) {
         plan.to[i] = spec.fds[i].child;
     }
     SLIPWAY_TRY(auto cloned, clone_child({.flags = spec.clone_flags}, child_body, &plan));
-    ::setpgid(cloned.pid, cloned.pid); // both sides do it, so that a kill of the group cannot come too early
+    ::setpgid(cloned.pid,
+              cloned.pid); // both sides do it, so that a kill of the group cannot come too early
     error_write.reset();
     auto child = std::make_unique<LocalChild>(std::move(cloned));
     int error = 0;
@@ -300,19 +317,26 @@ Result<Captured> run(Runner& runner, ProcessSpec spec, const RunLimits& limits) 
     auto stop = [&](Error error) -> Result<Captured> {
         child->signal(SIGKILL);
         [[maybe_unused]] auto status = child->wait(std::chrono::seconds(5));
-        error.tool = ToolFailure{spec.argv, -1, captured.err.substr(captured.err.size() - std::min<std::size_t>(captured.err.size(), 2000))};
+        error.tool =
+            ToolFailure{spec.argv, -1,
+                        captured.err.substr(captured.err.size() -
+                                            std::min<std::size_t>(captured.err.size(), 2000))};
         return fail(std::move(error));
     };
     while (polls[0].fd >= 0 || polls[1].fd >= 0 || polls[2].fd >= 0) {
         if (limits.cancel.requested())
-            return stop({.code = Code::Cancelled, .what = fmt::format("{} was stopped on request", spec.argv[0])});
+            return stop({.code = Code::Cancelled,
+                         .what = fmt::format("{} was stopped on request", spec.argv[0])});
         if (Clock::now() - start > limits.deadline)
-            return stop({.code = Code::Timeout,
-                         .what = fmt::format("{} did not end within {}", spec.argv[0],
-                                             format_seconds(std::chrono::duration<double>(limits.deadline).count()))});
+            return stop(
+                {.code = Code::Timeout,
+                 .what = fmt::format(
+                     "{} did not end within {}", spec.argv[0],
+                     format_seconds(std::chrono::duration<double>(limits.deadline).count()))});
         if (::poll(polls.data(), polls.size(), 100) < 0 && errno != EINTR)
             return stop(os_error("waiting for a process"));
-        if (polls[1].revents != 0 && !drain(out_pipe.first, captured.out, limits.max_output, limits.on_stdout))
+        if (polls[1].revents != 0 &&
+            !drain(out_pipe.first, captured.out, limits.max_output, limits.on_stdout))
             polls[1].fd = -1;
         if (polls[2].revents != 0 && !drain(err_pipe.first, captured.err, limits.max_output, {}))
             polls[2].fd = -1;

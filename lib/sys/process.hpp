@@ -30,8 +30,8 @@ struct Confinement {
     std::vector<std::string> write_paths{};
     std::vector<int> read_fds{}; ///< numbers in the child of files it may open again, to read
     std::vector<int> write_fds{};
-    std::vector<int> keep_capabilities{};   ///< CAP_* numbers; all others are dropped
-    std::optional<unsigned> user{};         ///< uid and gid to change to, when started by root
+    std::vector<int> keep_capabilities{};  ///< CAP_* numbers; all others are dropped
+    std::optional<unsigned> user{};        ///< uid and gid to change to, when started by root
     std::uint64_t address_space_limit = 0; ///< bytes, RLIMIT_AS; 0: unlimited
 };
 /// Hierarchies that a dynamically linked program of the host needs to start.
@@ -44,8 +44,9 @@ struct FdMapping {
 
 /// Everything about a process to be started. Descriptors 0-2 are /dev/null unless mapped.
 struct ProcessSpec {
-    std::vector<std::string> argv{}; ///< argv[0] is looked up in the host's fixed PATH if it has no slash
-    std::vector<std::string> env{};  ///< "NAME=value"; added to a clean PATH and LC_ALL=C.UTF-8
+    std::vector<std::string>
+        argv{}; ///< argv[0] is looked up in the host's fixed PATH if it has no slash
+    std::vector<std::string> env{}; ///< "NAME=value"; added to a clean PATH and LC_ALL=C.UTF-8
     std::string cwd = "/";
     std::vector<FdMapping> fds{};
     std::optional<Confinement> confinement{};
@@ -57,7 +58,7 @@ struct ProcessSpec {
 
 /// A running child. The destructor kills it (its whole process group) and reaps it.
 class Child {
-  public:
+public:
     Child() = default;
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
@@ -74,7 +75,7 @@ class Child {
 
 /// Starts processes: directly, or by asking the supervisor.
 class Runner {
-  public:
+public:
     Runner() = default;
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;
@@ -84,7 +85,7 @@ class Runner {
 
 /// Starts children of the calling process. NotFound names a missing program.
 class LocalRunner final : public Runner {
-  public:
+public:
     [[nodiscard]] Result<std::unique_ptr<Child>> start(const ProcessSpec& spec) override;
 };
 
@@ -105,7 +106,8 @@ struct Captured {
 /// non-zero status is no error here; `check_tool` makes it one.
 [[nodiscard]] Result<Captured> run(Runner& runner, ProcessSpec spec, const RunLimits& limits = {});
 /// ToolFailed with argv, status and the end of stderr unless the status is 0.
-[[nodiscard]] Status check_tool(const ProcessSpec& spec, const Captured& captured, std::string what);
+[[nodiscard]] Status check_tool(const ProcessSpec& spec, const Captured& captured,
+                                std::string what);
 /// Path of a program in the host's fixed PATH, or NotFound.
 [[nodiscard]] Result<std::string> find_program(const std::string& name);
 
@@ -120,11 +122,13 @@ struct ClonedChild {
 };
 /// Forks (with namespaces) and calls `body` in the child, which must allocate nothing and never
 /// return: its result is the exit status. The primitive under LocalRunner and the enhanced chroot.
-[[nodiscard]] Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void* argument);
+[[nodiscard]] Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*),
+                                              void* argument);
 /// Starts a child that shares this process's memory, as vfork(2) does, and waits until it has
 /// executed a program or ended. For the body the rules of `clone_child` hold; it runs on `stack`.
 /// Returns the pid, or a negative errno. Allocates nothing.
-[[nodiscard]] pid_t clone_until_exec(int (*body)(void*), void* argument, std::span<std::byte> stack);
+[[nodiscard]] pid_t clone_until_exec(int (*body)(void*), void* argument,
+                                     std::span<std::byte> stack);
 /// Reaps a pidfd; nothing while it runs.
 [[nodiscard]] Result<std::optional<int>> reap(BorrowedFd pidfd, std::chrono::milliseconds limit);
 

@@ -80,7 +80,8 @@ GuestPath::GuestPath(std::string_view known_good) {
 }
 
 GuestPath GuestPath::operator/(std::string_view name) const {
-    return GuestPath(Trusted{}, path_ == "/" ? fmt::format("/{}", name) : fmt::format("{}/{}", path_, name));
+    return GuestPath(Trusted{},
+                     path_ == "/" ? fmt::format("/{}", name) : fmt::format("{}/{}", path_, name));
 }
 
 GuestPath GuestPath::parent() const {
@@ -105,8 +106,9 @@ Result<OwnedFd> RootDir::open_path(const GuestPath& path, int flags, mode_t mode
     if (::fstat(fd.raw(), &info) != 0)
         return fail_errno(fmt::format("looking at {} in the guest", path.str()));
     if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-        return fail(Code::InvalidArgument,
-                    fmt::format("{} in the guest is neither a regular file nor a directory", path.str()));
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("{} in the guest is neither a regular file nor a directory", path.str()));
     ::fcntl(fd.raw(), F_SETFL, ::fcntl(fd.raw(), F_GETFL) & ~O_NONBLOCK);
     return fd;
 }
@@ -115,7 +117,8 @@ Result<std::string> RootDir::read(const GuestPath& path, std::size_t limit) cons
     SLIPWAY_TRY(auto fd, open_path(path, O_RDONLY));
     auto content = read_all(fd, limit);
     if (!content)
-        return fail(std::move(content.error()).in(fmt::format("reading {} in the guest", path.str())));
+        return fail(
+            std::move(content.error()).in(fmt::format("reading {} in the guest", path.str())));
     return content;
 }
 
@@ -161,7 +164,8 @@ Result<std::vector<DirEntry>> RootDir::list(const GuestPath& path) const {
     }
     if (errno != 0)
         return fail_errno(fmt::format("listing {} in the guest", path.str()));
-    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::sort(entries.begin(), entries.end(),
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     return entries;
 }
 
@@ -181,7 +185,8 @@ Result<GuestPath> RootDir::real_path(const GuestPath& path) const {
         return GuestPath::parse(full);
     if (full == root)
         return GuestPath("/");
-    if (full.size() <= root.size() || full.compare(0, root.size(), root) != 0 || full[root.size()] != '/')
+    if (full.size() <= root.size() || full.compare(0, root.size(), root) != 0 ||
+        full[root.size()] != '/')
         return fail(Code::Corrupt, fmt::format("{} does not resolve inside the guest", path.str()));
     return GuestPath::parse(std::string_view(full).substr(root.size()));
 }
@@ -193,8 +198,9 @@ Result<OwnedFd> RootDir::open_parent(const GuestPath& path) const {
 }
 
 FileReplacement::FileReplacement(FileReplacement&& other) noexcept
-    : path_(std::move(other.path_)), name_(std::move(other.name_)), temporary_(std::exchange(other.temporary_, {})),
-      mode_(other.mode_), directory_(std::move(other.directory_)), existing_(std::move(other.existing_)),
+    : path_(std::move(other.path_)), name_(std::move(other.name_)),
+      temporary_(std::exchange(other.temporary_, {})), mode_(other.mode_),
+      directory_(std::move(other.directory_)), existing_(std::move(other.existing_)),
       fd_(std::move(other.fd_)) {}
 
 FileReplacement::~FileReplacement() {
@@ -208,7 +214,8 @@ Status FileReplacement::commit() {
     };
     if (existing_.valid()) {
         struct stat info {};
-        if (::fstat(existing_.raw(), &info) != 0 || ::fchown(fd_.raw(), info.st_uid, info.st_gid) != 0)
+        if (::fstat(existing_.raw(), &info) != 0 ||
+            ::fchown(fd_.raw(), info.st_uid, info.st_gid) != 0)
             return failed("giving its owner to");
         mode_ = info.st_mode & 07777;
         copy_attributes(existing_, fd_);
@@ -239,7 +246,8 @@ Result<FileReplacement> RootDir::replace(const GuestPath& path, mode_t mode) con
     ::unlinkat(file.directory_.raw(), temporary.c_str(), 0); // of an interrupted run
     auto made = open_at(file.directory_, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (!made)
-        return fail(std::move(made.error()).in(fmt::format("replacing {} in the guest", target.str())));
+        return fail(
+            std::move(made.error()).in(fmt::format("replacing {} in the guest", target.str())));
     file.fd_ = std::move(*made);
     file.temporary_ = std::move(temporary);
     return file;
@@ -248,7 +256,8 @@ Result<FileReplacement> RootDir::replace(const GuestPath& path, mode_t mode) con
 Status RootDir::write_atomic(const GuestPath& path, std::string_view content, mode_t mode) const {
     SLIPWAY_TRY(auto file, replace(path, mode));
     if (auto written = write_all(file.fd(), content); !written)
-        return fail(std::move(written.error()).in(fmt::format("replacing {} in the guest", path.str())));
+        return fail(
+            std::move(written.error()).in(fmt::format("replacing {} in the guest", path.str())));
     return file.commit();
 }
 

@@ -17,9 +17,9 @@ namespace slipway::sys {
 
 /// An absolute path inside a guest. There is no conversion to a path of the host.
 class GuestPath {
-  public:
-    /// "/etc/fstab"; a missing first slash is added. InvalidArgument for NUL bytes, "..", components
-    /// over 255 and paths over 4095 bytes.
+public:
+    /// "/etc/fstab"; a missing first slash is added. InvalidArgument for NUL bytes, "..",
+    /// components over 255 and paths over 4095 bytes.
     [[nodiscard]] static Result<GuestPath> parse(std::string_view text);
     /// For literals of ours and names that the kernel gave us; asserts in debug builds.
     explicit GuestPath(std::string_view known_good);
@@ -31,7 +31,7 @@ class GuestPath {
     friend bool operator==(const GuestPath&, const GuestPath&) = default;
     friend auto operator<=>(const GuestPath&, const GuestPath&) = default;
 
-  private:
+private:
     struct Trusted {};
     GuestPath(Trusted, std::string path) : path_(std::move(path)) {}
     std::string path_; // absolute, without "." and double slashes
@@ -48,7 +48,7 @@ class RootDir;
 /// `commit`. Mode, owner and extended attributes of an existing file stay. The destructor removes
 /// what was not committed.
 class FileReplacement {
-  public:
+public:
     FileReplacement(FileReplacement&& other) noexcept;
     FileReplacement& operator=(FileReplacement&&) = delete;
     ~FileReplacement();
@@ -56,7 +56,7 @@ class FileReplacement {
     /// Syncs and renames.
     [[nodiscard]] Status commit();
 
-  private:
+private:
     friend class RootDir;
     FileReplacement() = default;
     std::string path_; ///< of the guest, for errors
@@ -72,16 +72,18 @@ class FileReplacement {
 /// it (openat2 with RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, see openat2(2)). Mounts below it are
 /// crossed.
 class RootDir {
-  public:
+public:
     /// Opens a directory of this process's own view. NotFound, Permission.
     [[nodiscard]] static Result<RootDir> open(const std::string& directory);
     explicit RootDir(OwnedFd directory) : fd_(std::move(directory)) {}
 
     [[nodiscard]] BorrowedFd fd() const { return fd_; }
     /// Any open(2); O_CLOEXEC is added. Devices and FIFOs are refused unless O_PATH is given.
-    [[nodiscard]] Result<OwnedFd> open_path(const GuestPath& path, int flags, mode_t mode = 0) const;
+    [[nodiscard]] Result<OwnedFd> open_path(const GuestPath& path, int flags,
+                                            mode_t mode = 0) const;
     /// Whole content of a regular file of at most `limit` bytes.
-    [[nodiscard]] Result<std::string> read(const GuestPath& path, std::size_t limit = 1 << 20) const;
+    [[nodiscard]] Result<std::string> read(const GuestPath& path,
+                                           std::size_t limit = 1 << 20) const;
     /// Follows links; false also where the path cannot be looked at.
     [[nodiscard]] bool exists(const GuestPath& path) const;
     [[nodiscard]] bool is_dir(const GuestPath& path) const;
@@ -102,7 +104,7 @@ class RootDir {
     [[nodiscard]] Status remove(const GuestPath& path) const;
     [[nodiscard]] Status make_symlink(const std::string& target, const GuestPath& path) const;
 
-  private:
+private:
     [[nodiscard]] Result<OwnedFd> open_parent(const GuestPath& path) const;
     OwnedFd fd_;
 };

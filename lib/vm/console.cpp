@@ -39,7 +39,9 @@ void Console::take(char byte, const std::function<void(std::string_view)>& on_li
     case State::Text:
         return take_text(byte, on_line);
     case State::Escape:
-        state_ = byte == '[' ? State::Sequence : byte == ']' || byte == 'P' ? State::String : State::Text;
+        state_ = byte == '['                  ? State::Sequence
+                 : byte == ']' || byte == 'P' ? State::String
+                                              : State::Text;
         if (byte == 'c')
             end_line(on_line);
         return;
@@ -75,7 +77,8 @@ void Console::take_text(char byte, const std::function<void(std::string_view)>& 
         partial_ += ' ';
     else if (byte == '\b' && !partial_.empty())
         partial_.pop_back();
-    else if (static_cast<unsigned char>(byte) >= ' ' && byte != '\x7f' && partial_.size() < longest_line)
+    else if (static_cast<unsigned char>(byte) >= ' ' && byte != '\x7f' &&
+             partial_.size() < longest_line)
         partial_ += byte;
 }
 
@@ -94,8 +97,10 @@ void Console::end_line(const std::function<void(std::string_view)>& on_line) {
 std::string Console::tail(std::size_t lines) const {
     std::string text;
     bool open_line = !trim(partial_).empty();
-    std::size_t whole = std::min(lines_.size(), lines - std::min<std::size_t>(lines, open_line ? 1 : 0));
-    for (auto line = lines_.end() - static_cast<std::ptrdiff_t>(whole); line != lines_.end(); ++line)
+    std::size_t whole =
+        std::min(lines_.size(), lines - std::min<std::size_t>(lines, open_line ? 1 : 0));
+    for (auto line = lines_.end() - static_cast<std::ptrdiff_t>(whole); line != lines_.end();
+         ++line)
         text += printable(*line) + "\n";
     if (open_line)
         text += printable(trim(partial_)) + "\n";

@@ -9,12 +9,12 @@
 
 namespace slipway::vm {
 
-/// Takes out terminal escape sequences and control characters. A sequence that moves the cursor ends
-/// the line, so that what boot menus draw becomes lines; unless it moves to where the line ends
-/// anyway, as GRUB does in the middle of words. Memory is bounded whatever the guest
-/// sends: the last lines are kept, and of a line its first 4 KiB.
+/// Takes out terminal escape sequences and control characters. A sequence that moves the cursor
+/// ends the line, so that what boot menus draw becomes lines; unless it moves to where the line
+/// ends anyway, as GRUB does in the middle of words. Memory is bounded whatever the guest sends:
+/// the last lines are kept, and of a line its first 4 KiB.
 class Console {
-  public:
+public:
     explicit Console(std::size_t kept_lines = 200) : kept_lines_(kept_lines) {}
 
     /// Calls `on_line` with each line that ends in `bytes`. Empty lines are dropped.
@@ -24,7 +24,7 @@ class Console {
     /// The last lines, the unfinished one included, with line feeds, as printable UTF-8.
     [[nodiscard]] std::string tail(std::size_t lines) const;
 
-  private:
+private:
     enum class State { Text, Escape, Sequence, String };
     void take(char byte, const std::function<void(std::string_view)>& on_line);
     void take_text(char byte, const std::function<void(std::string_view)>& on_line);

@@ -5,9 +5,9 @@
 
 #ifdef __x86_64__
 // Assembled in place, so that the source is what runs. The firmware loads the sector at 0x7c00; the
-// page tables at 0x1000-0x3fff map the first 2 MiB one to one (Intel SDM volume 3, 10.8.5). A KVM that
-// emulates each instruction gets into long mode, but does not know SSE2, which every x86-64 program
-// uses, and takes far longer than the deadline for the loop.
+// page tables at 0x1000-0x3fff map the first 2 MiB one to one (Intel SDM volume 3, 10.8.5). A KVM
+// that emulates each instruction gets into long mode, but does not know SSE2, which every x86-64
+// program uses, and takes far longer than the deadline for the loop.
 // clang-format off
 asm(R"(
     .pushsection .rodata

@@ -17,8 +17,8 @@ std::string accelerator_of(const QemuSpec& spec) {
     return spec.accelerator == "tcg" ? "tcg,thread=multi" : spec.accelerator;
 }
 
-// With "graphics=off" SeaBIOS and every loader that prints through the BIOS write to the serial port
-// too (SeaBIOS's sercon): the guest needs no configuration for it.
+// With "graphics=off" SeaBIOS and every loader that prints through the BIOS write to the serial
+// port too (SeaBIOS's sercon): the guest needs no configuration for it.
 std::string machine_of(const QemuSpec& spec) {
     std::string machine = "q35,graphics=off,usb=off,vmport=off";
     if (spec.uefi)
@@ -33,10 +33,12 @@ bool loader_needs_vga(const QemuSpec& spec) {
 }
 
 Json flash_node(const std::string& name, const std::string& path, bool read_only) {
-    return {{"driver", "raw"},
-            {"node-name", name},
-            {"read-only", read_only},
-            {"file", {{"driver", "file"}, {"filename", path}, {"read-only", read_only}, {"locking", "off"}}}};
+    return {
+        {"driver", "raw"},
+        {"node-name", name},
+        {"read-only", read_only},
+        {"file",
+         {{"driver", "file"}, {"filename", path}, {"read-only", read_only}, {"locking", "off"}}}};
 }
 
 // Nothing of a throw-away disk needs to survive, so flushes are dropped.
@@ -77,21 +79,24 @@ Result<Bus> parse_bus(std::string_view text) {
     for (auto bus : {Bus::Virtio, Bus::Sata, Bus::Scsi})
         if (name_of(bus) == text)
             return bus;
-    return fail(Code::InvalidArgument, fmt::format("'{}' is no bus", text), "use virtio, sata or scsi");
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no bus", text),
+                "use virtio, sata or scsi");
 }
 
 Result<Firmware> parse_firmware(std::string_view text) {
     for (auto firmware : {Firmware::Bios, Firmware::Uefi})
         if (name_of(firmware) == text)
             return firmware;
-    return fail(Code::InvalidArgument, fmt::format("'{}' is no firmware", text), "use bios or uefi");
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no firmware", text),
+                "use bios or uefi");
 }
 
 Words qemu_argv(const QemuSpec& spec) {
     Words argv{"qemu-system-x86_64", "-nodefaults", "-no-user-config"};
     if (!spec.may_restart)
         argv.emplace_back("-no-reboot");
-    add(argv, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add(argv, "-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add(argv, "-accel", accelerator_of(spec));
     add(argv, "-machine", machine_of(spec));
     if (spec.accelerator == "kvm")

@@ -64,43 +64,83 @@ struct FailureSign {
 };
 
 constexpr std::array failures{
-    FailureSign{"No bootable device", Stage::Firmware, true, "the disk has no boot sector that this firmware can start; is it a disk for UEFI?"},
-    FailureSign{"Boot failed: not a bootable disk", Stage::Firmware, false, "the disk has no boot sector that this firmware can start; is it a disk for UEFI?"},
-    FailureSign{"UEFI Interactive Shell", Stage::Firmware, true, "the disk has no \\EFI\\BOOT\\BOOTX64.EFI; is it a disk for a BIOS?"},
-    FailureSign{"BdsDxe: No bootable option", Stage::Firmware, true, "the disk has no \\EFI\\BOOT\\BOOTX64.EFI; is it a disk for a BIOS?"},
-    FailureSign{"error: invalid magic number", Stage::BootLoader, true, "the kernel file is damaged: it is no kernel"},
-    FailureSign{"error: you need to load the kernel first", Stage::BootLoader, true, "the boot loader did not find the kernel that its menu names"},
-    FailureSign{"error: file `*' not found", Stage::BootLoader, false, "the boot loader does not find one of its files"},
-    FailureSign{"error: file '*' not found", Stage::BootLoader, false, "the boot loader does not find one of its files"},
-    FailureSign{"error: no such device", Stage::BootLoader, false, "the boot loader does not find the filesystem that its menu names by UUID"},
-    FailureSign{"error: no such partition", Stage::BootLoader, false, "the boot loader looks for its files on a partition that is not there"},
-    FailureSign{"error: unknown filesystem", Stage::BootLoader, false, "the boot loader cannot read the filesystem that holds its files"},
-    FailureSign{"grub rescue>", Stage::BootLoader, true, "GRUB does not find its modules; install it again"},
-    FailureSign{"Minimal BASH-like line editing", Stage::BootLoader, true, "GRUB has no menu: its grub.cfg is missing or damaged"},
-    FailureSign{"Initramfs unpacking failed", Stage::Kernel, false, "the initramfs is damaged: the kernel cannot unpack it"},
-    FailureSign{"rootfs image is not initramfs", Stage::Kernel, false, "the initramfs is damaged: the kernel cannot unpack it"},
-    FailureSign{"Unable to mount root fs", Stage::Kernel, true, "the kernel has no initramfs that it can read, or no driver for the root disk"},
+    FailureSign{"No bootable device", Stage::Firmware, true,
+                "the disk has no boot sector that this firmware can start; is it a disk for UEFI?"},
+    FailureSign{"Boot failed: not a bootable disk", Stage::Firmware, false,
+                "the disk has no boot sector that this firmware can start; is it a disk for UEFI?"},
+    FailureSign{"UEFI Interactive Shell", Stage::Firmware, true,
+                "the disk has no \\EFI\\BOOT\\BOOTX64.EFI; is it a disk for a BIOS?"},
+    FailureSign{"BdsDxe: No bootable option", Stage::Firmware, true,
+                "the disk has no \\EFI\\BOOT\\BOOTX64.EFI; is it a disk for a BIOS?"},
+    FailureSign{"error: invalid magic number", Stage::BootLoader, true,
+                "the kernel file is damaged: it is no kernel"},
+    FailureSign{"error: you need to load the kernel first", Stage::BootLoader, true,
+                "the boot loader did not find the kernel that its menu names"},
+    FailureSign{"error: file `*' not found", Stage::BootLoader, false,
+                "the boot loader does not find one of its files"},
+    FailureSign{"error: file '*' not found", Stage::BootLoader, false,
+                "the boot loader does not find one of its files"},
+    FailureSign{"error: no such device", Stage::BootLoader, false,
+                "the boot loader does not find the filesystem that its menu names by UUID"},
+    FailureSign{"error: no such partition", Stage::BootLoader, false,
+                "the boot loader looks for its files on a partition that is not there"},
+    FailureSign{"error: unknown filesystem", Stage::BootLoader, false,
+                "the boot loader cannot read the filesystem that holds its files"},
+    FailureSign{"grub rescue>", Stage::BootLoader, true,
+                "GRUB does not find its modules; install it again"},
+    FailureSign{"Minimal BASH-like line editing", Stage::BootLoader, true,
+                "GRUB has no menu: its grub.cfg is missing or damaged"},
+    FailureSign{"Initramfs unpacking failed", Stage::Kernel, false,
+                "the initramfs is damaged: the kernel cannot unpack it"},
+    FailureSign{"rootfs image is not initramfs", Stage::Kernel, false,
+                "the initramfs is damaged: the kernel cannot unpack it"},
+    FailureSign{"Unable to mount root fs", Stage::Kernel, true,
+                "the kernel has no initramfs that it can read, or no driver for the root disk"},
     FailureSign{"BUG: unable to handle", Stage::Kernel, false, "the kernel crashed"},
     FailureSign{"general protection fault", Stage::Kernel, false, "the kernel crashed"},
-    FailureSign{"Out of memory: Killed process", Stage::Kernel, false, "the guest ran out of memory"},
-    FailureSign{"System is deadlocked on memory", Stage::Kernel, true, "the guest ran out of memory"},
-    FailureSign{"ALERT!*does not exist", Stage::Initramfs, true, "the root filesystem was not found: root= names a disk that is not there, or the initramfs has no driver for it"},
-    FailureSign{"Gave up waiting for root", Stage::Initramfs, false, "the root filesystem was not found: root= names a disk that is not there, or the initramfs has no driver for it"},
-    FailureSign{"dracut-initqueue*timeout", Stage::Initramfs, false, "the root filesystem was not found: root= names a disk that is not there, or the initramfs has no driver for it"},
-    FailureSign{"Entering emergency mode. Exit the shell to continue", Stage::Initramfs, true, "the initramfs could not find or mount the root filesystem"},
-    FailureSign{"Failed to mount /sysroot", Stage::Initramfs, false, "the initramfs could not mount the root filesystem"},
-    FailureSign{"Target filesystem doesn't have requested", Stage::RootMounted, false, "the root filesystem has no init program"},
-    FailureSign{"No init found. Try passing init=", Stage::RootMounted, true, "the root filesystem has no init program"},
-    FailureSign{"No working init found", Stage::RootMounted, true, "the root filesystem has no init program"},
-    FailureSign{"Attempted to kill init", Stage::Kernel, true, "the init program ended; it is damaged, or a library of it is missing"},
+    FailureSign{"Out of memory: Killed process", Stage::Kernel, false,
+                "the guest ran out of memory"},
+    FailureSign{"System is deadlocked on memory", Stage::Kernel, true,
+                "the guest ran out of memory"},
+    FailureSign{"ALERT!*does not exist", Stage::Initramfs, true,
+                "the root filesystem was not found: root= names a disk that is not there, or the "
+                "initramfs has no driver for it"},
+    FailureSign{"Gave up waiting for root", Stage::Initramfs, false,
+                "the root filesystem was not found: root= names a disk that is not there, or the "
+                "initramfs has no driver for it"},
+    FailureSign{"dracut-initqueue*timeout", Stage::Initramfs, false,
+                "the root filesystem was not found: root= names a disk that is not there, or the "
+                "initramfs has no driver for it"},
+    FailureSign{"Entering emergency mode. Exit the shell to continue", Stage::Initramfs, true,
+                "the initramfs could not find or mount the root filesystem"},
+    FailureSign{"Failed to mount /sysroot", Stage::Initramfs, false,
+                "the initramfs could not mount the root filesystem"},
+    FailureSign{"Target filesystem doesn't have requested", Stage::RootMounted, false,
+                "the root filesystem has no init program"},
+    FailureSign{"No init found. Try passing init=", Stage::RootMounted, true,
+                "the root filesystem has no init program"},
+    FailureSign{"No working init found", Stage::RootMounted, true,
+                "the root filesystem has no init program"},
+    FailureSign{"Attempted to kill init", Stage::Kernel, true,
+                "the init program ended; it is damaged, or a library of it is missing"},
     FailureSign{"Kernel panic - not syncing", Stage::Kernel, true, "the kernel panicked"},
-    FailureSign{"Timed out waiting for device", Stage::Init, false, "/etc/fstab or /etc/crypttab names a device that is not there"},
-    FailureSign{"Timed out waiting for device", Stage::Initramfs, false, "the root filesystem was not found: root= names a disk that is not there, or the initramfs has no driver for it"},
-    FailureSign{"Dependency failed for Local File Systems", Stage::Init, false, "a filesystem of /etc/fstab could not be mounted"},
-    FailureSign{"You are in emergency mode", Stage::Init, true, "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
+    FailureSign{"Timed out waiting for device", Stage::Init, false,
+                "/etc/fstab or /etc/crypttab names a device that is not there"},
+    FailureSign{"Timed out waiting for device", Stage::Initramfs, false,
+                "the root filesystem was not found: root= names a disk that is not there, or the "
+                "initramfs has no driver for it"},
+    FailureSign{"Dependency failed for Local File Systems", Stage::Init, false,
+                "a filesystem of /etc/fstab could not be mounted"},
+    FailureSign{
+        "You are in emergency mode", Stage::Init, true,
+        "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
     FailureSign{"You are in rescue mode", Stage::Init, true, "the guest starts in rescue mode"},
-    FailureSign{"Cannot open access to console, the root account is locked", Stage::Init, true, "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
-    FailureSign{"Give root password for maintenance", Stage::Init, true, "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
+    FailureSign{
+        "Cannot open access to console, the root account is locked", Stage::Init, true,
+        "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
+    FailureSign{
+        "Give root password for maintenance", Stage::Init, true,
+        "systemd is in emergency mode; mostly a filesystem of /etc/fstab could not be mounted"},
 };
 
 // Each part of the pattern, in order.
@@ -127,27 +167,32 @@ bool is_systemd(std::string_view line) {
 
 // Said by systemd before it says whether it runs in an initramfs.
 bool is_undecided(std::string_view line) {
-    constexpr std::array<std::string_view, 4> greetings{"running in system mode", "Detected virtualization", "Detected architecture", "Inserted module"};
-    return std::any_of(greetings.begin(), greetings.end(), [line](std::string_view text) { return contains(line, text); });
+    constexpr std::array<std::string_view, 4> greetings{"running in system mode",
+                                                        "Detected virtualization",
+                                                        "Detected architecture", "Inserted module"};
+    return std::any_of(greetings.begin(), greetings.end(),
+                       [line](std::string_view text) { return contains(line, text); });
 }
 
 // What systemd greets with in the guest's own system.
 bool greets(std::string_view line) {
     auto lower = to_lower(line);
-    return line.starts_with("Welcome to ") && !contains(lower, "initramfs") && !contains(lower, "dracut");
+    return line.starts_with("Welcome to ") && !contains(lower, "initramfs") &&
+           !contains(lower, "dracut");
 }
 
 bool begins_initramfs_systemd(std::string_view line) {
     auto lower = to_lower(line);
     return contains(line, "Running in initrd") || contains(line, "Running in initial RAM") ||
-           (line.starts_with("Welcome to ") && (contains(lower, "initramfs") || contains(lower, "dracut")));
+           (line.starts_with("Welcome to ") &&
+            (contains(lower, "initramfs") || contains(lower, "dracut")));
 }
 
 } // namespace
 
 std::string_view name_of(Stage stage) {
-    constexpr std::array<std::string_view, 8> names{"none",      "firmware",     "boot-loader", "kernel",
-                                                    "initramfs", "root-mounted", "init",        "login"};
+    constexpr std::array<std::string_view, 8> names{
+        "none", "firmware", "boot-loader", "kernel", "initramfs", "root-mounted", "init", "login"};
     return names.at(static_cast<std::size_t>(stage));
 }
 
@@ -159,7 +204,8 @@ Stage BootTrace::stage_of(std::string_view line) const {
     if (contains(line, "Switching root")) // said by systemd too
         return Stage::RootMounted;
     bool decided = reached_ >= Stage::RootMounted || !is_undecided(line);
-    if (!systemd_in_initramfs_ && ((is_systemd(line) && decided) || (reached_ >= Stage::Kernel && greets(line))))
+    if (!systemd_in_initramfs_ &&
+        ((is_systemd(line) && decided) || (reached_ >= Stage::Kernel && greets(line))))
         return Stage::Init;
     for (const auto& sign : signs)
         if (contains(line, sign.pattern))
@@ -180,7 +226,8 @@ void BootTrace::count_restart(std::string_view line) {
     if (line.empty())
         return;
     // UEFI names itself for each entry that it tries; only after a kernel is that a new start.
-    bool firmware = contains(line, "SeaBIOS (version") || (contains(line, "BdsDxe: loading") && kernel_since_start_);
+    bool firmware = contains(line, "SeaBIOS (version") ||
+                    (contains(line, "BdsDxe: loading") && kernel_since_start_);
     if (firmware && !greeted_ && reached_ > Stage::None) {
         ++restarts_;
         handed_over_ = systemd_in_initramfs_ = kernel_since_start_ = false;
@@ -202,7 +249,8 @@ void BootTrace::see(std::string_view text, double seconds) {
     // journald swallows "Switching root." where it runs; the greeting comes on the console.
     if (contains(line, "Switching root") || greets(line))
         systemd_in_initramfs_ = false;
-    if (contains(line, "Booting `") || contains(line, "Loading Linux ") || contains(line, "Loading initial ramdisk"))
+    if (contains(line, "Booting `") || contains(line, "Loading Linux ") ||
+        contains(line, "Loading initial ramdisk"))
         handed_over_ = true;
     reach(stage_of(line), line, seconds);
     for (const auto& sign : failures) {
@@ -212,7 +260,8 @@ void BootTrace::see(std::string_view text, double seconds) {
         reach(sign.at, line, seconds);
         // The first message is nearest to the cause; what follows only makes it final.
         if (!failure_)
-            failure_ = Failure{reached_, printable(line), std::string(sign.likely_cause), sign.definite};
+            failure_ =
+                Failure{reached_, printable(line), std::string(sign.likely_cause), sign.definite};
         failure_->definite = failure_->definite || sign.definite;
         return;
     }
@@ -223,7 +272,8 @@ std::string cause_of_silence(Stage reached) {
     case Stage::None:
         return "the firmware printed nothing on the serial line";
     case Stage::Firmware:
-        return "the firmware started the boot sector, and nothing came after it: the boot loader's first part is damaged or missing";
+        return "the firmware started the boot sector, and nothing came after it: the boot loader's "
+               "first part is damaged or missing";
     case Stage::BootLoader:
         return "the boot loader ran, but no kernel said anything";
     case Stage::Kernel:

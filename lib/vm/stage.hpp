@@ -29,10 +29,10 @@ struct Failure {
     bool definite = false; ///< nothing comes after it
 };
 
-/// Reads a console line by line. Knows SeaBIOS, OVMF, GRUB, Linux, initramfs-tools, dracut, mkinitcpio,
-/// systemd, OpenRC and sysvinit.
+/// Reads a console line by line. Knows SeaBIOS, OVMF, GRUB, Linux, initramfs-tools, dracut,
+/// mkinitcpio, systemd, OpenRC and sysvinit.
 class BootTrace {
-  public:
+public:
     /// `seconds` is when the line came. A line that is still growing may be given again and again.
     void see(std::string_view text, double seconds = 0);
     [[nodiscard]] Stage reached() const { return reached_; }
@@ -41,10 +41,11 @@ class BootTrace {
     [[nodiscard]] const std::optional<Failure>& failure() const { return failure_; }
     /// The boot loader has said that it is starting a kernel.
     [[nodiscard]] bool handed_over() const { return handed_over_; }
-    /// How often the firmware began anew. Once is common: relabelling for SELinux ends with a restart.
+    /// How often the firmware began anew. Once is common: relabelling for SELinux ends with a
+    /// restart.
     [[nodiscard]] unsigned restarts() const { return restarts_; }
 
-  private:
+private:
     void reach(Stage stage, std::string_view line, double seconds);
     void count_restart(std::string_view line);
     [[nodiscard]] Stage stage_of(std::string_view line) const;

@@ -15,7 +15,7 @@ namespace {
 
 // Carries bytes between the client and one running command.
 class Pump {
-  public:
+public:
     Pump(enter::Running& running, Peer& peer) : running_(running), peer_(peer) {}
 
     void set_input(sys::OwnedFd fd) {
@@ -50,12 +50,16 @@ class Pump {
         return {};
     }
 
-  private:
-    [[nodiscard]] int input_fd() const { return terminal_.valid() ? terminal_.raw() : input_.raw(); }
+private:
+    [[nodiscard]] int input_fd() const {
+        return terminal_.valid() ? terminal_.raw() : input_.raw();
+    }
     [[nodiscard]] int wanted(Stream stream) const {
         return peer_.credit(stream) > 0 ? outputs_[stream].raw() : -1;
     }
-    [[nodiscard]] int open_outputs() const { return outputs_[Output].valid() + outputs_[ErrorOutput].valid(); }
+    [[nodiscard]] int open_outputs() const {
+        return outputs_[Output].valid() + outputs_[ErrorOutput].valid();
+    }
 
     Status take_events() {
         while (true) {
@@ -90,7 +94,8 @@ class Pump {
 
     void write_input() {
         while (!pending_.empty()) {
-            auto put = input_fd() < 0 ? static_cast<ssize_t>(pending_.size()) : ::write(input_fd(), pending_.data(), pending_.size());
+            auto put = input_fd() < 0 ? static_cast<ssize_t>(pending_.size())
+                                      : ::write(input_fd(), pending_.data(), pending_.size());
             if (put < 0 && errno == EINTR)
                 continue;
             if (put < 0 && errno == EAGAIN)
@@ -106,7 +111,8 @@ class Pump {
 
     Status forward(Stream stream) {
         std::array<char, 32768> buffer{};
-        auto got = ::read(outputs_[stream].raw(), buffer.data(), std::min(buffer.size(), peer_.credit(stream)));
+        auto got = ::read(outputs_[stream].raw(), buffer.data(),
+                          std::min(buffer.size(), peer_.credit(stream)));
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             return {};
         if (got <= 0) { // a terminal without a user answers EIO
@@ -120,7 +126,8 @@ class Pump {
     Peer& peer_;
     sys::OwnedFd input_;
     sys::BorrowedFd terminal_{-1};
-    std::array<sys::BorrowedFd, 3> outputs_{sys::BorrowedFd(-1), sys::BorrowedFd(-1), sys::BorrowedFd(-1)};
+    std::array<sys::BorrowedFd, 3> outputs_{sys::BorrowedFd(-1), sys::BorrowedFd(-1),
+                                            sys::BorrowedFd(-1)};
     std::string pending_;
     bool input_ended_ = false;
 };
@@ -131,7 +138,8 @@ enter::Command command_of(const Json& arguments) {
                            .cwd = json_get<std::string>(arguments, "cwd", "/"),
                            .network = json_get<bool>(arguments, "network"),
                            .tty = json_get<bool>(arguments, "tty"),
-                           .deadline = std::chrono::milliseconds(json_get<long>(arguments, "deadline_ms")),
+                           .deadline =
+                               std::chrono::milliseconds(json_get<long>(arguments, "deadline_ms")),
                            .quiet = true}; // its status is the client's to judge
     command.window.ws_row = json_get<unsigned short>(arguments, "rows");
     command.window.ws_col = json_get<unsigned short>(arguments, "columns");
@@ -170,7 +178,10 @@ Result<Json> run_command(const enter::Root& root, const Json& arguments, Peer& p
     return Json{{"status", finished.status},
                 {"exec_errno", finished.exec_errno},
                 {"timed_out", finished.timed_out},
-                {"timings", {{"mount", finished.timings.mount}, {"run", finished.timings.run}, {"unmount", finished.timings.unmount}}}};
+                {"timings",
+                 {{"mount", finished.timings.mount},
+                  {"run", finished.timings.run},
+                  {"unmount", finished.timings.unmount}}}};
 }
 
 } // namespace slipway::work

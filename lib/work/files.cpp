@@ -54,8 +54,12 @@ Result<Json> list_files(const sys::RootDir& root, const Json& arguments) {
 Result<Json> stat_file(const sys::RootDir& root, const Json& arguments) {
     SLIPWAY_TRY(auto path, path_of(arguments));
     SLIPWAY_TRY(auto info, root.stat(path, json_get<bool>(arguments, "follow", true)));
-    Json answer{{"type", type_of(info.st_mode)}, {"mode", info.st_mode & 07777}, {"uid", info.st_uid},
-                {"gid", info.st_gid},            {"size", info.st_size},         {"mtime", info.st_mtime}};
+    Json answer{{"type", type_of(info.st_mode)},
+                {"mode", info.st_mode & 07777},
+                {"uid", info.st_uid},
+                {"gid", info.st_gid},
+                {"size", info.st_size},
+                {"mtime", info.st_mtime}};
     if (S_ISLNK(info.st_mode)) {
         SLIPWAY_TRY(answer["target"], root.read_link(path));
     }
@@ -66,7 +70,9 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
     SLIPWAY_TRY(auto path, path_of(arguments));
     SLIPWAY_TRY(auto info, root.stat(path));
     if (S_ISDIR(info.st_mode))
-        return fail(Code::InvalidArgument, fmt::format("{} in the guest is a directory", path.str()), "name a file; `slipway ls` lists a directory");
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} in the guest is a directory", path.str()),
+                    "name a file; `slipway ls` lists a directory");
     SLIPWAY_TRY(auto file, root.open_path(path, O_RDONLY));
     std::uint64_t done = 0;
     std::array<char, piece_size> buffer{};
@@ -86,10 +92,15 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
 Result<Json> put_file(const sys::RootDir& root, const Json& arguments, Peer& peer) {
     SLIPWAY_TRY(auto path, path_of(arguments));
     if (root.is_dir(path))
-        return fail(Code::InvalidArgument, fmt::format("{} in the guest is a directory", path.str()), "give the full name of the file");
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} in the guest is a directory", path.str()),
+                    "give the full name of the file");
     if (!root.is_dir(path.parent()))
-        return fail(Code::NotFound, fmt::format("the guest has no directory {}", path.parent().str()));
-    SLIPWAY_TRY(auto file, root.replace(path, static_cast<mode_t>(json_get<unsigned>(arguments, "mode", 0644)) & 07777));
+        return fail(Code::NotFound,
+                    fmt::format("the guest has no directory {}", path.parent().str()));
+    SLIPWAY_TRY(auto file, root.replace(path, static_cast<mode_t>(
+                                                  json_get<unsigned>(arguments, "mode", 0644)) &
+                                                  07777));
     std::uint64_t size = 0;
     while (true) {
         SLIPWAY_TRY(auto event, peer.next_event(std::chrono::seconds(1)));
@@ -102,7 +113,8 @@ Result<Json> put_file(const sys::RootDir& root, const Json& arguments, Peer& pee
         if (event->kind != Event::Kind::Data)
             continue;
         if (auto written = sys::write_all(file.fd(), event->bytes); !written)
-            return fail(std::move(written.error()).in(fmt::format("writing {} in the guest", path.str())));
+            return fail(
+                std::move(written.error()).in(fmt::format("writing {} in the guest", path.str())));
         size += event->bytes.size();
         peer.consumed(event->bytes.size());
     }

@@ -20,7 +20,8 @@ OpenedRoot::RootChoice system_choice(const Json& arguments, bool writable) {
 }
 
 void examine(OpenedRoot& opened, const Json& arguments) {
-    guest::examine_kernels(*opened.inventory, opened.tree->root(), {.cache_dir = json_get<std::string>(arguments, "cache_dir")});
+    guest::examine_kernels(*opened.inventory, opened.tree->root(),
+                           {.cache_dir = json_get<std::string>(arguments, "cache_dir")});
 }
 
 // A guest whose programs this machine's processor cannot run.
@@ -36,8 +37,11 @@ repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
     repair::ApplyContext context{.root = opened.tree->root(), .host = opened.host};
     if (chroot != nullptr)
         context.run_tool = repair::tools_of(*chroot, opened.host, tool_deadline);
-    context.append_initramfs = [&opened](const sys::RootDir& root, const report::Action& action) -> Result<std::string> {
-        SLIPWAY_TRY(auto record, repair::append_initramfs_segment(opened.host, root, action, {.scratch_dir = opened.workspace + "/scratch/segment"}));
+    context.append_initramfs = [&opened](const sys::RootDir& root,
+                                         const report::Action& action) -> Result<std::string> {
+        SLIPWAY_TRY(auto record, repair::append_initramfs_segment(
+                                     opened.host, root, action,
+                                     {.scratch_dir = opened.workspace + "/scratch/segment"}));
         return fmt::format("{} modules in {} bytes", record.modules.size(), record.size);
     };
     return context;
@@ -49,14 +53,16 @@ Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer&) {
     SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, false)));
     if (json_get<bool>(arguments, "deep"))
         examine(opened, arguments);
-    return Json{{"inventory", report::to_json(*opened.inventory)}, {"foreign", is_foreign(opened.inventory->os)}};
+    return Json{{"inventory", report::to_json(*opened.inventory)},
+                {"foreign", is_foreign(opened.inventory->os)}};
 }
 
 Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, false)));
     examine(opened, arguments);
     auto policy = report::policy_from_json(json_at(arguments, "policy"));
-    policy.may_run_guest_programs = policy.may_run_guest_programs && !is_foreign(opened.inventory->os);
+    policy.may_run_guest_programs =
+        policy.may_run_guest_programs && !is_foreign(opened.inventory->os);
     opened.plan = repair::plan_all(*opened.inventory, policy);
     return Json{{"plan", report::to_json(*opened.plan)},
                 {"text", report::render_text(*opened.plan)},
@@ -85,11 +91,15 @@ Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     std::uint64_t done = 0;
     for (const auto& action : opened.plan->actions) {
         SLIPWAY_CHECK(opened.host.cancel.check());
-        peer.progress({.step = report::render_text(action), .done = done++, .total = opened.plan->actions.size(), .bytes = false});
+        peer.progress({.step = report::render_text(action),
+                       .done = done++,
+                       .total = opened.plan->actions.size(),
+                       .bytes = false});
         SLIPWAY_TRY(auto outcome, repair::apply(action, context));
         outcomes.push_back(report::to_json(outcome));
     }
-    return Json{{"outcomes", outcomes}, {"notes", chroot == nullptr ? std::vector<std::string>{} : chroot->notes()}};
+    return Json{{"outcomes", outcomes},
+                {"notes", chroot == nullptr ? std::vector<std::string>{} : chroot->notes()}};
 }
 
 Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
@@ -101,7 +111,8 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))
         findings.push_back(std::move(finding));
-    return Json{{"findings", report::to_json(findings)}, {"inventory", report::to_json(*opened.inventory)}};
+    return Json{{"findings", report::to_json(findings)},
+                {"inventory", report::to_json(*opened.inventory)}};
 }
 
 } // namespace slipway::work

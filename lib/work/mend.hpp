@@ -9,7 +9,8 @@ namespace slipway::work {
 
 /// {"root", "deep", "cache_dir"} -> {"inventory", "foreign"}
 [[nodiscard]] Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer& peer);
-/// {"root", "policy"} -> {"plan", "text", "needed": how many actions, "inventory"}. Remembers it for "apply".
+/// {"root", "policy"} -> {"plan", "text", "needed": how many actions, "inventory"}. Remembers it
+/// for "apply".
 [[nodiscard]] Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer& peer);
 /// {"root"} -> {"outcomes", "notes"}: carries out the remembered plan, mounting read-write.
 [[nodiscard]] Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer);

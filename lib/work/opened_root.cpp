@@ -26,15 +26,21 @@ struct Node {
     mode_t mode;
 };
 // Documentation/admin-guide/devices.txt
-constexpr Node nodes[] = {{"null", 1, 3, 0666},    {"zero", 1, 5, 0666},   {"full", 1, 7, 0666},
-                          {"random", 1, 8, 0666},  {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},
+constexpr Node nodes[] = {{"null", 1, 3, 0666},    {"zero", 1, 5, 0666},
+                          {"full", 1, 7, 0666},    {"random", 1, 8, 0666},
+                          {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},
                           {"fuse", 10, 229, 0600}, {"loop-control", 10, 237, 0600}};
 
 // The node of the host's /dev is not ours to use: this one shows no disk of the host.
 Status make_private_dev() {
-    SLIPWAY_CHECK(sys::mount({.source = "slipway", .target = "/dev", .type = "tmpfs", .flags = MS_NOSUID, .options = "mode=0755"}));
+    SLIPWAY_CHECK(sys::mount({.source = "slipway",
+                              .target = "/dev",
+                              .type = "tmpfs",
+                              .flags = MS_NOSUID,
+                              .options = "mode=0755"}));
     for (const auto& node : nodes)
-        if (::mknod(fmt::format("/dev/{}", node.name).c_str(), S_IFCHR | node.mode, makedev(node.major_number, node.minor_number)) != 0)
+        if (::mknod(fmt::format("/dev/{}", node.name).c_str(), S_IFCHR | node.mode,
+                    makedev(node.major_number, node.minor_number)) != 0)
             return fail_errno(fmt::format("making /dev/{}", node.name));
     return {};
 }
@@ -42,7 +48,11 @@ Status make_private_dev() {
 Result<std::string> make_workspace() {
     if (::mkdir(workspace_path, 0700) != 0 && errno != EEXIST)
         return fail_errno(fmt::format("making {}", workspace_path));
-    SLIPWAY_CHECK(sys::mount({.source = "slipway", .target = workspace_path, .type = "tmpfs", .flags = MS_NOSUID | MS_NODEV, .options = "mode=0700"}));
+    SLIPWAY_CHECK(sys::mount({.source = "slipway",
+                              .target = workspace_path,
+                              .type = "tmpfs",
+                              .flags = MS_NOSUID | MS_NODEV,
+                              .options = "mode=0700"}));
     for (const auto* name : {"root", "scratch"})
         if (::mkdir(fmt::format("{}/{}", workspace_path, name).c_str(), 0755) != 0)
             return fail_errno(fmt::format("making {}/{}", workspace_path, name));
@@ -57,9 +67,11 @@ Result<std::string> make_node(const std::string& name, dev_t device) {
 }
 
 // A node where the kernel could mount it; the name is that of the bus the guest moves to.
-Result<mount::MountableVolume> mountable(image::AttachedDisk& disk, unsigned index, const report::Volume& volume) {
+Result<mount::MountableVolume> mountable(image::AttachedDisk& disk, unsigned index,
+                                         const report::Volume& volume) {
     SLIPWAY_TRY(auto device, disk.device_of(volume));
-    auto name = image::disk_name(index, "vd") + (volume.partition == 0 ? "" : std::to_string(volume.partition));
+    auto name = image::disk_name(index, "vd") +
+                (volume.partition == 0 ? "" : std::to_string(volume.partition));
     SLIPWAY_TRY(auto node, make_node(name, device));
     return mount::MountableVolume{volume, node};
 }
@@ -72,7 +84,8 @@ std::string guest_command_line(const report::Inventory& inventory) {
         return {};
     for (auto line : split_lines(*config)) {
         auto words = split_words(line);
-        if (words.size() < 2 || (words[0] != "linux" && words[0] != "linux16" && words[0] != "linuxefi"))
+        if (words.size() < 2 ||
+            (words[0] != "linux" && words[0] != "linux16" && words[0] != "linuxefi"))
             continue;
         auto kernel_end = static_cast<std::size_t>(words[1].data() - line.data()) + words[1].size();
         return std::string(trim(line.substr(kernel_end)));
@@ -143,8 +156,10 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
     return mount_tree(name, {}, choice.writable);
 }
 
-Status OpenedRoot::mount_tree(const std::string& name, std::optional<mount::MountedVolume> mounted, bool for_writing) {
-    SLIPWAY_TRY(auto made, mount::MountTree::mount(volumes, {.root = name, .writable = for_writing}, workspace + "/root", std::move(mounted)));
+Status OpenedRoot::mount_tree(const std::string& name, std::optional<mount::MountedVolume> mounted,
+                              bool for_writing) {
+    SLIPWAY_TRY(auto made, mount::MountTree::mount(volumes, {.root = name, .writable = for_writing},
+                                                   workspace + "/root", std::move(mounted)));
     tree.emplace(std::move(made));
     writable_tree = for_writing;
     return {};
@@ -157,7 +172,8 @@ Status OpenedRoot::need_inventory(const RootChoice& choice) {
 
 Status OpenedRoot::look_again() {
     auto guest = guest::opened_guest(*tree, disk_nodes, volumes);
-    guest.findings.insert(guest.findings.end(), found_while_opening.begin(), found_while_opening.end());
+    guest.findings.insert(guest.findings.end(), found_while_opening.begin(),
+                          found_while_opening.end());
     SLIPWAY_TRY(auto made, guest::inspect(guest));
     inventory = std::move(made);
     return {};

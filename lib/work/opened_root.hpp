@@ -36,15 +36,16 @@ struct OpenedRoot {
     /// Makes the namespaces and attaches the disks. Arguments: "disks", as of image::DiskSpec.
     [[nodiscard]] Status open(const Json& arguments);
     /// Mounts the root that was asked for, or the only one, unless it is mounted. "root" names one;
-    /// several systems without a choice are InvalidArgument with the choices, none is NotFound. `writable`
-    /// mounts it again where it was read-only.
+    /// several systems without a choice are InvalidArgument with the choices, none is NotFound.
+    /// `writable` mounts it again where it was read-only.
     struct RootChoice {
         std::string name{};
         bool need_system = true; ///< false: a data filesystem will do
         bool writable = false;
     };
     [[nodiscard]] Status need_root(const RootChoice& choice);
-    [[nodiscard]] Status mount_tree(const std::string& name, std::optional<mount::MountedVolume> mounted, bool for_writing);
+    [[nodiscard]] Status mount_tree(const std::string& name,
+                                    std::optional<mount::MountedVolume> mounted, bool for_writing);
     [[nodiscard]] Status need_inventory(const RootChoice& choice);
     /// Makes the inventory of the mounted root anew.
     [[nodiscard]] Status look_again();

@@ -30,7 +30,7 @@ struct Event {
 };
 
 class Peer {
-  public:
+public:
     Peer() = default;
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
@@ -44,7 +44,8 @@ class Peer {
     /// Bytes that `send` takes on the stream without waiting.
     [[nodiscard]] virtual std::size_t credit(Stream stream) const = 0;
     /// The next event, or nothing within `limit`. Protocol when the client has gone.
-    [[nodiscard]] virtual Result<std::optional<Event>> next_event(std::chrono::milliseconds limit) = 0;
+    [[nodiscard]] virtual Result<std::optional<Event>>
+    next_event(std::chrono::milliseconds limit) = 0;
     /// Tells the client that `bytes` of its input were used, so that it may send more.
     virtual void consumed(std::size_t bytes) = 0;
     /// Readable when an event may be waiting; for poll(2).

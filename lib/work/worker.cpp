@@ -16,7 +16,9 @@ namespace {
 using Choice = OpenedRoot::RootChoice;
 
 Choice data_choice(const Json& arguments, bool writable) {
-    return {.name = json_get<std::string>(arguments, "root"), .need_system = false, .writable = writable};
+    return {.name = json_get<std::string>(arguments, "root"),
+            .need_system = false,
+            .writable = writable};
 }
 
 Result<Json> on_list(OpenedRoot& opened, const Json& arguments, Peer&) {
@@ -36,7 +38,8 @@ Result<Json> on_put(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     return put_file(opened.tree->root(), arguments, peer);
 }
 Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {
-    SLIPWAY_CHECK(opened.need_root({.name = json_get<std::string>(arguments, "root"), .writable = true}));
+    SLIPWAY_CHECK(
+        opened.need_root({.name = json_get<std::string>(arguments, "root"), .writable = true}));
     SLIPWAY_TRY(auto* chroot, opened.need_chroot());
     return run_command(*chroot, arguments, peer);
 }
@@ -46,8 +49,10 @@ struct Operation {
     Result<Json> (*handle)(OpenedRoot&, const Json&, Peer&);
 };
 constexpr std::array operations{
-    Operation{"list", on_list},       Operation{"stat", on_stat}, Operation{"get", on_get},     Operation{"put", on_put},
-    Operation{"run", on_run},         Operation{"inspect", inspect_root}, Operation{"plan", plan_repairs}, Operation{"apply", apply_plan},
+    Operation{"list", on_list},       Operation{"stat", on_stat},
+    Operation{"get", on_get},         Operation{"put", on_put},
+    Operation{"run", on_run},         Operation{"inspect", inspect_root},
+    Operation{"plan", plan_repairs},  Operation{"apply", apply_plan},
     Operation{"verify", verify_root},
 };
 
@@ -70,7 +75,8 @@ Result<Json> Worker::handle(std::string_view name, const Json& arguments, Peer& 
     }
     if (!opened_)
         return fail(Code::InvalidArgument, fmt::format("'{}' before 'open'", name));
-    opened_->host.log = Log(Level::Debug, [&peer](Level level, std::string_view text) { peer.log(level, text); });
+    opened_->host.log =
+        Log(Level::Debug, [&peer](Level level, std::string_view text) { peer.log(level, text); });
     opened_->host.progress = [&peer](const sys::Progress& progress) { peer.progress(progress); };
     for (const auto& operation : operations)
         if (operation.name == name)

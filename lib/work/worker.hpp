@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a worker does on one opened root: it owns the devices, mounts and namespaces and answers
-// requests. Single-threaded. Needs root and a process of its own: it makes itself a mount namespace,
-// an empty network namespace and a /dev of its own.
+// requests. Single-threaded. Needs root and a process of its own: it makes itself a mount
+// namespace, an empty network namespace and a /dev of its own.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace slipway::work {
 struct OpenedRoot;
 
 class Worker {
-  public:
+public:
     Worker();
     ~Worker();
     Worker(const Worker&) = delete;
@@ -23,11 +23,12 @@ class Worker {
 
     /// Answers one request. The operations, their arguments and answers stand in README.md.
     /// InvalidArgument for an unknown operation, and for one that comes before "open".
-    [[nodiscard]] Result<Json> handle(std::string_view operation, const Json& arguments, Peer& peer);
+    [[nodiscard]] Result<Json> handle(std::string_view operation, const Json& arguments,
+                                      Peer& peer);
     /// Unmounts, flushes and detaches; the first error counts, the rest is done all the same.
     [[nodiscard]] Status close();
 
-  private:
+private:
     std::unique_ptr<OpenedRoot> opened_;
 };
 

@@ -47,7 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             session::FrameDecoder again;
             again.feed(session::encode(**frame));
             auto same = again.next();
-            fuzz::must(same && *same && (*same)->payload == (*frame)->payload && (*same)->id == (*frame)->id);
+            fuzz::must(same && *same && (*same)->payload == (*frame)->payload &&
+                       (*same)->id == (*frame)->id);
             read_payload(**frame);
         }
     }

@@ -30,7 +30,8 @@ protected:
         auto source = Source::open(path("base.raw"), {.first_fd = first_fd});
         ASSERT_TRUE(source) << render_text(source.error());
         auto file = sys::open_file(path("overlay"), O_RDWR | O_CREAT | O_EXCL, 0600);
-        auto overlay = Overlay::create(host, std::move(*file), 32 << 20, source->next_fd(), {"test"});
+        auto overlay =
+            Overlay::create(host, std::move(*file), 32 << 20, source->next_fd(), {"test"});
         ASSERT_TRUE(overlay) << render_text(overlay.error());
         DiskSpec spec{.format = "raw",
                       .graph = overlay->graph_over(source->graph()),

@@ -9,7 +9,9 @@ using namespace slipway::image;
 
 namespace {
 
-constexpr auto descriptor_head = "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n";
+constexpr auto descriptor_head =
+    "# Disk "
+    "DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType=\"monolithicFlat\"\n";
 
 Result<Probe> probe_text(std::string_view text) {
     auto file = sys::make_memfd("test", text);
@@ -32,7 +34,8 @@ std::string qcow2_header(std::string_view backing) {
 } // namespace
 
 TEST(VmdkDescriptor, ListsItsExtents) {
-    auto probe = parse_vmdk_descriptor(std::string(descriptor_head) + "RW 4192256 FLAT \"my disk-f001.vmdk\" 0\r\nRW 128 ZERO\n");
+    auto probe = parse_vmdk_descriptor(std::string(descriptor_head) +
+                                       "RW 4192256 FLAT \"my disk-f001.vmdk\" 0\r\nRW 128 ZERO\n");
     ASSERT_TRUE(probe);
     EXPECT_EQ(probe->create_type, "monolithicFlat");
     ASSERT_EQ(probe->extents.size(), 2U);
@@ -43,7 +46,8 @@ TEST(VmdkDescriptor, ListsItsExtents) {
 
 TEST(VmdkDescriptor, Trap10_ExtentsThatLeaveTheDirectoryAreRefused) {
     for (const auto* name : {"../secret", "/etc/shadow", "..", "nbd:host:1", "a/b"}) {
-        auto probe = parse_vmdk_descriptor(std::string(descriptor_head) + "RW 1 FLAT \"" + name + "\" 0\n");
+        auto probe =
+            parse_vmdk_descriptor(std::string(descriptor_head) + "RW 1 FLAT \"" + name + "\" 0\n");
         ASSERT_FALSE(probe) << name;
         EXPECT_EQ(probe.error().code, Code::InvalidArgument) << name;
     }
@@ -75,7 +79,8 @@ TEST(Probe, Qcow2OfAnUnknownVersionIsCorruptAndSaysHowToGoOn) {
 TEST(Probe, FormatsAreToldByContent) {
     EXPECT_EQ(probe_text("vhdxfile" + std::string(600, '\0'))->format, Format::Vhdx);
     EXPECT_EQ(probe_text("conectix" + std::string(600, '\0'))->format, Format::Vpc);
-    EXPECT_EQ(probe_text(std::string(1024, '\0') + "conectix" + std::string(504, '\0'))->format, Format::Vpc);
+    EXPECT_EQ(probe_text(std::string(1024, '\0') + "conectix" + std::string(504, '\0'))->format,
+              Format::Vpc);
     EXPECT_EQ(probe_text(std::string(4096, '\0'))->format, Format::Raw);
 }
 

@@ -7,22 +7,28 @@ namespace slipway::ops {
 namespace {
 
 TEST(BootCommand, IsTheFirstKernelOfAGrubMenu) {
-    auto command = find_boot_command("set root='hd0,msdos1'\nmenuentry 'Debian' {\n\tlinux\t/boot/vmlinuz-6.1 root=UUID=12 ro  quiet $extra\n}\n"
-                                     "menuentry 'old' {\n\tlinux /boot/vmlinuz-5 root=UUID=12\n}\n");
+    auto command =
+        find_boot_command("set root='hd0,msdos1'\nmenuentry 'Debian' {\n\tlinux\t/boot/vmlinuz-6.1 "
+                          "root=UUID=12 ro  quiet $extra\n}\n"
+                          "menuentry 'old' {\n\tlinux /boot/vmlinuz-5 root=UUID=12\n}\n");
     ASSERT_TRUE(command);
     EXPECT_EQ(command->kernel, "/boot/vmlinuz-6.1");
     EXPECT_EQ(command->arguments, "root=UUID=12 ro quiet");
 }
 
 TEST(BootCommand, OfABootEntryStandsOnTwoLines) {
-    auto command = find_boot_command("title Fedora\nversion 6.5\nlinux /vmlinuz-6.5\ninitrd /initramfs-6.5.img\noptions root=UUID=12 ro rhgb $tuned_params\n");
+    auto command =
+        find_boot_command("title Fedora\nversion 6.5\nlinux /vmlinuz-6.5\ninitrd "
+                          "/initramfs-6.5.img\noptions root=UUID=12 ro rhgb $tuned_params\n");
     ASSERT_TRUE(command);
     EXPECT_EQ(command->kernel, "/vmlinuz-6.5");
     EXPECT_EQ(command->arguments, "root=UUID=12 ro rhgb");
 }
 
 TEST(BootCommand, OfAGrubEnvironment) {
-    auto command = find_boot_command("# GRUB Environment Block\nsaved_entry=x\nkernelopts=root=/dev/sda2 ro crashkernel=auto \n####");
+    auto command =
+        find_boot_command("# GRUB Environment Block\nsaved_entry=x\nkernelopts=root=/dev/sda2 ro "
+                          "crashkernel=auto \n####");
     ASSERT_TRUE(command);
     EXPECT_EQ(command->arguments, "root=/dev/sda2 ro crashkernel=auto");
 }
@@ -37,7 +43,8 @@ TEST(BootCommand, OnlyTheFirstSerialPortIsWatched) {
 }
 
 TEST(BootCommand, GivesTheSerialConsoleAndTakesWhatHides) {
-    EXPECT_EQ(with_serial_console("root=UUID=12 ro quiet splash console=tty0 vga=791"), "root=UUID=12 ro console=ttyS0,115200");
+    EXPECT_EQ(with_serial_console("root=UUID=12 ro quiet splash console=tty0 vga=791"),
+              "root=UUID=12 ro console=ttyS0,115200");
 }
 
 } // namespace

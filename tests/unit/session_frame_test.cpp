@@ -7,7 +7,8 @@ using namespace slipway;
 using namespace slipway::session;
 
 TEST(Frames, ComeBackFromPiecesOfOneByte) {
-    auto bytes = encode({FrameType::Request, 7, R"({"op":"x"})"}) + encode({FrameType::Data, 7, encode_data(2, "abc")});
+    auto bytes = encode({FrameType::Request, 7, R"({"op":"x"})"}) +
+                 encode({FrameType::Data, 7, encode_data(2, "abc")});
     FrameDecoder decoder;
     std::vector<Frame> frames;
     for (char byte : bytes) {

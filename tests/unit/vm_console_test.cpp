@@ -7,7 +7,8 @@
 namespace slipway::vm {
 namespace {
 
-std::vector<std::string> lines_of(Console& console, std::initializer_list<std::string_view> pieces) {
+std::vector<std::string> lines_of(Console& console,
+                                  std::initializer_list<std::string_view> pieces) {
     std::vector<std::string> lines;
     for (auto piece : pieces)
         console.feed(piece, [&lines](std::string_view line) { lines.emplace_back(line); });
@@ -16,13 +17,16 @@ std::vector<std::string> lines_of(Console& console, std::initializer_list<std::s
 
 TEST(Console, TakesOutColoursAlsoWhenASequenceComesInPieces) {
     Console console;
-    EXPECT_THAT(lines_of(console, {"[\x1b[0;3", "2m  OK  \x1b", "[0m] Started a thing\r\n"}), testing::ElementsAre("[  OK  ] Started a thing"));
+    EXPECT_THAT(lines_of(console, {"[\x1b[0;3", "2m  OK  \x1b", "[0m] Started a thing\r\n"}),
+                testing::ElementsAre("[  OK  ] Started a thing"));
 }
 
 TEST(Console, AMoveOfTheCursorEndsALineUnlessTheLineGoesOnThere) {
     Console console;
-    EXPECT_THAT(lines_of(console, {"GNU GRUB\x1b[04;02Hmenu\x1b[2J"}), testing::ElementsAre("GNU GRUB", "menu"));
-    EXPECT_THAT(lines_of(console, {"er\x1b[06;02H\x1b[06;03Hror: gone\r\n"}), testing::ElementsAre("error: gone"));
+    EXPECT_THAT(lines_of(console, {"GNU GRUB\x1b[04;02Hmenu\x1b[2J"}),
+                testing::ElementsAre("GNU GRUB", "menu"));
+    EXPECT_THAT(lines_of(console, {"er\x1b[06;02H\x1b[06;03Hror: gone\r\n"}),
+                testing::ElementsAre("error: gone"));
 }
 
 TEST(Console, KeepsAPromptAsTheUnfinishedLine) {

@@ -33,12 +33,16 @@ TEST(QemuSpec, BootsAVirtioDiskByItsBoot) {
 }
 
 TEST(QemuSpec, BootsASataDiskUnderUefi) {
-    expect_snapshot({.accelerator = "kvm", .disks = {overlay_on(Bus::Sata)}, .uefi = UefiFiles{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/proc/self/fd/40"}},
+    expect_snapshot({.accelerator = "kvm",
+                     .disks = {overlay_on(Bus::Sata)},
+                     .uefi = UefiFiles{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/proc/self/fd/40"}},
                     "uefi-sata-kvm");
 }
 
 TEST(QemuSpec, LoadsAKernelItselfBesideAScsiDisk) {
-    expect_snapshot({.disks = {overlay_on(Bus::Scsi)}, .direct = DirectKernel{"/proc/self/fd/41", "/proc/self/fd/42", "root=/dev/sda1 ro console=ttyS0"}},
+    expect_snapshot({.disks = {overlay_on(Bus::Scsi)},
+                     .direct = DirectKernel{"/proc/self/fd/41", "/proc/self/fd/42",
+                                            "root=/dev/sda1 ro console=ttyS0"}},
                     "direct-scsi");
 }
 

@@ -32,7 +32,8 @@ void PrintTo(const Captured& captured, std::ostream* out) {
 class RealConsole : public testing::TestWithParam<Captured> {};
 
 TEST_P(RealConsole, TellsStageAndCause) {
-    auto text = sys::read_file(std::string(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/") + GetParam().name + ".txt");
+    auto text = sys::read_file(std::string(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/") +
+                               GetParam().name + ".txt");
     ASSERT_TRUE(text) << GetParam().name;
     auto trace = trace_of(*text);
     EXPECT_EQ(name_of(trace.reached()), name_of(GetParam().reached));
@@ -45,20 +46,24 @@ TEST_P(RealConsole, TellsStageAndCause) {
     EXPECT_TRUE(trace.failure()->definite);
 }
 
-INSTANTIATE_TEST_SUITE_P(Guests, RealConsole,
-                         testing::Values(Captured{"debian12-stock", Stage::Login, ""}, Captured{"prove-firmware", Stage::Firmware, ""},
-                                         Captured{"prove-loader", Stage::BootLoader, "does not find one of its files"},
-                                         Captured{"prove-kernel", Stage::BootLoader, "is no kernel"},
-                                         Captured{"prove-initramfs", Stage::Kernel, "initramfs is damaged"},
-                                         Captured{"prove-root", Stage::Initramfs, "root filesystem was not found"},
-                                         Captured{"prove-init", Stage::RootMounted, "no init program"},
-                                         Captured{"prove-login", Stage::Init, "/etc/fstab"}, Captured{"prove-noserial", Stage::BootLoader, ""},
-                                         Captured{"dracut-stock", Stage::Login, ""}, Captured{"dracut-root", Stage::Initramfs, "root filesystem was not found"}),
-                         [](const auto& guest) {
-                             std::string name = guest.param.name;
-                             std::replace(name.begin(), name.end(), '-', '_');
-                             return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Guests, RealConsole,
+    testing::Values(Captured{"debian12-stock", Stage::Login, ""},
+                    Captured{"prove-firmware", Stage::Firmware, ""},
+                    Captured{"prove-loader", Stage::BootLoader, "does not find one of its files"},
+                    Captured{"prove-kernel", Stage::BootLoader, "is no kernel"},
+                    Captured{"prove-initramfs", Stage::Kernel, "initramfs is damaged"},
+                    Captured{"prove-root", Stage::Initramfs, "root filesystem was not found"},
+                    Captured{"prove-init", Stage::RootMounted, "no init program"},
+                    Captured{"prove-login", Stage::Init, "/etc/fstab"},
+                    Captured{"prove-noserial", Stage::BootLoader, ""},
+                    Captured{"dracut-stock", Stage::Login, ""},
+                    Captured{"dracut-root", Stage::Initramfs, "root filesystem was not found"}),
+    [](const auto& guest) {
+        std::string name = guest.param.name;
+        std::replace(name.begin(), name.end(), '-', '_');
+        return name;
+    });
 
 TEST(BootTrace, EveryStageOfAWholeBootIsSeenInOrder) {
     auto text = sys::read_file(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/debian12-stock.txt");
@@ -67,7 +72,8 @@ TEST(BootTrace, EveryStageOfAWholeBootIsSeenInOrder) {
     std::vector<std::string_view> seen;
     for (const auto& sighting : trace.sightings())
         seen.push_back(name_of(sighting.stage));
-    EXPECT_THAT(seen, testing::ElementsAre("firmware", "boot-loader", "kernel", "initramfs", "root-mounted", "init", "login"));
+    EXPECT_THAT(seen, testing::ElementsAre("firmware", "boot-loader", "kernel", "initramfs",
+                                           "root-mounted", "init", "login"));
     EXPECT_TRUE(trace.handed_over());
 }
 
@@ -78,11 +84,14 @@ TEST(BootTrace, InitIsSeenAfterASystemdInTheInitramfs) {
     std::vector<std::string_view> seen;
     for (const auto& sighting : trace.sightings())
         seen.push_back(name_of(sighting.stage));
-    EXPECT_THAT(seen, testing::ElementsAre("firmware", "kernel", "initramfs", "root-mounted", "init", "login"));
+    EXPECT_THAT(seen, testing::ElementsAre("firmware", "kernel", "initramfs", "root-mounted",
+                                           "init", "login"));
 }
 
 TEST(BootTrace, SystemdInTheInitramfsIsNotInit) {
-    auto trace = trace_of("[    0.0] Linux version 6.5\n[    1.9] systemd[1]: systemd 254 running in system mode (+PAM)\n[    2.0] systemd[1]: Running in initrd.\nWelcome to Fedora Linux 39 dracut-059 (Initramfs)!\n"
+    auto trace = trace_of("[    0.0] Linux version 6.5\n[    1.9] systemd[1]: systemd 254 running "
+                          "in system mode (+PAM)\n[    2.0] systemd[1]: Running in "
+                          "initrd.\nWelcome to Fedora Linux 39 dracut-059 (Initramfs)!\n"
                           "[  OK  ] Reached target basic.target\n");
     EXPECT_EQ(trace.reached(), Stage::Initramfs);
     trace.see("[    5.0] systemd[1]: Switching root.");

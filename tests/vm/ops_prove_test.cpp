@@ -15,7 +15,7 @@ namespace slipway::ops {
 namespace {
 
 class Prove : public testing::Test {
-  protected:
+protected:
     void SetUp() override {
         if (::geteuid() != 0)
             GTEST_SKIP() << "needs root";
@@ -27,7 +27,9 @@ class Prove : public testing::Test {
     }
 
     [[nodiscard]] std::string cached(const std::string& guest) {
-        auto found = sys::run(*runner_, {.argv = {SLIPWAY_SOURCE_DIR "/tests/images/guest", "path", guest}, .env = {"HOME=/root"}});
+        auto found =
+            sys::run(*runner_, {.argv = {SLIPWAY_SOURCE_DIR "/tests/images/guest", "path", guest},
+                                .env = {"HOME=/root"}});
         return found && found->status == 0 ? std::string(trim(found->out)) : std::string();
     }
 
@@ -51,7 +53,8 @@ TEST_P(ProveGuest, TellsStageAndCause) {
     auto image = cached(GetParam().guest);
     if (image.empty())
         GTEST_SKIP() << "no guest " << GetParam().guest << " in the cache";
-    auto result = prove(context_, {.path = image}, {.bus = GetParam().bus, .timeout = std::chrono::seconds(300)});
+    auto result = prove(context_, {.path = image},
+                        {.bus = GetParam().bus, .timeout = std::chrono::seconds(300)});
     ASSERT_TRUE(result) << render_text(result.error());
     std::cout << render_text(*result);
     EXPECT_EQ(vm::name_of(result->reached), vm::name_of(GetParam().reached));
@@ -60,23 +63,27 @@ TEST_P(ProveGuest, TellsStageAndCause) {
     EXPECT_FALSE(result->console_tail.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Guests, ProveGuest,
-                         testing::Values(Expected{"debian12-stock", vm::Stage::Login, ""}, Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Sata},
-                                         Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Scsi},
-                                         // Its GRUB has a graphical terminal, which needs a VGA.
-                                         Expected{"debian13-xfs-boot", vm::Stage::Login, "", vm::Bus::Sata},
-                                         Expected{"prove-firmware", vm::Stage::Firmware, "boot loader's first part"},
-                                         Expected{"prove-loader", vm::Stage::BootLoader, "does not find one of its files"},
-                                         Expected{"prove-kernel", vm::Stage::BootLoader, "is no kernel"},
-                                         Expected{"prove-initramfs", vm::Stage::Kernel, "initramfs is damaged"},
-                                         Expected{"prove-root", vm::Stage::Initramfs, "root filesystem was not"},
-                                         Expected{"prove-init", vm::Stage::RootMounted, "no init program"},
-                                         Expected{"prove-login", vm::Stage::Init, "/etc/fstab"}),
-                         [](const auto& guest) {
-                             auto name = std::string(guest.param.guest) + "_" + std::string(vm::name_of(guest.param.bus));
-                             std::replace(name.begin(), name.end(), '-', '_');
-                             return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Guests, ProveGuest,
+    testing::Values(Expected{"debian12-stock", vm::Stage::Login, ""},
+                    Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Sata},
+                    Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Scsi},
+                    // Its GRUB has a graphical terminal, which needs a VGA.
+                    Expected{"debian13-xfs-boot", vm::Stage::Login, "", vm::Bus::Sata},
+                    Expected{"prove-firmware", vm::Stage::Firmware, "boot loader's first part"},
+                    Expected{"prove-loader", vm::Stage::BootLoader,
+                             "does not find one of its files"},
+                    Expected{"prove-kernel", vm::Stage::BootLoader, "is no kernel"},
+                    Expected{"prove-initramfs", vm::Stage::Kernel, "initramfs is damaged"},
+                    Expected{"prove-root", vm::Stage::Initramfs, "root filesystem was not"},
+                    Expected{"prove-init", vm::Stage::RootMounted, "no init program"},
+                    Expected{"prove-login", vm::Stage::Init, "/etc/fstab"}),
+    [](const auto& guest) {
+        auto name =
+            std::string(guest.param.guest) + "_" + std::string(vm::name_of(guest.param.bus));
+        std::replace(name.begin(), name.end(), '-', '_');
+        return name;
+    });
 
 TEST_F(Prove, AGuestWithoutSerialConsoleIsBootedWithItsOwnKernel) {
     auto image = cached("prove-noserial");
@@ -87,13 +94,14 @@ TEST_F(Prove, AGuestWithoutSerialConsoleIsBootedWithItsOwnKernel) {
     std::cout << render_text(*result);
     EXPECT_TRUE(result->login) << result->console_tail;
     for (const auto& seen : result->stages)
-        EXPECT_EQ(seen.method, seen.stage <= vm::Stage::BootLoader ? "serial" : "direct-kernel") << seen.evidence;
+        EXPECT_EQ(seen.method, seen.stage <= vm::Stage::BootLoader ? "serial" : "direct-kernel")
+            << seen.evidence;
     EXPECT_FALSE(result->method_reason.empty());
 }
 
 // A boot sector; the machine has nothing else to run.
 class SmallDisk {
-  public:
+public:
     explicit SmallDisk(std::string code) {
         code.resize(510);
         code += "\x55\xaa";
@@ -106,13 +114,15 @@ class SmallDisk {
     ~SmallDisk() { ::unlink(path_.c_str()); }
     [[nodiscard]] const std::string& path() const { return path_; }
 
-  private:
+private:
     std::string path_ = testing::TempDir() + "slipway-prove-" + std::to_string(::getpid()) + ".raw";
 };
 
 TEST_F(Prove, AGuestThatRestartsForEverIsGivenUp) {
-    SmallDisk disk("\xb0\xfe\xe6\x64\xf4"); // mov al, 0xfe; out 0x64, al; hlt: a reset by the keyboard controller
-    auto result = prove(context_, {.path = disk.path(), .format = image::Format::Raw}, {.timeout = std::chrono::seconds(60)});
+    SmallDisk disk("\xb0\xfe\xe6\x64\xf4"); // mov al, 0xfe; out 0x64, al; hlt: a reset by the
+                                            // keyboard controller
+    auto result = prove(context_, {.path = disk.path(), .format = image::Format::Raw},
+                        {.timeout = std::chrono::seconds(60)});
     ASSERT_TRUE(result) << render_text(result.error());
     EXPECT_EQ(result->reached, vm::Stage::Firmware);
     EXPECT_THAT(result->likely_cause, testing::HasSubstr("restarts again and again"));
