@@ -133,12 +133,12 @@ class PowerCut(Case):
 
     def test_trap5_the_order_of_a_commit(self):
         image, trace = mini(self.scratch / "a.raw"), self.scratch / "trace"
-        subprocess.run(["strace", "-f", "-qqq", "-y", "-s", "0", "-e", "signal=none", "-o", trace, "-e",
+        subprocess.run(["strace", "-f", "-qqq", "-y", "-s", "200", "-e", "signal=none", "-o", trace, "-e",
                         "trace=linkat,unlink,fsync,pwrite64,pwritev,fallocate", SLIPWAY, "fix", image, "-q"], check=False)
         lines = list(joined(trace.read_text().splitlines()))
         first = {step: next((i for i, line in enumerate(lines) if re.search(pattern, line)), None)
                  for step, pattern in {"link": r"linkat\(", "write": rf"(pwrite|fallocate).*<{image}>",
-                                       "sync": rf"fsync\(\d+<{image}>", "unlink": r"unlink\(.*= 0"}.items()}
+                                       "sync": rf"fsync\(\d+<{image}>", "unlink": r"unlink\(.*slipway-journal.*= 0"}.items()}
         self.assertNotIn(None, first.values(), first)
         self.assertRegex(lines[first["link"] - 1], r"fsync\(\d+<.*>\(deleted\)\) += 0", "the journal is not durable when it is named")
         directory = rf"fsync\(\d+<{self.scratch}>\).* = 0"
