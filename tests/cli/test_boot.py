@@ -20,6 +20,12 @@ class Boot(Case):
         report = self.comes_up("debian12-ext4", image_format="vmdk-stream")
         self.assertIn("append-initramfs", [change["kind"] for change in report["changes"]])
 
+    def test_debian_12_ext4_with_the_guests_own_tools(self):
+        report = self.comes_up("debian12-ext4", "--regen-initramfs", "--update-grub")
+        kinds = [change["kind"] for change in report["changes"]]
+        self.assertIn("run-tool", kinds)
+        self.assertNotIn("append-initramfs", kinds)
+
     def test_trap6_debian_13_xfs_with_separate_boot(self):
         self.comes_up("debian13-xfs-boot")
 
