@@ -263,7 +263,7 @@ void audit_volumes(Inventory& inventory) {
             add_finding(inventory, {id_of_container(container), Severity::Warning, volume.name,
                                     fmt::format("{} is {}, which this engine cannot look into",
                                                 volume.name, container),
-                                    "try --engine sandbox"});
+                                    std::string(mount::container_remedy)});
         if (volume.type == "swsuspend")
             add_finding(inventory, {"hibernated", Severity::Error, volume.name,
                                     fmt::format("{} holds the memory of a hibernated guest; "

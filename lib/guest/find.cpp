@@ -169,7 +169,7 @@ Result<FoundSystem> pick_system(const SystemSearch& search) {
         return fail(Code::Unsupported,
                     fmt::format("no operating system was found; what this engine cannot open: {}",
                                 join(search.closed, "; ")),
-                    "try --engine sandbox (needs: apt install user-mode-linux)");
+                    std::string(mount::container_remedy));
     }
     std::vector<std::string> choices;
     for (const auto& system : search.systems)

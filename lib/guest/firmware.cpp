@@ -123,7 +123,7 @@ bool has_uefi_boot(const GuestFiles& files, const Volume& esp, const Inventory& 
              .severity = Severity::Warning,
              .where = esp.name,
              .text = fmt::format("the EFI system partition {} could not be looked into", esp.name),
-             .remedy = "try --engine sandbox where this kernel has no vfat"});
+             .remedy = "modprobe vfat, or use a machine whose kernel has it"});
         return true;
     }
     auto efi = entry_named(files, mountpoint, "efi");

@@ -59,9 +59,6 @@ const Recipe* recipe_for(std::string_view type) {
     return found == recipes.end() ? nullptr : &*found;
 }
 
-constexpr std::string_view sandbox_hint =
-    "try --engine sandbox (needs: apt install user-mode-linux)";
-
 bool is_read_only_device(const std::string& node) {
     auto fd = sys::open_file(node, O_RDONLY);
     int read_only = 0;
@@ -98,7 +95,7 @@ Status check_request(const MountableVolume& volume, const MountOptions& options)
             return fail(
                 Code::Unsupported,
                 fmt::format("{} is {}, which this engine cannot open", record.name, container),
-                std::string(sandbox_hint));
+                std::string(container_remedy));
         return fail(Code::Unsupported,
                     fmt::format("{} holds no filesystem that can be mounted ({})", record.name,
                                 record.type.empty() ? "unknown" : record.type));
@@ -187,7 +184,7 @@ private:
             error.code = Code::Unsupported;
             error.what =
                 fmt::format("this kernel has no {}, so {} cannot be mounted", driver, name);
-            error.hint = sandbox_hint;
+            error.hint = fmt::format("modprobe {}, or use a machine whose kernel has it", driver);
             break;
         case EROFS:
             error.code = Code::Permission;

@@ -85,5 +85,9 @@ mount_volume(const MountableVolume& volume, const std::string& target, const Mou
 /// What stands between us and the files of a volume of this type: "LVM", "LUKS", "MD", …; "" for
 /// all others.
 [[nodiscard]] std::string_view container_of_type(std::string_view type);
+/// What a user can do about a volume that is such a container.
+inline constexpr std::string_view container_remedy =
+    "open it on a machine that can (cryptsetup, vgchange, mdadm) and give slipway the block device "
+    "that appears";
 
 } // namespace slipway::mount

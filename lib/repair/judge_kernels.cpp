@@ -69,7 +69,7 @@ std::optional<report::Finding> judge_kernel(const Inventory& inventory, const Ke
         "kernel-without-virtio", boots_by_default ? Severity::Blocker : Severity::Warning,
         kernel.version,
         fmt::format("kernel {} cannot find a disk on virtio: {}", kernel.version, reason(kernel)),
-        "try --regen-initramfs, or attach the disk by SATA"};
+        "use --regen-initramfs, or attach the disk by SATA"};
 }
 
 report::Findings judge_kernels(const Inventory& inventory) {

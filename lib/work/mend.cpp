@@ -58,7 +58,9 @@ Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer&) {
 }
 
 Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
-    SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, false)));
+    // In an overlay a journal is replayed before anything is read, or the plan would be made from a
+    // state that is gone when it is applied.
+    SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, opened.writable)));
     examine(opened, arguments);
     auto policy = report::policy_from_json(json_at(arguments, "policy"));
     policy.may_run_guest_programs =

@@ -21,25 +21,35 @@ Choice data_choice(const Json& arguments, bool writable) {
             .writable = writable};
 }
 
-Result<Json> on_list(OpenedRoot& opened, const Json& arguments, Peer&) {
-    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+// These operations have no list of findings in their answer: who reads a stale file must be told.
+Status open_root(OpenedRoot& opened, const Choice& choice, Peer& peer) {
+    bool known = opened.tree.has_value();
+    SLIPWAY_CHECK(opened.need_root(choice));
+    for (const auto& finding : opened.tree->findings())
+        if (!known && finding.severity >= report::Severity::Warning)
+            peer.log(Level::Warning, report::render_text(finding));
+    return {};
+}
+
+Result<Json> on_list(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(open_root(opened, data_choice(arguments, false), peer));
     return list_files(opened.tree->root(), arguments);
 }
-Result<Json> on_stat(OpenedRoot& opened, const Json& arguments, Peer&) {
-    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+Result<Json> on_stat(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(open_root(opened, data_choice(arguments, false), peer));
     return stat_file(opened.tree->root(), arguments);
 }
 Result<Json> on_get(OpenedRoot& opened, const Json& arguments, Peer& peer) {
-    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+    SLIPWAY_CHECK(open_root(opened, data_choice(arguments, false), peer));
     return get_file(opened.tree->root(), arguments, peer);
 }
 Result<Json> on_put(OpenedRoot& opened, const Json& arguments, Peer& peer) {
-    SLIPWAY_CHECK(opened.need_root(data_choice(arguments, true)));
+    SLIPWAY_CHECK(open_root(opened, data_choice(arguments, true), peer));
     return put_file(opened.tree->root(), arguments, peer);
 }
 Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {
-    SLIPWAY_CHECK(
-        opened.need_root({.name = json_get<std::string>(arguments, "root"), .writable = true}));
+    Choice choice{.name = json_get<std::string>(arguments, "root"), .writable = true};
+    SLIPWAY_CHECK(open_root(opened, choice, peer));
     SLIPWAY_TRY(auto* chroot, opened.need_chroot());
     return run_command(*chroot, arguments, peer);
 }

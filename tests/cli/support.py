@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the command line share: running slipway, small images, and the leak check."""
+import contextlib
 import hashlib
 import json
 import os
@@ -28,6 +29,28 @@ def mini(path, *options):
     """A tiny image with a plausible guest, made in a moment."""
     subprocess.run([IMAGES / "mini", path, *map(str, options)], check=True, capture_output=True)
     return Path(path)
+
+
+@contextlib.contextmanager
+def mounted(image, offset=1 << 20):
+    """The filesystem at this offset of a raw image, mounted by the test itself; a directory."""
+    with tempfile.TemporaryDirectory(prefix="slipway-mnt-", dir="/var/tmp") as directory:
+        subprocess.run(["mount", "-o", f"loop,offset={offset}", image, directory], check=True, capture_output=True)
+        try:
+            yield Path(directory)
+        finally:
+            subprocess.run(["umount", directory], check=True)
+
+
+@contextlib.contextmanager
+def small_filesystem(directory, size):
+    """A tmpfs of this size, for what happens when a disk is full."""
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "slipway-test", directory], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", directory], check=True)
 
 
 def digest(path):

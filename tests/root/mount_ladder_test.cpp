@@ -151,7 +151,7 @@ TEST_F(LadderErrors, TypesThatTheKernelLacksNameTheRemedy) {
     ASSERT_FALSE(mounted);
     EXPECT_EQ(mounted.error().code, Code::Unsupported);
     EXPECT_NE(mounted.error().what.find("this kernel has no vfat"), std::string::npos);
-    EXPECT_NE(mounted.error().hint.find("--engine sandbox"), std::string::npos);
+    EXPECT_NE(mounted.error().hint.find("modprobe vfat"), std::string::npos);
 }
 
 TEST_F(LadderErrors, WhatIsNoFilesystem) {
