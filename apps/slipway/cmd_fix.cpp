@@ -14,10 +14,11 @@ struct Options {
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(parse_fstab_mode(options.fstab_mode, options.request.policy));
     SLIPWAY_TRY(options.request.image, invocation.image_options());
+    SLIPWAY_TRY(auto file, open_report(options.report));
     SLIPWAY_TRY(auto context, invocation.context());
     auto report = ops::begin_report("fix", invocation.argv);
     auto status = ops::fix(context, options.request, report);
-    return finish(invocation, context, report, std::move(status), {.file = options.report});
+    return finish(invocation, context, report, std::move(status), std::move(file));
 }
 
 } // namespace

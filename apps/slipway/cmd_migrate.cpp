@@ -32,6 +32,7 @@ Status understand(Invocation& invocation, Options& options) {
 
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(understand(invocation, options));
+    SLIPWAY_TRY(auto file, open_report(options.report));
     SLIPWAY_TRY(auto context, invocation.context());
     auto report = ops::begin_report("migrate", invocation.argv);
     auto status = ops::migrate(context, options.request, report);
@@ -42,7 +43,7 @@ Result<int> run(Invocation& invocation, Options& options) {
                                .root = options.request.image.root,
                                .engine = options.request.image.engine},
                               options.proof, report);
-    return finish(invocation, context, report, std::move(status), {.file = options.report});
+    return finish(invocation, context, report, std::move(status), std::move(file));
 }
 
 } // namespace

@@ -66,6 +66,13 @@ void add_policy_options(CLI::App& command, report::Policy& policy, std::string& 
     command.add_flag("--regen-initramfs", policy.regen_initramfs,
                      "Run the guest's initramfs generator instead of appending virtio");
     command.add_flag("--update-grub", policy.update_grub, "Run the guest's own grub-mkconfig");
+    command
+        .add_option_function<unsigned>(
+            "--tool-timeout",
+            [&policy](unsigned seconds) { policy.tool_timeout = std::chrono::seconds(seconds); },
+            "Seconds after which a program of the guest is killed")
+        ->check(CLI::Range(1U, 86400U))
+        ->default_str("1800");
 }
 
 Status parse_fstab_mode(const std::string& text, report::Policy& policy) {
@@ -91,8 +98,15 @@ std::string plan_text(const report::Report& report) {
     return text.empty() ? "nothing to change\n" : printable(text);
 }
 
+Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
+    if (path.empty())
+        return std::optional<sys::OutputFile>{};
+    SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = true}));
+    return std::optional(std::move(file));
+}
+
 Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report,
-                   Status status, const ReportOptions& options) {
+                   Status status, std::optional<sys::OutputFile> file) {
     if (!status)
         report.error = status.error();
     else if (report.dry_run)
@@ -102,16 +116,17 @@ Result<int> finish(Invocation& invocation, const ops::Context& context, report::
         report.summary = report::is_bootable(report)
                              ? "done: nothing remains that keeps the guest from booting"
                              : "done, but something remains that keeps the guest from booting";
-    if (!options.file.empty() || invocation.json)
+    if (file || invocation.json)
         report.tools = ops::tool_versions(context);
-    if (!options.file.empty())
-        if (auto written = ops::write_report(report, options.file); !written)
-            invocation.terminal.say(fmt::format("slipway: the report was not written: {}",
-                                                render_text(written.error())));
+    Status written;
+    if (file)
+        written = ops::write_report(report, std::move(*file));
     if (invocation.json)
         SLIPWAY_CHECK(invocation.terminal.out(render_json_pretty(report::to_json(report)) + "\n"));
     if (!status)
         return fail(std::move(status).error());
+    if (!written)
+        return fail(std::move(written.error()).in("all is done, but the report was not written"));
     if (report.dry_run && !invocation.json)
         SLIPWAY_CHECK(invocation.terminal.out(plan_text(report)));
     if (!invocation.json && !invocation.quiet)

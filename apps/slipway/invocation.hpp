@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "ops/open_image.hpp"
 #include "report/plan.hpp"
 #include "report/report.hpp"
+#include "sys/output_file.hpp"
 #include "terminal.hpp"
 
 namespace slipway::app {
@@ -47,12 +49,11 @@ void add_policy_options(CLI::App& command, report::Policy& policy, std::string& 
 
 /// Writes the report where asked, prints it, and turns it into an exit code: 0, or 1 when something
 /// remains that keeps the guest from booting, or the error.
-struct ReportOptions {
-    std::string file{};
-};
 [[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context,
                                  report::Report& report, Status status,
-                                 const ReportOptions& options);
+                                 std::optional<sys::OutputFile> file);
+/// The file of --report, which replaces an earlier one; none for "".
+[[nodiscard]] Result<std::optional<sys::OutputFile>> open_report(const std::string& path);
 
 /// The actions of a dry run, with their changes.
 [[nodiscard]] std::string plan_text(const report::Report& report);

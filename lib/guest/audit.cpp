@@ -25,7 +25,6 @@ using report::Volume;
 
 constexpr const char* fstab_path = "/etc/fstab";
 constexpr const char* moves = "which will not exist after the move";
-constexpr const char* repair_remedy = "slipway migrate and slipway fix correct it";
 // Whoever has more of them learns nothing from the rest.
 constexpr std::size_t max_fstab_lines = 1000;
 

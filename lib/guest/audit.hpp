@@ -8,6 +8,9 @@
 
 namespace slipway::guest {
 
+/// The remedy of every finding that a repair corrects.
+inline constexpr const char* repair_remedy = "slipway migrate and slipway fix correct it";
+
 /// Lines of /etc/fstab (from `Inventory::files`) with the volume that each names.
 [[nodiscard]] std::vector<report::FstabEntry> read_fstab(const report::Inventory& inventory);
 /// How this guest names its disks, by its fstab. Borrows the inventory's volumes.

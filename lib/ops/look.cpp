@@ -12,7 +12,7 @@ namespace {
 // A read-only session holds nothing that is not dropped with it, so a failed close is no failure
 // of the operation.
 void let_go(const Context& context, OpenImage& opened) {
-    if (auto closed = opened.session->close(); !closed)
+    if (auto closed = opened.close(); !closed)
         context.host.log.debug("closing {}: {}", opened.source->path(),
                                render_text(closed.error()));
 }
@@ -69,7 +69,7 @@ Status put(const Context& context, const ImageOptions& image, const PutRequest& 
         [[maybe_unused]] auto answer,
         place.opened().call(
             "put", with_root(image, {{"path", request.path}, {"mode", request.mode}}), hooks));
-    SLIPWAY_CHECK(place.opened().session->close());
+    SLIPWAY_CHECK(place.opened().close());
     SLIPWAY_TRY([[maybe_unused]] auto way, place.commit(context));
     return {};
 }
@@ -96,10 +96,13 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
                                        {"input", hooks.input.valid()}});
     SLIPWAY_TRY(auto answer, opened.call("run", arguments, hooks));
     if (place) {
-        SLIPWAY_CHECK(opened.session->close());
+        SLIPWAY_CHECK(opened.close());
         SLIPWAY_TRY([[maybe_unused]] auto way, place->commit(context));
-    } else
+    } else {
+        if (auto full = opened.full_scratch(); !full.empty())
+            context.host.log.warning("no space was left in {} for what the program wrote", full);
         let_go(context, opened);
+    }
     const auto& timings = json_at(answer, "timings");
     return RunResult{.status = json_get<int>(answer, "status"),
                      .exec_errno = json_get<int>(answer, "exec_errno"),

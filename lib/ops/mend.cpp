@@ -22,7 +22,7 @@ Status plan(const Context&, OpenImage& opened, const MendOptions& options, repor
 
 Status apply(const Context&, OpenImage& opened, const MendOptions& options,
              report::Report& report) {
-    SLIPWAY_TRY(auto answer, opened.call("apply", {{"root", options.root}}));
+    SLIPWAY_TRY(auto answer, opened.call("apply", {{"root", options.root}, {"cache_dir", cache_directory()}}));
     report.outcomes = json_at(answer, "outcomes");
     report.notes = json_get<std::vector<std::string>>(answer, "notes");
     return {};
@@ -86,7 +86,7 @@ Status mend(const Context& context, OpenImage& opened, const MendOptions& option
         SLIPWAY_CHECK(timed(context, report, "verify",
                             [&] { return verify(context, opened, options, report); }));
     }
-    return timed(context, report, "close", [&] { return opened.session->close(); });
+    return timed(context, report, "close", [&] { return opened.close(); });
 }
 
 } // namespace slipway::ops

@@ -2,6 +2,9 @@
 #include "ops/open_image.hpp"
 
 #include <cstdlib>
+#include <filesystem>
+
+#include <sys/statvfs.h>
 
 #include <fmt/format.h>
 
@@ -10,6 +13,9 @@
 
 namespace slipway::ops {
 namespace {
+
+// Less than a cluster of a qcow2 overlay and its tables need.
+constexpr std::uint64_t full_below = 256 << 10; // bytes
 
 std::string scratch_directory(const std::string& wish) {
     if (!wish.empty())
@@ -44,6 +50,16 @@ image::DiskSpec disk_spec(const OpenImage& opened) {
     return spec;
 }
 
+Error explained(Error error, const OpenImage& opened) {
+    auto full = opened.full_scratch();
+    if (full.empty() || error.code == Code::Cancelled)
+        return std::move(error).in(opened.source->path());
+    return Error{.code = Code::NoSpace,
+                 .what = fmt::format("{}: no space left in {} for the changes ({})",
+                                     opened.source->path(), full, error.what),
+                 .hint = "make room there; changes that are dropped go to TMPDIR"};
+}
+
 } // namespace
 
 image::BlockGraph OpenImage::graph(bool writable) const {
@@ -55,8 +71,25 @@ Result<Json> OpenImage::call(const std::string& operation, Json arguments,
                              const session::CallHooks& hooks) const {
     auto answer = session->call(operation, std::move(arguments), hooks);
     if (!answer)
-        return fail(std::move(answer.error()).in(source->path()));
+        return fail(explained(std::move(answer).error(), *this));
     return answer;
+}
+
+Status OpenImage::close() const {
+    auto closed = session->close();
+    if (!closed)
+        return fail(explained(std::move(closed).error(), *this));
+    return closed;
+}
+
+std::string OpenImage::full_scratch() const {
+    struct statvfs info {};
+    if (!overlay || ::fstatvfs(overlay->fd().raw(), &info) != 0 ||
+        std::uint64_t{info.f_bavail} * info.f_frsize > full_below)
+        return {};
+    std::error_code ignored;
+    auto path = std::filesystem::read_symlink(sys::proc_path(overlay->fd().raw()), ignored);
+    return path.parent_path().string();
 }
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,

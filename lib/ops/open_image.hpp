@@ -56,9 +56,14 @@ struct OpenImage {
 
     /// The disk as it is now: the overlay over the source, or the source.
     [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
-    /// Session::call, with errors that name the image.
+    /// Session::call, with errors that name the image. NoSpace where the overlay's disk is full.
     [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments,
                                     const session::CallHooks& hooks = {}) const;
+    /// Session::close: all is in the overlay then. NoSpace as above.
+    [[nodiscard]] Status close() const;
+    /// The directory of the overlay if its filesystem is full, or "". The guest's kernel knows no
+    /// more of that than "Input/output error".
+    [[nodiscard]] std::string full_scratch() const;
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,

@@ -37,8 +37,7 @@ Json tool_versions(const Context& context) {
     return versions;
 }
 
-Status write_report(const report::Report& report, const std::string& path) {
-    SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = true}));
+Status write_report(const report::Report& report, sys::OutputFile file) {
     SLIPWAY_CHECK(sys::write_all(file.fd(), render_json_pretty(report::to_json(report)) + "\n"));
     return file.publish();
 }

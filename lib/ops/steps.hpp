@@ -7,6 +7,7 @@
 
 #include "ops/open_image.hpp"
 #include "report/report.hpp"
+#include "sys/output_file.hpp"
 
 namespace slipway::ops {
 
@@ -27,7 +28,8 @@ auto timed(const Context& context, report::Report& report, const std::string& na
                                           const std::vector<std::string>& argv);
 /// Versions of the programs used; costs a process each, so only for reports that are kept.
 [[nodiscard]] Json tool_versions(const Context& context);
-/// Writes the report as a whole file, replacing an earlier one.
-[[nodiscard]] Status write_report(const report::Report& report, const std::string& path);
+/// Writes the report as a whole file. The caller opens it before the work, so that a place that
+/// cannot be written is known in time.
+[[nodiscard]] Status write_report(const report::Report& report, sys::OutputFile file);
 
 } // namespace slipway::ops

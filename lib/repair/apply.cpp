@@ -76,6 +76,11 @@ Result<Outcome> append(const Action& action, const ApplyContext& context) {
     return Outcome{.action = action, .detail = std::move(*detail)};
 }
 
+std::string_view last_line(std::string_view text) {
+    text = trim(text);
+    return text.substr(text.rfind('\n') + 1);
+}
+
 Result<Outcome> run_tool(const Action& action, const ApplyContext& context) {
     if (!context.run_tool)
         return skipped(action, "programs of the guest are not run");
@@ -87,6 +92,8 @@ Result<Outcome> run_tool(const Action& action, const ApplyContext& context) {
         outcome.state = OutcomeState::Failed;
         outcome.detail = fmt::format("{} ended with status {}",
                                      action.argv.empty() ? "" : action.argv.front(), run->status);
+        if (auto said = last_line(outcome.output); !said.empty())
+            outcome.detail += fmt::format(": {}", printable(said));
     }
     return outcome;
 }

@@ -23,13 +23,16 @@ Json to_json(const Policy& policy) {
     return {{"fstab_mode", name_of(policy.fstab_mode)},
             {"regen_initramfs", policy.regen_initramfs},
             {"update_grub", policy.update_grub},
-            {"may_run_guest_programs", policy.may_run_guest_programs}};
+            {"may_run_guest_programs", policy.may_run_guest_programs},
+            {"tool_timeout", policy.tool_timeout.count()}};
 }
 
 Policy policy_from_json(const Json& json) {
     Policy policy{.regen_initramfs = json_get<bool>(json, "regen_initramfs"),
                   .update_grub = json_get<bool>(json, "update_grub"),
-                  .may_run_guest_programs = json_get<bool>(json, "may_run_guest_programs", true)};
+                  .may_run_guest_programs = json_get<bool>(json, "may_run_guest_programs", true),
+                  .tool_timeout = std::chrono::seconds(
+                      json_get<std::int64_t>(json, "tool_timeout", Policy{}.tool_timeout.count()))};
     auto mode = json_get<std::string>(json, "fstab_mode");
     for (auto known : {FstabMode::StabilizeAll, FstabMode::BypathOnly, FstabMode::Noop})
         if (name_of(known) == mode)

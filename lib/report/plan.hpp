@@ -2,6 +2,7 @@
 // A change is a plan of named actions with a text form; outcomes say what became of each.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@ struct Policy {
     bool regen_initramfs = false; ///< run the guest's generator instead of appending a segment
     bool update_grub = false;     ///< run the guest's grub-mkconfig
     bool may_run_guest_programs = true; ///< false for a guest of another architecture
+    std::chrono::seconds tool_timeout{1800}; ///< for each program of the guest
 };
 [[nodiscard]] Json to_json(const Policy& policy);
 [[nodiscard]] Policy policy_from_json(const Json& json);

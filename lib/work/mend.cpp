@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "work/mend.hpp"
 
+#include <algorithm>
+
 #include <sys/utsname.h>
 
 #include <fmt/format.h>
 
+#include "guest/audit.hpp"
 #include "guest/initramfs.hpp"
 #include "repair/apply.hpp"
 #include "repair/initramfs_segment.hpp"
@@ -12,8 +15,6 @@
 
 namespace slipway::work {
 namespace {
-
-constexpr std::chrono::minutes tool_deadline{30};
 
 OpenedRoot::RootChoice system_choice(const Json& arguments, bool writable) {
     return {.name = json_get<std::string>(arguments, "root"), .writable = writable};
@@ -36,7 +37,7 @@ bool is_foreign(const report::OperatingSystem& os) {
 repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
     repair::ApplyContext context{.root = opened.tree->root(), .host = opened.host};
     if (chroot != nullptr)
-        context.run_tool = repair::tools_of(*chroot, opened.host, tool_deadline);
+        context.run_tool = repair::tools_of(*chroot, opened.host, opened.policy.tool_timeout);
     context.append_initramfs = [&opened](const sys::RootDir& root,
                                          const report::Action& action) -> Result<std::string> {
         SLIPWAY_TRY(auto record, repair::append_initramfs_segment(
@@ -45,6 +46,39 @@ repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
         return fmt::format("{} modules in {} bytes", record.modules.size(), record.size);
     };
     return context;
+}
+
+using Outcomes = std::vector<report::Outcome>;
+
+Result<Outcomes> carry_out(const std::vector<report::Action>& actions,
+                           const repair::ApplyContext& context, Peer& peer) {
+    Outcomes outcomes;
+    for (const auto& action : actions) {
+        SLIPWAY_CHECK(context.host.cancel.check());
+        peer.progress({.step = report::render_text(action),
+                       .done = outcomes.size(),
+                       .total = actions.size(),
+                       .bytes = false});
+        SLIPWAY_TRY(auto outcome, repair::apply(action, context));
+        outcomes.push_back(std::move(outcome));
+    }
+    return outcomes;
+}
+
+bool ran_generator(const report::Outcome& outcome) {
+    return outcome.action.kind == report::ActionKind::RunTool && !outcome.action.kernel.empty();
+}
+
+// What the default repair does for the kernels that the guest's generator left without virtio:
+// because it failed, or because it knew better.
+std::vector<report::Action> segments_instead(const OpenedRoot& opened) {
+    auto policy = opened.policy;
+    policy.regen_initramfs = false;
+    auto plan = repair::plan_all(*opened.inventory, policy);
+    std::erase_if(plan.actions, [](const report::Action& action) {
+        return action.kind != report::ActionKind::AppendInitramfs;
+    });
+    return std::move(plan.actions);
 }
 
 } // namespace
@@ -62,10 +96,10 @@ Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     // state that is gone when it is applied.
     SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, opened.writable)));
     examine(opened, arguments);
-    auto policy = report::policy_from_json(json_at(arguments, "policy"));
-    policy.may_run_guest_programs =
-        policy.may_run_guest_programs && !is_foreign(opened.inventory->os);
-    opened.plan = repair::plan_all(*opened.inventory, policy);
+    opened.policy = report::policy_from_json(json_at(arguments, "policy"));
+    if (is_foreign(opened.inventory->os))
+        opened.policy.may_run_guest_programs = false;
+    opened.plan = repair::plan_all(*opened.inventory, opened.policy);
     return Json{{"plan", report::to_json(*opened.plan)},
                 {"text", report::render_text(*opened.plan)},
                 {"needed", opened.plan->actions.size()},
@@ -89,18 +123,17 @@ Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer) {
         return !event || (*event && (*event)->kind == Event::Kind::Cancel);
     });
     auto context = context_of(opened, chroot);
-    auto outcomes = Json::array();
-    std::uint64_t done = 0;
-    for (const auto& action : opened.plan->actions) {
-        SLIPWAY_CHECK(opened.host.cancel.check());
-        peer.progress({.step = report::render_text(action),
-                       .done = done++,
-                       .total = opened.plan->actions.size(),
-                       .bytes = false});
-        SLIPWAY_TRY(auto outcome, repair::apply(action, context));
-        outcomes.push_back(report::to_json(outcome));
+    SLIPWAY_TRY(auto outcomes, carry_out(opened.plan->actions, context, peer));
+    if (std::any_of(outcomes.begin(), outcomes.end(), ran_generator)) {
+        SLIPWAY_CHECK(opened.look_again());
+        examine(opened, arguments);
+        SLIPWAY_TRY(auto more, carry_out(segments_instead(opened), context, peer));
+        outcomes.insert(outcomes.end(), more.begin(), more.end());
     }
-    return Json{{"outcomes", outcomes},
+    auto json = Json::array();
+    for (const auto& outcome : outcomes)
+        json.push_back(report::to_json(outcome));
+    return Json{{"outcomes", json},
                 {"notes", chroot == nullptr ? std::vector<std::string>{} : chroot->notes()}};
 }
 
@@ -113,6 +146,10 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))
         findings.push_back(std::move(finding));
+    // What the repairs correct was judged above; the rest of what was seen stays worth knowing.
+    for (const auto& finding : opened.inventory->findings)
+        if (finding.severity != report::Severity::Info && finding.remedy != guest::repair_remedy)
+            findings.push_back(finding);
     return Json{{"findings", report::to_json(findings)},
                 {"inventory", report::to_json(*opened.inventory)}};
 }

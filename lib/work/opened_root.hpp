@@ -31,6 +31,7 @@ struct OpenedRoot {
     report::Findings found_while_opening; ///< volumes that could not be looked at
     std::optional<report::Inventory> inventory;
     std::optional<report::Plan> plan;
+    report::Policy policy; ///< of the plan
     std::unique_ptr<enter::Root> chroot;
 
     /// Makes the namespaces and attaches the disks. Arguments: "disks", as of image::DiskSpec.

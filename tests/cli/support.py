@@ -45,7 +45,7 @@ def mounted(image, offset=1 << 20):
 @contextlib.contextmanager
 def small_filesystem(directory, size):
     """A tmpfs of this size, for what happens when a disk is full."""
-    directory.mkdir()
+    directory.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "slipway-test", directory], check=True)
     try:
         yield directory

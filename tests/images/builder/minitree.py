@@ -68,8 +68,10 @@ def _cpio_entry(name: str, mode: int, data: bytes = b"") -> bytes:
 def initramfs() -> bytes:
     """An uncompressed newc archive with modules of a VMware guest, without virtio."""
     files = {"init": b"#!/bin/sh\n", "conf/modules": b"ahci\nsd_mod\next4\n"}
+    modules = f"usr/lib/modules/{KERNEL}"
     for module in IN_INITRAMFS:
-        files[f"usr/lib/modules/{KERNEL}/kernel/{module}"] = b"module\n"
+        files[f"{modules}/kernel/{module}"] = b"module\n"
+    files[f"{modules}/modules.dep"] = "".join(f"kernel/{name}:\n" for name in IN_INITRAMFS).encode()
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
     entries = [_cpio_entry(folder, 0o040755) for folder in sorted(folders)]
     entries += [_cpio_entry(name, 0o100755 if name == "init" else 0o100644, data)
@@ -101,6 +103,7 @@ def _add_programs(tree: Path) -> None:
     if not BUSYBOX.exists():
         return
     shutil.copy(BUSYBOX, tree / "usr/bin/busybox")
+    (tree / "usr/sbin/init").symlink_to("../bin/busybox")
     for name in APPLETS:
         (tree / "usr/bin" / name).symlink_to("busybox")
 
