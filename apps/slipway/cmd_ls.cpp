@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/strings.hpp"
 #include "invocation.hpp"
 #include "ops/look.hpp"
 
@@ -18,7 +19,10 @@ void declare_ls(CLI::App& app, Invocation& invocation) {
             std::string lines;
             for (const auto& file : files) {
                 entries.push_back({{"name", file.name}, {"type", file.type}});
-                lines += file.name + "\n";
+                // A name may hold what a terminal takes for a command.
+                lines +=
+                    (invocation.terminal.out_is_terminal() ? printable(file.name) : file.name) +
+                    "\n";
             }
             SLIPWAY_CHECK(invocation.terminal.out(
                 invocation.json ? render_json(Json{{"entries", entries}}) + "\n" : lines));

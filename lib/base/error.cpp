@@ -114,12 +114,17 @@ int exit_code_of(Code code) {
     return 5;
 }
 
-std::string render_text(const Error& error) {
+std::string render_line(const Error& error) {
     std::string text = printable(error.what);
     if (error.errno_value != 0)
         text += fmt::format(": {}", std::strerror(error.errno_value));
     for (const auto& outer : error.context)
-        text = fmt::format("{}: {}", outer, text);
+        text = fmt::format("{}: {}", printable(outer), text);
+    return text;
+}
+
+std::string render_text(const Error& error) {
+    auto text = render_line(error);
     if (error.tool) {
         text += fmt::format("\n  command: {} (exit status {})", fmt::join(error.tool->argv, " "),
                             error.tool->exit_status);

@@ -95,6 +95,8 @@ using Status = Result<void>;
 /// Exit code of the command line for an error of this kind: 2 usage, 3 environment, 4 image or
 /// tool, 5 bug.
 [[nodiscard]] int exit_code_of(Code code);
+/// What failed and why, on one line, for a sentence that says more.
+[[nodiscard]] std::string render_line(const Error& error);
 /// One or more lines for a person: what failed, why, and what to do next.
 [[nodiscard]] std::string render_text(const Error& error);
 

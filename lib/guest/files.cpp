@@ -25,7 +25,7 @@ std::optional<std::string> GuestFiles::read(const std::string& path, std::size_t
         find({.id = "file-unreadable",
               .severity = Severity::Warning,
               .where = path,
-              .text = fmt::format("{} was not read: {}", path, content.error().what)});
+              .text = fmt::format("{} was not read: {}", path, render_line(content.error()))});
     return std::nullopt;
 }
 

@@ -109,7 +109,7 @@ private:
         auto text = tree_.root_->read(GuestPath("/etc/fstab"), max_fstab_size);
         if (!text) {
             if (text.error().code != Code::NotFound)
-                find("fstab-unreadable", Severity::Error, "/etc/fstab", text.error().what);
+                find("fstab-unreadable", Severity::Error, "/etc/fstab", render_line(text.error()));
             return {};
         }
         auto lines = Fstab::parse(*text).lines();
@@ -139,7 +139,7 @@ private:
         auto mountpoint = GuestPath::parse(line.mountpoint);
         if (!mountpoint) {
             find("fstab-bad-mountpoint", Severity::Warning, where_of(line),
-                 mountpoint.error().what);
+                 render_line(mountpoint.error()));
             return;
         }
         bool automatic = options.automatic || is_boot_mountpoint(*mountpoint);
@@ -196,7 +196,7 @@ private:
     void mount_one(const Wanted& wanted) {
         if (auto mounted = try_mount(wanted); !mounted) {
             auto text = fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
-                                    wanted.line.spec, wanted.line.mountpoint, mounted.error().what);
+                                    wanted.line.spec, wanted.line.mountpoint, render_line(mounted.error()));
             find("mount-skipped", Severity::Warning, where_of(wanted.line), text,
                  mounted.error().hint);
         }

@@ -153,7 +153,7 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image,
             result.method_reason =
                 fmt::format("booted as it is, because it could not be inspected ({}); a guest "
                             "without a serial console shows nothing this way",
-                            guest.error().what);
+                            render_line(guest.error()));
         return result;
     }
     if (!options.firmware && guest->firmware == "uefi")

@@ -180,7 +180,7 @@ Findings check_syntax(const BootFiles& files) {
             continue;
         if (auto status = check_grub_syntax(text); !status)
             findings.push_back({"grub-config-broken", Severity::Blocker, path,
-                                fmt::format("GRUB cannot read it: {}", status.error().what),
+                                fmt::format("GRUB cannot read it: {}", render_line(status.error())),
                                 "regenerate it (--update-grub)"});
     }
     return findings;

@@ -116,7 +116,7 @@ struct Editor {
                 {name.error().code == Code::Corrupt ? "duplicate-uuid" : "crypttab-volume-unsure",
                  severity, where_of(mapping),
                  fmt::format("{} for {} is kept as it is: {}", mapping.device, mapping.name,
-                             name.error().what),
+                             render_line(name.error())),
                  name.error().hint});
             return;
         }

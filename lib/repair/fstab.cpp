@@ -188,7 +188,7 @@ report::Findings verify(const sys::RootDir& root, const Inventory& before) {
     if (!text) {
         if (text.error().code == Code::NotFound)
             return {};
-        return {{"fstab-unreadable", Severity::Error, path, text.error().what, ""}};
+        return {{"fstab-unreadable", Severity::Error, path, render_line(text.error()), ""}};
     }
     report::Findings findings;
     const auto* original = before.file(path);

@@ -123,7 +123,7 @@ public:
             auto padded = pad_grub_env(action.content, text_.size());
             if (!padded) {
                 plan.findings.push_back({"grubenv-full", Severity::Error, path_,
-                                         padded.error().what, padded.error().hint});
+                                         render_line(padded.error()), padded.error().hint});
                 return;
             }
             action.content = std::move(*padded);
@@ -168,7 +168,7 @@ private:
                 {name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
                  key == "root" && is_read_at_boot(kind_) ? Severity::Blocker : Severity::Warning,
                  where(begin),
-                 fmt::format("{}={} is kept as it is: {}", key, device, name.error().what),
+                 fmt::format("{}={} is kept as it is: {}", key, device, render_line(name.error())),
                  name.error().hint});
             return;
         }
