@@ -31,6 +31,8 @@ public:
     [[nodiscard]] BlockGraph graph_over(const BlockGraph& source, bool writable = true) const;
     [[nodiscard]] sys::BorrowedFd fd() const { return fd_; }
     [[nodiscard]] std::uint64_t allocated() const;
+    /// Less than a megabyte is free where it lies.
+    [[nodiscard]] bool has_no_room() const;
 
 private:
     Overlay(sys::OwnedFd fd, int number) : fd_(std::move(fd)), number_(number) {}
@@ -53,6 +55,9 @@ struct ConvertOptions {
 [[nodiscard]] Status commit(const sys::Host& host, const BlockGraph& graph);
 /// Size of the virtual disk in bytes.
 [[nodiscard]] Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& graph);
+/// `qemu-img check` of the top image alone: Corrupt where its tables contradict each other or point
+/// behind the end of its file. Formats without a check pass.
+[[nodiscard]] Status check_tables(const sys::Host& host, const BlockGraph& graph);
 /// `qemu-img compare` of two graphs: true when the disks hold the same bytes.
 [[nodiscard]] Result<bool> same_content(const sys::Host& host, const BlockGraph& a,
                                         const BlockGraph& b);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "image/complete.hpp"
 #include "ops/journal.hpp"
 #include "sys/output_file.hpp"
 
@@ -55,13 +56,28 @@ Result<Json> OpenImage::call(const std::string& operation, Json arguments,
                              const session::CallHooks& hooks) const {
     auto answer = session->call(operation, std::move(arguments), hooks);
     if (!answer)
-        return fail(std::move(answer.error()).in(source->path()));
+        return fail(explain(std::move(answer).error(), operation == "inspect"));
     return answer;
+}
+
+Error OpenImage::explain(Error error, bool searched) const {
+    // Checking the whole image costs time, so where it is only looked at, that is done when a
+    // filesystem is damaged or nothing was found.
+    if (!overlay && (error.code == Code::Corrupt || (searched && error.code == Code::NotFound)))
+        if (auto complete = image::check_complete(host, *source); !complete)
+            return std::move(complete).error();
+    if (error.code == Code::NoSpace && error.hint.empty())
+        error.hint = overlay && overlay->has_no_room()
+                         ? "the changes are collected in a file of this machine, and its "
+                           "filesystem is full: make room there (beside the image or the output, "
+                           "or in TMPDIR)"
+                         : "make room in the guest's filesystem";
+    return std::move(error).in(source->path());
 }
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                             OpenRequest request) {
-    OpenImage opened;
+    OpenImage opened{.host = context.host};
     SLIPWAY_CHECK(choose_engine(options, opened));
     SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
     SLIPWAY_TRY(auto source,
@@ -71,6 +87,8 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                                                    .allow_backing = options.allow_backing}));
     opened.source = std::make_unique<image::Source>(std::move(source));
     SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
+    if (request.use == Use::Keep)
+        SLIPWAY_CHECK(image::check_complete(context.host, *opened.source));
     opened.size += request.grow_by;
     if (request.use == Use::Look)
         return opened;

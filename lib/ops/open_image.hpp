@@ -47,6 +47,7 @@ struct OpenRequest {
 
 /// An image with its session. Closing flushes; the destructor drops everything.
 struct OpenImage {
+    sys::Host host;
     std::unique_ptr<image::Source> source;
     std::optional<image::Overlay> overlay;
     std::uint64_t size = 0; ///< bytes of the disk, grown
@@ -56,9 +57,12 @@ struct OpenImage {
 
     /// The disk as it is now: the overlay over the source, or the source.
     [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
-    /// Session::call, with errors that name the image.
+    /// Session::call, with errors that name the image, and its damage where that explains them.
     [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments,
                                     const session::CallHooks& hooks = {}) const;
+
+private:
+    [[nodiscard]] Error explain(Error error, bool searched) const;
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,
