@@ -7,17 +7,19 @@ namespace {
 
 struct Options {
     ops::FixRequest request{};
-    std::string fstab_mode = "stabilize-all";
-    std::string report{};
+    PolicyOptions policy{};
+    ReportOptions report{};
 };
 
 Result<int> run(Invocation& invocation, Options& options) {
-    SLIPWAY_CHECK(parse_fstab_mode(options.fstab_mode, options.request.policy));
+    SLIPWAY_TRY(options.request.policy, parse_policy(options.policy));
+    options.request.tool_deadline = tool_deadline(options.policy);
     SLIPWAY_TRY(options.request.image, invocation.image_options());
+    SLIPWAY_CHECK(check_report(options.report));
     SLIPWAY_TRY(auto context, invocation.context());
     auto report = ops::begin_report("fix", invocation.argv);
     auto status = ops::fix(context, options.request, report);
-    return finish(invocation, context, report, std::move(status), {.file = options.report});
+    return finish(invocation, context, report, std::move(status), options.report);
 }
 
 } // namespace
@@ -28,9 +30,9 @@ void declare_fix(CLI::App& app, Invocation& invocation) {
     command->alias("offline-fix");
     auto options = std::make_shared<Options>();
     add_image_options(*command, invocation);
-    add_policy_options(*command, options->request.policy, options->fstab_mode);
+    add_policy_options(*command, options->policy);
     command->add_flag("--dry-run", options->request.dry_run, "Only say what would be done");
-    command->add_option("--report", options->report, "Write the report, JSON, to this file");
+    command->add_option("--report", options->report.file, "Write the report, JSON, to this file");
     command->callback([&invocation, options] {
         invocation.action = [&invocation, options] { return run(invocation, *options); };
     });

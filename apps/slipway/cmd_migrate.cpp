@@ -9,15 +9,16 @@ namespace {
 struct Options {
     ops::MigrateRequest request{};
     std::string format = "qcow2";
-    std::string fstab_mode = "stabilize-all";
+    PolicyOptions policy{};
     std::string resize{};
-    std::string report{};
+    ReportOptions report{};
     bool prove = false;
     ProveOptions proof{};
 };
 
 Status understand(Invocation& invocation, Options& options) {
-    SLIPWAY_CHECK(parse_fstab_mode(options.fstab_mode, options.request.policy));
+    SLIPWAY_TRY(options.request.policy, parse_policy(options.policy));
+    options.request.tool_deadline = tool_deadline(options.policy);
     SLIPWAY_TRY(options.request.image, invocation.image_options());
     SLIPWAY_TRY(options.request.format, image::parse_format(options.format));
     SLIPWAY_TRY([[maybe_unused]] auto proof, parse_prove_options(options.proof));
@@ -32,6 +33,7 @@ Status understand(Invocation& invocation, Options& options) {
 
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(understand(invocation, options));
+    SLIPWAY_CHECK(check_report(options.report));
     SLIPWAY_TRY(auto context, invocation.context());
     auto report = ops::begin_report("migrate", invocation.argv);
     auto status = ops::migrate(context, options.request, report);
@@ -42,7 +44,7 @@ Result<int> run(Invocation& invocation, Options& options) {
                                .root = options.request.image.root,
                                .engine = options.request.image.engine},
                               options.proof, report);
-    return finish(invocation, context, report, std::move(status), {.file = options.report});
+    return finish(invocation, context, report, std::move(status), options.report);
 }
 
 } // namespace
@@ -53,7 +55,7 @@ void declare_migrate(CLI::App& app, Invocation& invocation) {
     auto options = std::make_shared<Options>();
     auto& request = options->request;
     add_image_options(*command, invocation);
-    add_policy_options(*command, request.policy, options->fstab_mode);
+    add_policy_options(*command, options->policy);
     command->add_option("-o,--output", request.output, "Image to write; must not exist")
         ->required();
     command->add_option("--format", options->format, "qcow2, raw, vmdk, vdi, vpc (VHD) or vhdx")
@@ -61,7 +63,7 @@ void declare_migrate(CLI::App& app, Invocation& invocation) {
     command->add_flag("--compress", request.compress, "Compress the output (qcow2, vmdk)");
     command->add_option("--resize", options->resize, "Make the disk larger, such as +10G");
     command->add_flag("--dry-run", request.dry_run, "Only say what would be done");
-    command->add_option("--report", options->report, "Write the report, JSON, to this file");
+    command->add_option("--report", options->report.file, "Write the report, JSON, to this file");
     command->add_flag("--prove", options->prove,
                       "Boot a throw-away copy of the result to see that it comes up");
     add_prove_options(*command, options->proof);

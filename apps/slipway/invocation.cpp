@@ -5,6 +5,7 @@
 
 #include "base/strings.hpp"
 #include "ops/steps.hpp"
+#include "sys/output_file.hpp"
 
 namespace slipway::app {
 
@@ -58,25 +59,46 @@ void add_image_options(CLI::App& command, Invocation& invocation) {
     add_output_options(command, invocation);
 }
 
-void add_policy_options(CLI::App& command, report::Policy& policy, std::string& fstab_mode) {
+void add_policy_options(CLI::App& command, PolicyOptions& options) {
     command
-        .add_option("--fstab-mode", fstab_mode,
+        .add_option("--fstab-mode", options.fstab_mode,
                     "Which names in /etc/fstab to make stable: stabilize-all, bypath-only or noop")
         ->capture_default_str();
-    command.add_flag("--regen-initramfs", policy.regen_initramfs,
+    command.add_flag("--regen-initramfs", options.policy.regen_initramfs,
                      "Run the guest's initramfs generator instead of appending virtio");
-    command.add_flag("--update-grub", policy.update_grub, "Run the guest's own grub-mkconfig");
+    command.add_flag("--update-grub", options.policy.update_grub,
+                     "Run the guest's own grub-mkconfig");
+    constexpr double shortest = 0.001, longest = 1e6;
+    command
+        .add_option("--tool-timeout", options.tool_seconds,
+                    "Seconds after which a program of the guest is killed")
+        ->capture_default_str()
+        ->check(CLI::Range(shortest, longest));
 }
 
-Status parse_fstab_mode(const std::string& text, report::Policy& policy) {
+Result<report::Policy> parse_policy(const PolicyOptions& options) {
+    auto policy = options.policy;
     for (auto mode :
          {report::FstabMode::StabilizeAll, report::FstabMode::BypathOnly, report::FstabMode::Noop})
-        if (report::name_of(mode) == text) {
+        if (report::name_of(mode) == options.fstab_mode) {
             policy.fstab_mode = mode;
-            return {};
+            return policy;
         }
-    return fail(Code::InvalidArgument, fmt::format("'{}' is no --fstab-mode", text),
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no --fstab-mode", options.fstab_mode),
                 "use stabilize-all, bypath-only or noop");
+}
+
+std::chrono::milliseconds tool_deadline(const PolicyOptions& options) {
+    return std::chrono::milliseconds(static_cast<long>(options.tool_seconds * 1000));
+}
+
+Status check_report(const ReportOptions& options) {
+    if (options.file.empty())
+        return {};
+    auto possible = sys::OutputFile::create(options.file, {.replace = true});
+    if (!possible)
+        return fail(std::move(possible.error()).in("the report"));
+    return {};
 }
 
 std::string plan_text(const report::Report& report) {

@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "ops/mend.hpp"
 #include "ops/open_image.hpp"
 #include "report/plan.hpp"
 #include "report/report.hpp"
@@ -41,15 +42,24 @@ struct Invocation {
 void add_image_options(CLI::App& command, Invocation& invocation);
 /// Adds -v, -q and --json.
 void add_output_options(CLI::App& command, Invocation& invocation);
-/// Adds --fstab-mode, --regen-initramfs and --update-grub.
-void add_policy_options(CLI::App& command, report::Policy& policy, std::string& fstab_mode);
-[[nodiscard]] Status parse_fstab_mode(const std::string& text, report::Policy& policy);
+/// What to repair and how, as the command line gives it.
+struct PolicyOptions {
+    report::Policy policy{};
+    std::string fstab_mode = "stabilize-all";
+    double tool_seconds = std::chrono::seconds(ops::default_tool_deadline).count();
+};
+/// Adds --fstab-mode, --regen-initramfs, --update-grub and --tool-timeout.
+void add_policy_options(CLI::App& command, PolicyOptions& options);
+[[nodiscard]] Result<report::Policy> parse_policy(const PolicyOptions& options);
+[[nodiscard]] std::chrono::milliseconds tool_deadline(const PolicyOptions& options);
 
 /// Writes the report where asked, prints it, and turns it into an exit code: 0, or 1 when something
 /// remains that keeps the guest from booting, or the error.
 struct ReportOptions {
     std::string file{};
 };
+/// Before the work: an error where the report could not be written.
+[[nodiscard]] Status check_report(const ReportOptions& options);
 [[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context,
                                  report::Report& report, Status status,
                                  const ReportOptions& options);

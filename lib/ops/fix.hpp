@@ -11,6 +11,7 @@ struct FixRequest {
     ImageOptions image;
     bool dry_run = false;
     report::Policy policy{};
+    std::chrono::milliseconds tool_deadline = default_tool_deadline;
 };
 
 /// Unsupported, before any work, for formats that cannot be rewritten (streamOptimized VMDK).

@@ -2,16 +2,22 @@
 // The repairs as fix and migrate share them: plan, apply, verify on an opened image.
 #pragma once
 
+#include <chrono>
+
 #include "ops/open_image.hpp"
 #include "ops/steps.hpp"
 #include "report/plan.hpp"
 
 namespace slipway::ops {
 
+/// How long one tool of the guest may run: building an initramfs takes minutes on a slow machine.
+constexpr std::chrono::minutes default_tool_deadline{30};
+
 struct MendOptions {
     std::string root{};
     report::Policy policy{};
     bool dry_run = false;
+    std::chrono::milliseconds tool_deadline = default_tool_deadline;
 };
 
 /// Plans, and unless `dry_run` applies and reads back. Fills inventory, plan, outcomes, findings

@@ -75,10 +75,12 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
                           {"virtual_size", opened.size}};
     if (!request.dry_run)
         SLIPWAY_CHECK(check_space(request, opened));
-    SLIPWAY_CHECK(
-        mend(context, opened,
-             {.root = request.image.root, .policy = request.policy, .dry_run = request.dry_run},
-             report));
+    SLIPWAY_CHECK(mend(context, opened,
+                       {.root = request.image.root,
+                        .policy = request.policy,
+                        .dry_run = request.dry_run,
+                        .tool_deadline = request.tool_deadline},
+                       report));
     if (request.dry_run)
         return {};
     note_growth(request, report);

@@ -18,6 +18,7 @@ struct MigrateRequest {
     std::uint64_t grow_by = 0; ///< bytes
     bool dry_run = false;
     report::Policy policy{};
+    std::chrono::milliseconds tool_deadline = default_tool_deadline;
 };
 
 /// Fills the report also when it fails. The source is never written; the output is whole or absent.

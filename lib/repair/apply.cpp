@@ -76,6 +76,14 @@ Result<Outcome> append(const Action& action, const ApplyContext& context) {
     return Outcome{.action = action, .detail = std::move(*detail)};
 }
 
+// The last line of what a tool said is mostly the reason.
+std::string last_words(std::string_view output) {
+    constexpr std::size_t enough = 200;
+    output = trim(output);
+    auto line = trim(output.substr(output.find_last_of('\n') + 1)).substr(0, enough);
+    return line.empty() ? "" : ": " + printable(line);
+}
+
 Result<Outcome> run_tool(const Action& action, const ApplyContext& context) {
     if (!context.run_tool)
         return skipped(action, "programs of the guest are not run");
@@ -85,8 +93,9 @@ Result<Outcome> run_tool(const Action& action, const ApplyContext& context) {
     Outcome outcome{.action = action, .timings = run->timings, .output = std::move(run->output)};
     if (run->status != 0) {
         outcome.state = OutcomeState::Failed;
-        outcome.detail = fmt::format("{} ended with status {}",
-                                     action.argv.empty() ? "" : action.argv.front(), run->status);
+        outcome.detail =
+            fmt::format("{} ended with status {}{}", action.argv.empty() ? "" : action.argv.front(),
+                        run->status, last_words(outcome.output));
     }
     return outcome;
 }

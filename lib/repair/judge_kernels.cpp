@@ -69,7 +69,8 @@ std::optional<report::Finding> judge_kernel(const Inventory& inventory, const Ke
         "kernel-without-virtio", boots_by_default ? Severity::Blocker : Severity::Warning,
         kernel.version,
         fmt::format("kernel {} cannot find a disk on virtio: {}", kernel.version, reason(kernel)),
-        "try --regen-initramfs, or attach the disk by SATA"};
+        "try it with --regen-initramfs, or without where that was given, or attach the disk by "
+        "SATA"};
 }
 
 report::Findings judge_kernels(const Inventory& inventory) {

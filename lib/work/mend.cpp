@@ -13,8 +13,6 @@
 namespace slipway::work {
 namespace {
 
-constexpr std::chrono::minutes tool_deadline{30};
-
 OpenedRoot::RootChoice system_choice(const Json& arguments, bool writable) {
     return {.name = json_get<std::string>(arguments, "root"), .writable = writable};
 }
@@ -33,10 +31,11 @@ bool is_foreign(const report::OperatingSystem& os) {
     return !os.arch.empty() && os.arch != machine && !x86_pair;
 }
 
-repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
+repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot,
+                                std::chrono::milliseconds deadline) {
     repair::ApplyContext context{.root = opened.tree->root(), .host = opened.host};
     if (chroot != nullptr)
-        context.run_tool = repair::tools_of(*chroot, opened.host, tool_deadline);
+        context.run_tool = repair::tools_of(*chroot, opened.host, deadline);
     context.append_initramfs = [&opened](const sys::RootDir& root,
                                          const report::Action& action) -> Result<std::string> {
         SLIPWAY_TRY(auto record, repair::append_initramfs_segment(
@@ -67,6 +66,7 @@ Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     return Json{{"plan", report::to_json(*opened.plan)},
                 {"text", report::render_text(*opened.plan)},
                 {"needed", opened.plan->actions.size()},
+                {"mount_findings", report::to_json(opened.mount_findings())},
                 {"inventory", report::to_json(*opened.inventory)}};
 }
 
@@ -86,7 +86,8 @@ Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer) {
         auto event = peer.next_event(std::chrono::milliseconds(0));
         return !event || (*event && (*event)->kind == Event::Kind::Cancel);
     });
-    auto context = context_of(opened, chroot);
+    std::chrono::milliseconds deadline(json_get<long>(arguments, "tool_deadline_ms"));
+    auto context = context_of(opened, chroot, deadline);
     auto outcomes = Json::array();
     std::uint64_t done = 0;
     for (const auto& action : opened.plan->actions) {
@@ -107,6 +108,8 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
         return fail(Code::InvalidArgument, "'verify' before anything was opened");
     auto before = *opened.inventory;
     auto findings = repair::verify_all(opened.tree->root(), before);
+    for (auto& finding : opened.mount_findings())
+        findings.push_back(std::move(finding));
     SLIPWAY_CHECK(opened.look_again());
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
 #include "work/command.hpp"
 #include "work/files.hpp"
 #include "work/mend.hpp"
@@ -21,8 +22,18 @@ Choice data_choice(const Json& arguments, bool writable) {
             .writable = writable};
 }
 
-Result<Json> on_list(OpenedRoot& opened, const Json& arguments, Peer&) {
+// What a person should know who is shown files: a journal that was not replayed, a filesystem that
+// is not there.
+void tell_findings(const OpenedRoot& opened, Peer& peer) {
+    for (const auto& finding : opened.mount_findings())
+        if (finding.severity >= report::Severity::Warning)
+            peer.log(Level::Warning, "warning: " + printable(finding.text));
+}
+
+Result<Json> on_list(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+    if (json_get<std::size_t>(arguments, "from") == 0)
+        tell_findings(opened, peer);
     return list_files(opened.tree->root(), arguments);
 }
 Result<Json> on_stat(OpenedRoot& opened, const Json& arguments, Peer&) {
@@ -31,15 +42,18 @@ Result<Json> on_stat(OpenedRoot& opened, const Json& arguments, Peer&) {
 }
 Result<Json> on_get(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(opened.need_root(data_choice(arguments, false)));
+    tell_findings(opened, peer);
     return get_file(opened.tree->root(), arguments, peer);
 }
 Result<Json> on_put(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(opened.need_root(data_choice(arguments, true)));
+    SLIPWAY_CHECK(refuse_hidden(*opened.tree, json_get<std::string>(arguments, "path")));
     return put_file(opened.tree->root(), arguments, peer);
 }
 Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(
         opened.need_root({.name = json_get<std::string>(arguments, "root"), .writable = true}));
+    tell_findings(opened, peer);
     SLIPWAY_TRY(auto* chroot, opened.need_chroot());
     return run_command(*chroot, arguments, peer);
 }
