@@ -145,9 +145,12 @@ private:
         bool automatic = options.automatic || is_boot_mountpoint(*mountpoint);
         if (options.bind || !automatic || belongs_to_us(*mountpoint))
             return;
-        if (volume == nullptr)
+        if (volume == nullptr) {
             report_missing(line, options, found.ambiguous);
-        else if (mountpoint->str() == "/")
+            if (!options.optional)
+                tree_.missing_[mountpoint->str()] =
+                    fmt::format("no disk of the image has {}", line.spec);
+        } else if (mountpoint->str() == "/")
             compare_root(line, *volume, options);
         else if (is_taken(*mountpoint, wanted))
             find("fstab-duplicate-mountpoint", Severity::Warning, where_of(line),
@@ -197,8 +200,11 @@ private:
         if (auto mounted = try_mount(wanted); !mounted) {
             auto text = fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
                                     wanted.line.spec, wanted.line.mountpoint, mounted.error().what);
-            find("mount-skipped", Severity::Warning, where_of(wanted.line), text,
-                 mounted.error().hint);
+            // Nothing can be said of a boot loader and kernels that stay out of sight.
+            auto severity =
+                wanted.mountpoint.str() == "/boot" ? Severity::Blocker : Severity::Warning;
+            find("mount-skipped", severity, where_of(wanted.line), text, mounted.error().hint);
+            tree_.missing_[wanted.mountpoint.str()] = mounted.error().what;
         }
     }
 
@@ -273,8 +279,8 @@ Result<MountTree> MountTree::mount(const Volumes& volumes, const TreeRequest& re
 MountTree::MountTree(MountTree&& other) noexcept
     : target_(std::move(other.target_)), root_name_(std::move(other.root_name_)),
       root_(std::move(other.root_)), mountpoints_(std::move(other.mountpoints_)),
-      dirty_(std::move(other.dirty_)), findings_(std::move(other.findings_)),
-      mounted_(std::exchange(other.mounted_, false)) {}
+      missing_(std::move(other.missing_)), dirty_(std::move(other.dirty_)),
+      findings_(std::move(other.findings_)), mounted_(std::exchange(other.mounted_, false)) {}
 
 MountTree::~MountTree() {
     [[maybe_unused]] auto detached_at_worst = unmount();

@@ -103,6 +103,7 @@ Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     return Json{{"plan", report::to_json(*opened.plan)},
                 {"text", report::render_text(*opened.plan)},
                 {"needed", opened.plan->actions.size()},
+                {"mount_findings", report::to_json(opened.mount_findings())},
                 {"inventory", report::to_json(*opened.inventory)}};
 }
 
@@ -142,6 +143,8 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
         return fail(Code::InvalidArgument, "'verify' before anything was opened");
     auto before = *opened.inventory;
     auto findings = repair::verify_all(opened.tree->root(), before);
+    for (auto& finding : opened.mount_findings())
+        findings.push_back(std::move(finding));
     SLIPWAY_CHECK(opened.look_again());
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "work/opened_root.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -177,6 +180,16 @@ Status OpenedRoot::look_again() {
     SLIPWAY_TRY(auto made, guest::inspect(guest));
     inventory = std::move(made);
     return {};
+}
+
+report::Findings OpenedRoot::mount_findings() const {
+    constexpr std::array told{"journal-dirty", "journal-replayed", "mount-skipped",
+                              "fstab-unreadable"};
+    report::Findings findings;
+    for (const auto& finding : tree->findings())
+        if (std::find(told.begin(), told.end(), finding.id) != told.end())
+            findings.push_back(finding);
+    return findings;
 }
 
 Result<enter::Root*> OpenedRoot::need_chroot() {

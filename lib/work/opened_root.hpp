@@ -50,6 +50,9 @@ struct OpenedRoot {
     [[nodiscard]] Status need_inventory(const RootChoice& choice);
     /// Makes the inventory of the mounted root anew.
     [[nodiscard]] Status look_again();
+    /// What the mounting of the root says beyond what repairs judge: journals, and filesystems that
+    /// are not there.
+    [[nodiscard]] report::Findings mount_findings() const;
     /// Prepares the enhanced chroot on first use.
     [[nodiscard]] Result<enter::Root*> need_chroot();
     [[nodiscard]] Status close();
