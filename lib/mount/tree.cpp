@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
@@ -53,6 +54,12 @@ bool is_boot_mountpoint(const GuestPath& path) {
 
 std::string where_of(const FstabLine& line) {
     return fmt::format("/etc/fstab line {}", line.line_no);
+}
+
+std::string reason_of(const Error& error) {
+    bool says_all = error.errno_value == 0 || error.code == Code::Unsupported;
+    return says_all ? error.what
+                    : fmt::format("{}: {}", error.what, std::strerror(error.errno_value));
 }
 
 std::vector<report::Volume> records_of(const Volumes& volumes) {
@@ -198,13 +205,14 @@ private:
 
     void mount_one(const Wanted& wanted) {
         if (auto mounted = try_mount(wanted); !mounted) {
+            auto why = reason_of(mounted.error());
             auto text = fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
-                                    wanted.line.spec, wanted.line.mountpoint, mounted.error().what);
+                                    wanted.line.spec, wanted.line.mountpoint, why);
             // Nothing can be said of a boot loader and kernels that stay out of sight.
             auto severity =
                 wanted.mountpoint.str() == "/boot" ? Severity::Blocker : Severity::Warning;
             find("mount-skipped", severity, where_of(wanted.line), text, mounted.error().hint);
-            tree_.missing_[wanted.mountpoint.str()] = mounted.error().what;
+            tree_.missing_[wanted.mountpoint.str()] = why;
         }
     }
 
