@@ -22,7 +22,8 @@ Result<sys::OwnedFd> open_beside(const std::string& image, const std::string& na
     SLIPWAY_TRY(auto directory,
                 sys::open_file(std::string(dirname_of(image)), O_PATH | O_DIRECTORY));
     open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
+    // O_NONBLOCK: the name may be that of a FIFO.
+    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
     sys::OwnedFd fd(
         static_cast<int>(::syscall(SYS_openat2, directory.raw(), name.c_str(), &how, sizeof how)));

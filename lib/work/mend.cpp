@@ -48,6 +48,15 @@ repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
     return context;
 }
 
+// What was seen beside what the repairs correct and judge: journals, filesystems that are missing.
+report::Findings further_findings(const report::Inventory& inventory) {
+    auto findings = inventory.findings;
+    std::erase_if(findings, [](const report::Finding& finding) {
+        return finding.remedy == guest::repair_remedy;
+    });
+    return findings;
+}
+
 using Outcomes = std::vector<report::Outcome>;
 
 Result<Outcomes> carry_out(const std::vector<report::Action>& actions,
@@ -103,6 +112,7 @@ Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     return Json{{"plan", report::to_json(*opened.plan)},
                 {"text", report::render_text(*opened.plan)},
                 {"needed", opened.plan->actions.size()},
+                {"further_findings", report::to_json(further_findings(*opened.inventory))},
                 {"inventory", report::to_json(*opened.inventory)}};
 }
 
@@ -146,10 +156,8 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))
         findings.push_back(std::move(finding));
-    // What the repairs correct was judged above; the rest of what was seen stays worth knowing.
-    for (const auto& finding : opened.inventory->findings)
-        if (finding.severity != report::Severity::Info && finding.remedy != guest::repair_remedy)
-            findings.push_back(finding);
+    for (auto& finding : further_findings(*opened.inventory))
+        findings.push_back(std::move(finding));
     return Json{{"findings", report::to_json(findings)},
                 {"inventory", report::to_json(*opened.inventory)}};
 }

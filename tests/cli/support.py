@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -12,6 +13,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SLIPWAY = os.environ.get("SLIPWAY_BIN", str(HERE.parent.parent / "build" / "bin" / "slipway"))
 IMAGES = HERE.parent / "images"
+sys.path.append(str(IMAGES))
+
+from builder import minitree  # noqa: E402
+
+KERNEL = minitree.KERNEL
+INITRAMFS = f"/boot/initrd.img-{KERNEL}"
 
 
 def slipway(*arguments, timeout=120, input=None, env=None, cwd=None):
@@ -29,6 +36,21 @@ def mini(path, *options):
     """A tiny image with a plausible guest, made in a moment."""
     subprocess.run([IMAGES / "mini", path, *map(str, options)], check=True, capture_output=True)
     return Path(path)
+
+
+def mini_tree(path, tools=None):
+    """The files of a `mini` guest in a directory, to be changed and given to `mini --tree`. `tools`:
+    shell scripts by name, which make it a guest with initramfs-tools and GRUB."""
+    path = Path(path)
+    path.mkdir(parents=True)
+    minitree.make(path, ("msdos", {"/": ("/dev/sda1", "ext4")}))
+    if tools is not None:
+        (path / "usr/share/initramfs-tools/hooks").mkdir(parents=True)
+        for name, script in {"update-initramfs": "", "update-grub": "", "grub-mkconfig": "", **tools}.items():
+            program = path / "usr/sbin" / name
+            program.write_text("#!/bin/sh\n" + script + "\n")
+            program.chmod(0o755)
+    return path
 
 
 @contextlib.contextmanager
@@ -51,6 +73,15 @@ def small_filesystem(directory, size):
         yield directory
     finally:
         subprocess.run(["umount", directory], check=True)
+
+
+@contextlib.contextmanager
+def loop_device(image, *options):
+    name = subprocess.run(["losetup", "--find", "--show", *options, image], check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        yield name
+    finally:
+        subprocess.run(["losetup", "--detach", name], check=True)
 
 
 def digest(path):

@@ -2,17 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that are damaged, full, foreign or hostile: the rest goes on where that is right, and says so."""
 import json
-import os
-import shutil
-import subprocess
 import time
 import unittest
-from pathlib import Path
 
 from support import IMAGES, Case, digest, mini, mounted, slipway
 
 KERNEL = "6.1.0-1-amd64"
-FSTAB = "/dev/sda1 / auto errors=remount-ro 0 1\n"
 
 
 class BadGuests(Case):
@@ -28,63 +23,6 @@ class BadGuests(Case):
 
     def inspect(self, image):
         return json.loads(self.ok(slipway("inspect", "--json", image)).stdout)
-
-
-class DirtyJournal(BadGuests):
-    def dirty(self, *options):
-        """An image copied from under a running guest, whose journal holds a new fstab."""
-        image, copy = mini(self.scratch / "running.raw", *options), self.scratch / "dirty.raw"
-        with mounted(image) as top:
-            subprocess.run(["sync", "-f", top], check=True)
-            with open(top / "etc" / "fstab", "w", encoding="ascii") as file:
-                file.write(f"# journalled\n{FSTAB}")
-                file.flush()
-                os.fsync(file.fileno())
-            shutil.copyfile(image, copy)
-        return copy
-
-    def check(self, *options):
-        image = self.dirty(*options)
-        before = digest(image)
-        read = self.ok(slipway("cat", image, "/etc/fstab"))
-        self.assertIn("not unmounted cleanly", read.stderr)
-        self.assertNotIn("journalled", read.stdout, "the journal was replayed already: this test shows nothing")
-        self.assertIn("journal-dirty", self.findings(self.inspect(image)))
-        self.assertEqual(digest(image), before)
-        self.migrated(image)
-        fstab = self.ok(slipway("cat", self.scratch / "out.qcow2", "/etc/fstab")).stdout
-        self.assertIn("# journalled\nUUID=", fstab)
-
-    def test_ext4_is_replayed_in_the_overlay_and_never_in_the_source(self):
-        self.check()
-
-    def test_xfs_is_replayed_in_the_overlay_and_never_in_the_source(self):
-        self.check("--fs", "xfs", "--size", "320M")
-
-
-class WithoutVfat(BadGuests):
-    def test_esp_that_cannot_be_mounted_is_a_finding(self):
-        if "\tvfat" in Path("/proc/filesystems").read_text(encoding="ascii"):
-            self.skipTest("this kernel has vfat")
-        esp, root, disk = self.scratch / "esp.raw", self.scratch / "root.raw", self.scratch / "disk.raw"
-        mini(esp, "--fs", "vfat", "--table", "none")
-        mini(root, "--table", "none")
-        with open(disk, "wb") as file:
-            file.truncate(200 << 20)
-        subprocess.run(["sfdisk", "-q", "--no-reread", "--no-tell-kernel", disk], input="label: gpt\nsize=64MiB,type=U\nsize=64MiB\n", text=True, check=True)
-        for part, seek in ((esp, 1), (root, 65)):
-            subprocess.run(["dd", f"if={part}", f"of={disk}", "bs=1M", f"seek={seek}", "conv=notrunc,sparse", "status=none"], check=True)
-        with mounted(disk, 65 << 20) as top:
-            (top / "boot" / "efi").mkdir()
-            (top / "etc" / "fstab").write_text("/dev/sda2 / ext4 defaults 0 1\n/dev/sda1 /boot/efi vfat umask=0077 0 1\n")
-            config = top / "boot" / "grub" / "grub.cfg"
-            config.write_text(config.read_text().replace("root=/dev/sda", "root=/dev/sda2"))
-        report = self.migrated(disk)
-        self.assertIn("modprobe vfat", self.findings(report)["esp-unreadable"]["remedy"])
-        self.assertEqual(self.inspect(disk)["firmware"], "uefi")
-        fstab = self.ok(slipway("cat", self.scratch / "out.qcow2", "/etc/fstab")).stdout
-        self.assertNotIn("/dev/sda", fstab)
-        self.refused(slipway("ls", disk, "/", "--root", "sda1"), 3, "this kernel has no vfat", "modprobe vfat")
 
 
 class GuestTools(BadGuests):
