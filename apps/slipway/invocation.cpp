@@ -101,8 +101,10 @@ std::string plan_text(const report::Report& report) {
 Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
     if (path.empty())
         return std::optional<sys::OutputFile>{};
-    SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = true}));
-    return std::optional(std::move(file));
+    auto file = sys::OutputFile::create(path, {.replace = true});
+    if (!file)
+        return fail(std::move(file.error()).in("making the report"));
+    return std::optional(std::move(*file));
 }
 
 Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report,
