@@ -3,10 +3,13 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 
 #include <fmt/format.h>
 
+#include "base/units.hpp"
 #include "guest/audit.hpp"
 #include "guest/initramfs.hpp"
 #include "repair/apply.hpp"
@@ -81,6 +84,26 @@ std::vector<report::Action> segments_instead(const OpenedRoot& opened) {
     return std::move(plan.actions);
 }
 
+// A tool that succeeded may have left no room for the guest to start in.
+report::Findings full_filesystems(const mount::MountTree& tree) {
+    constexpr std::uint64_t too_little = 1 << 20;
+    report::Findings findings;
+    for (const auto& [path, volume] : tree.mountpoints()) {
+        struct statvfs info {};
+        auto top = tree.root().open_path(sys::GuestPath(path), O_RDONLY | O_DIRECTORY);
+        if (!top || ::fstatvfs(top->raw(), &info) != 0 || info.f_blocks == 0 ||
+            (info.f_flag & ST_RDONLY) != 0)
+            continue;
+        auto free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+        if (free < too_little)
+            findings.push_back(
+                {"filesystem-full", report::Severity::Warning, path,
+                 fmt::format("{} on {} has only {} free", path, volume, format_size(free)),
+                 "make room in the guest, which may not start otherwise"});
+    }
+    return findings;
+}
+
 } // namespace
 
 Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer&) {
@@ -143,8 +166,8 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
         return fail(Code::InvalidArgument, "'verify' before anything was opened");
     auto before = *opened.inventory;
     auto findings = repair::verify_all(opened.tree->root(), before);
-    for (auto& finding : opened.mount_findings())
-        findings.push_back(std::move(finding));
+    for (auto&& more : {opened.mount_findings(), full_filesystems(*opened.tree)})
+        findings.insert(findings.end(), more.begin(), more.end());
     SLIPWAY_CHECK(opened.look_again());
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Links, FIFOs, sockets and devices of a hostile guest, at every path that is read or written: no file of the host is
-touched, nothing hangs, nothing crashes."""
+"""Links, FIFOs, sockets and devices of a hostile guest in the place of kernels, modules, programs and mount points:
+inotify sees no file of the host opened, nothing hangs, nothing crashes. See test_escapes.py for configuration files."""
 import contextlib
 import ctypes
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import tempfile
@@ -16,17 +15,10 @@ from pathlib import Path
 from support import KERNEL, Case, digest, mini, mini_tree, slipway
 
 SECRET = "this-is-of-the-host"
-FILES = ("etc/fstab", "etc/crypttab", "etc/default/grub", "etc/hostname", "etc/machine-id", "etc/passwd", "etc/kernel/cmdline",
-         "etc/initramfs-tools/modules", "etc/initramfs-tools/initramfs.conf", "etc/initramfs-tools/conf.d/resume",
-         "etc/lvm/devices/system.devices", "etc/lvm/cache/.cache", "etc/blkid.tab", "etc/dracut.conf", "etc/mkinitcpio.conf",
-         "boot/grub/grub.cfg", "boot/grub/grubenv", "boot/grub/device.map", "boot/grub2/grub.cfg", "boot/grub2/grubenv",
-         "boot/loader/loader.conf", "boot/loader/entries/one.conf", "boot/extlinux/extlinux.conf", "var/lib/dpkg/status")
 KERNEL_FILES = (f"boot/vmlinuz-{KERNEL}", f"boot/initrd.img-{KERNEL}", f"boot/config-{KERNEL}", f"usr/lib/modules/{KERNEL}/modules.dep",
                 f"usr/lib/modules/{KERNEL}/kernel/drivers/block/virtio_blk.ko", f"usr/lib/modules/{KERNEL}/modules.builtin",
                 f"usr/lib/modules/{KERNEL}/modules.alias")
 SYSTEM_FILES = ("etc/os-release", "usr/lib/os-release", "etc/debian_version", "usr/bin/busybox", "usr/sbin/init")
-DIRECTORIES = ("boot/grub", "boot/loader", "etc/default", "etc/initramfs-tools", "etc/kernel", "etc/lvm", f"usr/lib/modules/{KERNEL}/kernel",
-               "var/lib/dpkg", "tmp", "root", "var/tmp")
 MOUNT_POINTS = ("dev", "proc", "run", "sys")
 
 
@@ -59,7 +51,7 @@ class HostileGuest(Case):
         self.addCleanup(host.cleanup)
         # It looks like the guest, so whoever follows a link finds what it expects.
         self.host = mini_tree(Path(host.name) / "top")
-        for name in (*FILES, *KERNEL_FILES):
+        for name in ("etc/fstab", *KERNEL_FILES):
             (self.host / name).parent.mkdir(parents=True, exist_ok=True)
             with open(self.host / name, "a", encoding="utf-8") as file:
                 file.write(f"# {SECRET} root=/dev/sda1\n")
@@ -83,7 +75,7 @@ class HostileGuest(Case):
     def put_there(self, name, make):
         """Puts what `make(path)` makes in the place of a file of the guest."""
         path = self.tree / name
-        if stat.S_ISDIR(os.lstat(path).st_mode) if os.path.lexists(path) else False:
+        if os.path.lexists(path) and stat.S_ISDIR(path.lstat().st_mode):
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,24 +88,14 @@ class HostileGuest(Case):
     def relative_link(self, path):
         os.symlink("../" * 40 + str(self.host / path.relative_to(self.tree))[1:], path)
 
-    def proc_link(self, path):
-        os.symlink(f"/proc/1/root{self.host}/{path.relative_to(self.tree)}", path)
-
     def loop(self, path):
         os.symlink(path.name, path)
 
     def fifo(self, path):
         os.mkfifo(path)
 
-    def socket(self, path):
-        with socket.socket(socket.AF_UNIX) as end, contextlib.chdir(path.parent):
-            end.bind(path.name)
-
     def device(self, path):
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero has no end
-
-    def disk(self, path):
-        os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(7, 0))
 
     def directory(self, path):
         path.mkdir()
@@ -143,7 +125,7 @@ class HostileGuest(Case):
                     self.go_through(image)
 
 
-class Escapes(HostileGuest):
+class Touched(HostileGuest):
     def test_the_watch_sees_a_file_that_is_opened(self):
         watch = Watch(self.host)
         (self.host / "etc/fstab").read_bytes()
@@ -171,22 +153,10 @@ class Escapes(HostileGuest):
         self.assertEqual(self.ok(slipway("run", out, "--", "readlink", "/etc/fstab")).stdout, "/srv/real/fstab\n")
 
 
-class Paths(HostileGuest):
-    """The paths that a user gives to ls, cat, get and put."""
-
-    def setUp(self):
-        super().setUp()
-        for number, kind in enumerate((self.absolute_link, self.relative_link, self.proc_link, self.loop, self.fifo, self.socket, self.device)):
-            (self.tree / f"srv/{number}").mkdir()
-            self.put_there(f"srv/{number}/etc", lambda path: os.symlink(self.host / "etc", path))
-            kind(self.tree / f"srv/{kind.__name__}")
-        os.symlink(self.host, self.tree / "srv/host")
-        os.symlink("../../../../../.." + str(self.host), self.tree / "srv/up")
-
     def test_names_with_control_characters(self):
         directory = self.tree / "srv/names"
         directory.mkdir()
-        names = ["two\nlines", "esc\x1b[2Jclear", "-rf", "$(touch x)", "a b\t", "\udcff\udcfe", "ü"]
+        names = ["two\nlines", "esc\x1b[2Jclear", "-rf", "$(touch x)", "a b\t", "ü"]
         for name in names:
             (directory / name).write_text("content")
         image = self.image()
