@@ -2,6 +2,7 @@
 #include "guest/files.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include <dirent.h>
@@ -14,6 +15,16 @@ namespace slipway::guest {
 using report::Severity;
 using sys::GuestPath;
 
+namespace {
+
+std::string reason_of(const Error& error) {
+    return error.errno_value == 0
+               ? error.what
+               : fmt::format("{}: {}", error.what, std::strerror(error.errno_value));
+}
+
+} // namespace
+
 std::optional<std::string> GuestFiles::read(const std::string& path, std::size_t limit) const {
     auto guest_path = GuestPath::parse(path);
     if (!guest_path)
@@ -25,7 +36,7 @@ std::optional<std::string> GuestFiles::read(const std::string& path, std::size_t
         find({.id = "file-unreadable",
               .severity = Severity::Warning,
               .where = path,
-              .text = fmt::format("{} was not read: {}", path, content.error().what)});
+              .text = fmt::format("{} was not read: {}", path, reason_of(content.error()))});
     return std::nullopt;
 }
 
