@@ -94,6 +94,9 @@ Result<int> Source::add_file(sys::OwnedFd fd, bool writable) {
 
 Status Source::open_main(const OpenOptions& options) {
     auto fd = sys::open_file(path_, (options.in_place ? O_RDWR : O_RDONLY) | O_NONBLOCK);
+    if (!fd && fd.error().errno_value == EISDIR)
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is a directory, not a disk image", path_));
     if (!fd)
         return fail(std::move(fd).error());
     struct stat info {};

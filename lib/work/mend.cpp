@@ -100,7 +100,8 @@ report::Findings full_filesystems(const mount::MountTree& tree) {
     for (const auto& [path, volume] : tree.mountpoints()) {
         struct statvfs info {};
         auto top = tree.root().open_path(sys::GuestPath(path), O_RDONLY | O_DIRECTORY);
-        if (!top || ::fstatvfs(top->raw(), &info) != 0 || info.f_blocks == 0)
+        if (!top || ::fstatvfs(top->raw(), &info) != 0 || info.f_blocks == 0 ||
+            (info.f_flag & ST_RDONLY) != 0)
             continue;
         auto free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
         if (free < too_little)

@@ -18,13 +18,12 @@ SECRET = "CANARY-OF-THE-HOST"
 FILES = {
     "configuration": ["etc/fstab", "etc/crypttab", "etc/default/grub", "etc/default/grub.d/x.cfg", "etc/hostname", "etc/machine-id",
                       "etc/kernel/cmdline", "etc/initramfs-tools/modules", "etc/initramfs-tools/initramfs.conf", "etc/dracut.conf",
-                      "etc/sysconfig/kernel", "etc/mkinitcpio.conf", "etc/fstab.slipway-orig", "etc/network/interfaces", "var/lib/dpkg/status"],
-    "system": ["etc/os-release", "usr/lib/os-release", "etc/passwd", "bin/sh", "sbin/init", "etc/lvm/cache/.cache", "etc/blkid.tab",
+                      "etc/sysconfig/kernel", "etc/mkinitcpio.conf", "etc/fstab.slipway-orig", "etc/network/interfaces", "var/lib/dpkg/status",
+                      "etc/os-release", "usr/lib/os-release", "etc/passwd", "bin/sh", "sbin/init", "etc/lvm/cache/.cache", "etc/blkid.tab",
                "run/blkid/blkid.tab", "etc/lvm/devices/system.devices", "etc/lvm/archive/x.vg"],
-    "boot loader": ["boot/grub/grub.cfg", "boot/grub2/grub.cfg", "boot/grub/device.map", "boot/grub/grubenv", "boot/loader/entries/a.conf",
-                    "boot/grub/grub.cfg.slipway-orig"],
+    "boot loader and modules": ["boot/grub/grub.cfg", "boot/grub2/grub.cfg", "boot/grub/device.map", "boot/grub/grubenv", "boot/loader/entries/a.conf",
+                    "boot/grub/grub.cfg.slipway-orig", f"{MODULES}/modules.dep", f"{MODULES}/modules.builtin"],
     "kernel": [INITRAMFS[1:], f"boot/vmlinuz-{KERNEL}", f"boot/config-{KERNEL}"],
-    "modules": [f"{MODULES}/modules.dep", f"{MODULES}/modules.builtin", f"{MODULES}/kernel/drivers/block/virtio_blk.ko"],
 }
 DIRECTORIES = ["boot", "boot/grub", "boot/loader/entries", "etc/default", "etc/initramfs-tools", "etc/initramfs-tools/conf.d", "usr/lib/modules",
                MODULES, "etc/kernel", "etc/lvm", "etc/default/grub.d", "etc"]
@@ -106,9 +105,9 @@ class Escapes(Case):
                     self.nothing_escapes(["migrate", image, "--output", self.out, "--json"], (0, 1, 4))
 
     def test_trap10_each_directory(self):
-        for trick in ("absolute link", "relative link", "loop", "pipe"):
-            for number, path in enumerate(DIRECTORIES):
-                if (number + len(trick)) % 2 and path not in ("etc", "boot"): # each directory with two of the tricks
+        for trick in ("absolute link", "relative link", "loop"):
+            for path in DIRECTORIES:
+                if trick != "absolute link" and path not in ("etc", "boot", "boot/grub", MODULES): # those that are written into
                     continue
                 with self.subTest(f"{trick}: {path}"):
                     image = self.image_with([path], trick, self.canary / "dir")
@@ -148,7 +147,7 @@ class Escapes(Case):
         self.assertIn("root=/dev/sda1", self.ok(slipway("cat", self.out, "/srv/grub.cfg")).stdout)
 
     def test_huge_files_cost_neither_memory_nor_time(self):
-        for paths in (FILES["configuration"], FILES["system"], FILES["boot loader"], FILES["modules"]):
+        for paths in (FILES["configuration"], FILES["boot loader and modules"]):
             with self.subTest(paths[0]):
                 shutil.rmtree(self.tree, ignore_errors=True)
                 tree = mini_tree(self.tree)
