@@ -36,6 +36,18 @@ constexpr std::array code_table{
     CodeRow{Code::Internal, "internal", 5},
 };
 
+// A block graph in QEMU's JSON is for the report; a person reads "json:…".
+std::string without_graphs(std::string text) {
+    constexpr std::string_view start = "json:{";
+    for (auto at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+        auto end = at + start.size();
+        for (int depth = 1; end < text.size() && depth > 0; ++end)
+            depth += text[end] == '{' ? 1 : text[end] == '}' ? -1 : 0;
+        text.replace(at, end - at, "json:…");
+    }
+    return text;
+}
+
 } // namespace
 
 Code code_of_errno(int errno_value) {
@@ -125,11 +137,14 @@ std::string render_line(const Error& error) {
 
 std::string render_text(const Error& error) {
     auto text = render_line(error);
-    if (error.tool) {
-        text += fmt::format("\n  command: {} (exit status {})", fmt::join(error.tool->argv, " "),
-                            error.tool->exit_status);
+    // What a tool said when it was stopped on request is of no interest.
+    if (error.tool && error.code != Code::Cancelled) {
+        text +=
+            without_graphs(fmt::format("\n  command: {} (exit status {})",
+                                       fmt::join(error.tool->argv, " "), error.tool->exit_status));
         if (!error.tool->stderr_tail.empty())
-            text += fmt::format("\n  it said: {}", printable(error.tool->stderr_tail));
+            text +=
+                without_graphs(fmt::format("\n  it said: {}", printable(error.tool->stderr_tail)));
     }
     if (!error.hint.empty())
         text += fmt::format("\n  try: {}", error.hint);

@@ -29,6 +29,23 @@ sys::ProcessSpec qemu_img(std::vector<std::string> arguments, const BlockGraph& 
     return spec;
 }
 
+// What qemu-img complains of, without the graph that it was given: "File truncated, expecting …".
+std::string complaint(std::string_view said) {
+    std::vector<std::string> reasons;
+    for (auto line : split_lines(said)) {
+        line = trim(line);
+        for (std::string_view label : {"qemu-img: ", "ERROR: "})
+            if (line.starts_with(label))
+                line.remove_prefix(label.size());
+        if (auto graph_end = line.find("}': ");
+            line.starts_with("Could not open 'json:") && graph_end != std::string_view::npos)
+            line.remove_prefix(graph_end + 4);
+        if (!line.empty() && !line.starts_with("Could not open '/proc/self/fd/"))
+            reasons.emplace_back(line);
+    }
+    return join(reasons, "; ");
+}
+
 Error explain(Error error) {
     if (error.code != Code::ToolFailed || !error.tool)
         return error;
@@ -42,6 +59,12 @@ Error explain(Error error) {
              said.find("corrupt") != std::string::npos ||
              said.find("Input/output error") != std::string::npos)
         error.code = Code::Corrupt;
+    if (auto reason = complaint(said); !reason.empty())
+        error.what += ": " + reason;
+    if (error.code == Code::NoSpace)
+        error.hint = "make room";
+    if (error.code == Code::Corrupt)
+        error.hint = "the image may be damaged or cut off: copy it again from its origin";
     return error;
 }
 
@@ -154,11 +177,35 @@ Status commit(const sys::Host& host, const BlockGraph& graph) {
     return {};
 }
 
+namespace {
+
+// qemu-img info leaves the backing chain closed, and takes its options for unknown ones.
+BlockGraph without_backing(BlockGraph graph) {
+    if (graph.node.contains("backing"))
+        graph.node["backing"] = nullptr;
+    return graph;
+}
+
+} // namespace
+
+Status check_tables(const sys::Host& host, const BlockGraph& graph) {
+    constexpr int leaks_only = 3, no_check_for_this_format = 63; // qemu-img(1)
+    auto top = without_backing(graph);
+    auto spec = qemu_img({"check", "-q", top.filename()}, top);
+    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
+                                        {.deadline = convert_deadline, .cancel = host.cancel}));
+    if (captured.status == 0 || captured.status == leaks_only ||
+        captured.status == no_check_for_this_format)
+        return {};
+    auto first = complaint(captured.err);
+    return fail(Code::Corrupt,
+                fmt::format("the image is damaged or cut off: {}",
+                            printable(std::string_view(first).substr(0, first.find(';')))),
+                "copy it again from its origin; `qemu-img check` tells more");
+}
+
 Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& graph) {
-    // qemu-img info leaves the backing chain closed, and takes its options for unknown ones.
-    auto top = graph;
-    if (top.node.contains("backing"))
-        top.node["backing"] = nullptr;
+    auto top = without_backing(graph);
     auto spec = qemu_img({"info", "--output=json", top.filename()}, top);
     SLIPWAY_TRY(auto captured, run_checked(host, spec, {}, "opening the image"));
     SLIPWAY_TRY(auto info, parse_json(captured.out, "the answer of qemu-img"));

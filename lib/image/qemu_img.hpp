@@ -53,6 +53,9 @@ struct ConvertOptions {
 [[nodiscard]] Status commit(const sys::Host& host, const BlockGraph& graph);
 /// Size of the virtual disk in bytes.
 [[nodiscard]] Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& graph);
+/// `qemu-img check` of the top image alone: Corrupt where its tables contradict each other or point
+/// behind the end of its file. Formats without a check pass.
+[[nodiscard]] Status check_tables(const sys::Host& host, const BlockGraph& graph);
 /// `qemu-img compare` of two graphs: true when the disks hold the same bytes.
 [[nodiscard]] Result<bool> same_content(const sys::Host& host, const BlockGraph& a,
                                         const BlockGraph& b);

@@ -36,6 +36,21 @@ Result<sys::OwnedFd> open_beside(const std::string& image, const std::string& na
     return fd;
 }
 
+// QEMU reads zeros behind the end of a file.
+Status check_extent_length(sys::BorrowedFd file, const VmdkExtent& extent) {
+    struct stat info {};
+    if ((extent.type != "FLAT" && extent.type != "VMFS") || ::fstat(file.raw(), &info) != 0)
+        return {};
+    auto sectors = static_cast<std::uint64_t>(info.st_size) / 512;
+    if (sectors >= extent.offset && sectors - extent.offset >= extent.sectors)
+        return {};
+    return fail(Code::Corrupt,
+                fmt::format("{} is cut off: the disk's descriptor speaks of {} sectors in it, and "
+                            "it has {}",
+                            printable(extent.file), extent.offset + extent.sectors, sectors),
+                "copy the image again from its origin");
+}
+
 Status refuse_references(const std::string& path, const Probe& probe) {
     const auto& named = probe.backing_file.empty() ? probe.data_file : probe.backing_file;
     if (named.empty())
@@ -127,6 +142,7 @@ Status Source::open_extents(const OpenOptions& options) {
                                                        printable(extent.type)));
         SLIPWAY_TRY(auto fd, open_beside(path_, extent.file, options.in_place ? O_RDWR : O_RDONLY));
         SLIPWAY_CHECK(lock_image(fd, options.access, extent.file));
+        SLIPWAY_CHECK(check_extent_length(fd, extent));
         SLIPWAY_TRY(auto number, add_file(std::move(fd), options.in_place));
         text += fmt::format("{} {} {} \"{}\"{}\n", extent.access, extent.sectors, extent.type,
                             sys::proc_path(number),

@@ -11,6 +11,8 @@
 #include "base/strings.hpp"
 #include "sys/confine.hpp"
 #include "sys/mount.hpp"
+#include "vm/accelerator.hpp"
+#include "vm/uefi_firmware.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -85,6 +87,25 @@ Check check_filesystems() {
                                         join(missing, " "))};
 }
 
+Check check_accelerator(const Context& context) {
+    auto accelerator = vm::choose_accelerator(context.host);
+    if (!accelerator)
+        return {.name = "accelerator", .found = render_line(accelerator.error())};
+    bool good = accelerator->name != "tcg";
+    return {.name = "accelerator",
+            .good = good,
+            .found = fmt::format("{}: {}", accelerator->name, accelerator->reason),
+            .remedy = good ? "" : "without KVM a boot proof takes a minute or more"};
+}
+
+Check check_uefi() {
+    auto files = vm::find_uefi_firmware();
+    return {.name = "UEFI firmware",
+            .good = files.has_value(),
+            .found = files ? files->code : "missing (boot proofs of UEFI guests)",
+            .remedy = files ? "" : files.error().hint};
+}
+
 } // namespace
 
 std::vector<Check> doctor(const Context& context) {
@@ -93,6 +114,8 @@ std::vector<Check> doctor(const Context& context) {
                               check_filesystems()};
     for (const auto& tool : tools)
         checks.push_back(check_tool(context, tool));
+    checks.push_back(check_accelerator(context));
+    checks.push_back(check_uefi());
     checks.push_back({.name = "sandbox engine", .good = false, .found = "not in this version"});
     return checks;
 }

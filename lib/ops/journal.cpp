@@ -21,10 +21,18 @@ Status sync_directory_of(const std::string& path) {
 
 Status copy_and_remove(const Context& context, const image::Source& source,
                        const image::Overlay& overlay) {
-    SLIPWAY_CHECK(image::commit(context.host, overlay.graph_over(source.graph(true))));
-    // qemu-img has flushed; its files may be several, and a crash of the host must not undo it.
-    SLIPWAY_CHECK(source.sync());
     auto journal = journal_path(source.path());
+    auto copied = image::commit(context.host, overlay.graph_over(source.graph(true)));
+    // qemu-img has flushed; its files may be several, and a crash of the host must not undo it.
+    if (copied)
+        copied = source.sync();
+    if (!copied) {
+        auto error = std::move(copied).error();
+        error.hint = fmt::format(
+            "the changes are safe in {}: {}; the next slipway command on the image brings them in",
+            journal, error.code == Code::NoSpace ? "make room on its filesystem" : "keep it");
+        return fail(std::move(error).in(source.path()));
+    }
     if (::unlink(journal.c_str()) != 0)
         return fail_errno(fmt::format("removing {}", journal));
     return sync_directory_of(journal);

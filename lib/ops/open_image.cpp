@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "image/complete.hpp"
 #include "ops/journal.hpp"
 #include "sys/output_file.hpp"
 
@@ -50,16 +51,6 @@ image::DiskSpec disk_spec(const OpenImage& opened) {
     return spec;
 }
 
-Error explained(Error error, const OpenImage& opened) {
-    auto full = opened.full_scratch();
-    if (full.empty() || error.code == Code::Cancelled)
-        return std::move(error).in(opened.source->path());
-    return Error{.code = Code::NoSpace,
-                 .what = fmt::format("{}: no space left in {} for the changes ({})",
-                                     opened.source->path(), full, error.what),
-                 .hint = "make room there; changes that are dropped go to TMPDIR"};
-}
-
 } // namespace
 
 image::BlockGraph OpenImage::graph(bool writable) const {
@@ -71,15 +62,31 @@ Result<Json> OpenImage::call(const std::string& operation, Json arguments,
                              const session::CallHooks& hooks) const {
     auto answer = session->call(operation, std::move(arguments), hooks);
     if (!answer)
-        return fail(explained(std::move(answer).error(), *this));
+        return fail(explained(std::move(answer).error(), operation == "inspect"));
     return answer;
 }
 
 Status OpenImage::close() const {
     auto closed = session->close();
     if (!closed)
-        return fail(explained(std::move(closed).error(), *this));
+        return fail(explained(std::move(closed).error(), false));
     return closed;
+}
+
+Error OpenImage::explained(Error error, bool searched) const {
+    if (auto full = full_scratch(); !full.empty() && error.code != Code::Cancelled)
+        return {.code = Code::NoSpace,
+                .what = fmt::format("{}: no space left in {} for the changes ({})", source->path(),
+                                    full, error.what),
+                .hint = "make room there; changes that are dropped go to TMPDIR"};
+    // Checking the whole image costs time, so where it is only looked at, that is done when a
+    // filesystem is damaged or nothing was found.
+    if (!overlay && (error.code == Code::Corrupt || (searched && error.code == Code::NotFound)))
+        if (auto complete = image::check_complete(host, *source); !complete)
+            return std::move(complete).error();
+    if (error.code == Code::NoSpace && error.hint.empty())
+        error.hint = "make room in the guest's filesystem";
+    return std::move(error).in(source->path());
 }
 
 std::string OpenImage::full_scratch() const {
@@ -94,7 +101,7 @@ std::string OpenImage::full_scratch() const {
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                             OpenRequest request) {
-    OpenImage opened;
+    OpenImage opened{.host = context.host};
     SLIPWAY_CHECK(choose_engine(options, opened));
     SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
     SLIPWAY_TRY(auto source,
@@ -104,6 +111,8 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                                                    .allow_backing = options.allow_backing}));
     opened.source = std::make_unique<image::Source>(std::move(source));
     SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
+    if (request.use == Use::Keep)
+        SLIPWAY_CHECK(image::check_complete(context.host, *opened.source));
     opened.size += request.grow_by;
     if (request.use == Use::Look)
         return opened;

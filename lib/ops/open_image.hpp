@@ -47,6 +47,7 @@ struct OpenRequest {
 
 /// An image with its session. Closing flushes; the destructor drops everything.
 struct OpenImage {
+    sys::Host host;
     std::unique_ptr<image::Source> source;
     std::optional<image::Overlay> overlay;
     std::uint64_t size = 0; ///< bytes of the disk, grown
@@ -56,7 +57,8 @@ struct OpenImage {
 
     /// The disk as it is now: the overlay over the source, or the source.
     [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
-    /// Session::call, with errors that name the image. NoSpace where the overlay's disk is full.
+    /// Session::call, with errors that name the image, and its damage where that explains them.
+    /// NoSpace where the overlay's disk is full.
     [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments,
                                     const session::CallHooks& hooks = {}) const;
     /// Session::close: all is in the overlay then. NoSpace as above.
@@ -64,6 +66,9 @@ struct OpenImage {
     /// The directory of the overlay if its filesystem is full, or "". The guest's kernel knows no
     /// more of that than "Input/output error".
     [[nodiscard]] std::string full_scratch() const;
+
+private:
+    [[nodiscard]] Error explained(Error error, bool searched) const;
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,

@@ -15,6 +15,7 @@
 #include "sys/output_file.hpp"
 #include "vm/accelerator.hpp"
 #include "vm/console.hpp"
+#include "vm/uefi_firmware.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -30,17 +31,6 @@ constexpr std::uint64_t loader_reads =
 constexpr unsigned most_restarts = 3; // one or two are by right, as after relabelling for SELinux
 constexpr std::size_t tail_lines = 25;
 constexpr std::size_t kept_stderr = 4096;
-
-struct FirmwareFiles {
-    const char* code;
-    const char* vars; ///< a template
-};
-constexpr std::array uefi_places{
-    FirmwareFiles{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
-    FirmwareFiles{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
-    FirmwareFiles{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
-    FirmwareFiles{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
-    FirmwareFiles{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}};
 
 // QEMU's command line with the descriptors that it inherits.
 class Machine {
@@ -86,17 +76,12 @@ private:
     }
     Status add_uefi() {
         constexpr std::size_t largest_vars = 16 << 20;
-        for (const auto& place : uefi_places) {
-            auto vars = sys::read_file(place.vars, largest_vars);
-            if (!vars || ::access(place.code, R_OK) != 0)
-                continue;
-            SLIPWAY_TRY(uefi_vars_, sys::make_scratch_file(scratch_directory()));
-            SLIPWAY_CHECK(sys::write_all(uefi_vars_, *vars));
-            spec_.uefi = vm::UefiFiles{place.code, lend(uefi_vars_, confinement_.write_fds)};
-            return {};
-        }
-        return fail(Code::Unsupported, "UEFI firmware for QEMU is not installed",
-                    "apt install ovmf");
+        SLIPWAY_TRY(auto installed, vm::find_uefi_firmware());
+        SLIPWAY_TRY(auto vars, sys::read_file(installed.vars, largest_vars));
+        SLIPWAY_TRY(uefi_vars_, sys::make_scratch_file(scratch_directory()));
+        SLIPWAY_CHECK(sys::write_all(uefi_vars_, vars));
+        spec_.uefi = vm::UefiFiles{installed.code, lend(uefi_vars_, confinement_.write_fds)};
+        return {};
     }
 
     vm::QemuSpec spec_;

@@ -20,6 +20,9 @@ std::string temporary_name(std::string_view name) {
 Result<OutputFile> OutputFile::create(const std::string& destination, const Options& options) {
     OutputFile file;
     file.destination_ = std::string(basename_of(destination));
+    if (destination.ends_with('/'))
+        return fail(Code::InvalidArgument, fmt::format("{} is a directory's name", destination),
+                    "give the name of a file");
     file.replace_ = options.replace;
     auto directory = std::string(dirname_of(destination));
     auto opened = open_file(directory, O_RDONLY | O_DIRECTORY);

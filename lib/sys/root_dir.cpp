@@ -101,15 +101,27 @@ Result<OwnedFd> RootDir::open_path(const GuestPath& path, int flags, mode_t mode
     if ((flags & O_PATH) != 0)
         return open_in_root(fd_, path.str(), flags, mode);
     // O_NONBLOCK: a FIFO or device of a hostile guest must not hang us before we see what it is.
-    SLIPWAY_TRY(auto fd, open_in_root(fd_, path.str(), flags | O_NONBLOCK | O_NOCTTY, mode));
-    struct stat info {};
-    if (::fstat(fd.raw(), &info) != 0)
-        return fail_errno(fmt::format("looking at {} in the guest", path.str()));
-    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    auto fd = open_in_root(fd_, path.str(), flags | O_NONBLOCK | O_NOCTTY, mode);
+    auto special = [&] {
         return fail(
             Code::InvalidArgument,
             fmt::format("{} in the guest is neither a regular file nor a directory", path.str()));
-    ::fcntl(fd.raw(), F_SETFL, ::fcntl(fd.raw(), F_GETFL) & ~O_NONBLOCK);
+    };
+    struct stat info {};
+    if (!fd) {
+        // Device nodes (EACCES below nodev) and sockets (ENXIO) cannot even be opened.
+        auto found = stat(path, (flags & O_NOFOLLOW) == 0);
+        bool is_special = found && !S_ISREG(found->st_mode) && !S_ISDIR(found->st_mode) &&
+                          !S_ISLNK(found->st_mode);
+        if (is_special)
+            return special();
+        return fd;
+    }
+    if (::fstat(fd->raw(), &info) != 0)
+        return fail_errno(fmt::format("looking at {} in the guest", path.str()));
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return special();
+    ::fcntl(fd->raw(), F_SETFL, ::fcntl(fd->raw(), F_GETFL) & ~O_NONBLOCK);
     return fd;
 }
 
@@ -237,8 +249,8 @@ Result<FileReplacement> RootDir::replace(const GuestPath& path, mode_t mode) con
     if (auto real = real_path(path); real) {
         target = *real;
         SLIPWAY_TRY(file.existing_, open_path(target, O_RDONLY));
-    } else if (real.error().code != Code::NotFound)
-        return fail(std::move(real).error());
+    } else if (real.error().code != Code::NotFound && real.error().errno_value != ELOOP)
+        return fail(std::move(real).error()); // a link that leads nowhere is itself replaced
     SLIPWAY_TRY(file.directory_, open_parent(target));
     file.path_ = target.str();
     file.name_ = target.name();

@@ -30,6 +30,8 @@ public:
 
     /// Until the command has ended and all of its output was sent.
     Status run() {
+        // What came in one piece with the request is in the peer's buffer, where poll is blind.
+        SLIPWAY_CHECK(take_events());
         bool ended = false;
         while (!ended || open_outputs() > 0) {
             std::array<pollfd, 5> polls{{{peer_.fd().raw(), POLLIN, 0},

@@ -65,13 +65,16 @@ def _cpio_entry(name: str, mode: int, data: bytes = b"") -> bytes:
     return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
 
 
+def _module_index(modules: tuple[str, ...]) -> str:
+    return "".join(f"kernel/{module}:\n" for module in modules)
+
+
 def initramfs() -> bytes:
     """An uncompressed newc archive with modules of a VMware guest, without virtio."""
     files = {"init": b"#!/bin/sh\n", "conf/modules": b"ahci\nsd_mod\next4\n"}
-    modules = f"usr/lib/modules/{KERNEL}"
     for module in IN_INITRAMFS:
-        files[f"{modules}/kernel/{module}"] = b"module\n"
-    files[f"{modules}/modules.dep"] = "".join(f"kernel/{name}:\n" for name in IN_INITRAMFS).encode()
+        files[f"usr/lib/modules/{KERNEL}/kernel/{module}"] = b"module\n"
+    files[f"usr/lib/modules/{KERNEL}/modules.dep"] = _module_index(IN_INITRAMFS).encode()
     folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
     entries = [_cpio_entry(folder, 0o040755) for folder in sorted(folders)]
     entries += [_cpio_entry(name, 0o100755 if name == "init" else 0o100644, data)
@@ -126,7 +129,7 @@ def make(tree: Path, layout: tuple[str, dict[str, tuple[str, str]]]) -> None:
     for module in MODULES:
         write(tree / f"usr/lib/modules/{KERNEL}/kernel/{module}", "module\n")
     write(tree / f"usr/lib/modules/{KERNEL}/modules.dep",
-          "".join(f"kernel/{module}:\n" for module in MODULES))
+          _module_index(MODULES))
     (tree / f"boot/initrd.img-{KERNEL}").write_bytes(initramfs())
     _add_programs(tree)
 
