@@ -10,8 +10,10 @@
 
 #include "base/strings.hpp"
 #include "guest/boot_arguments.hpp"
+#include "guest/boot_files.hpp"
+#include "guest/fstab.hpp"
+#include "guest/stale_files.hpp"
 #include "mount/fstab.hpp"
-#include "mount/fstab_options.hpp"
 #include "mount/ladder.hpp"
 
 namespace slipway::guest {
@@ -25,8 +27,6 @@ using report::Volume;
 
 constexpr const char* fstab_path = "/etc/fstab";
 constexpr const char* moves = "which will not exist after the move";
-// Whoever has more of them learns nothing from the rest.
-constexpr std::size_t max_fstab_lines = 1000;
 
 const std::string& text_of(const Inventory& inventory, const std::string& path) {
     static const std::string absent;
@@ -38,23 +38,10 @@ std::string where_of(const report::FstabEntry& entry) {
     return fmt::format("{} line {}", fstab_path, entry.line_no);
 }
 
-bool is_hypervisor_share(const report::FstabEntry& entry) {
-    return entry.type == "vmhgfs" || entry.type == "fuse.vmhgfs-fuse" || entry.type == "vboxsf" ||
-           entry.spec.starts_with(".host:");
-}
-
-Severity severity_if_missing(const report::FstabEntry& entry) {
-    auto options = mount::parse_fstab_options(entry.options, entry.type);
-    if (!options.automatic || options.optional)
-        return Severity::Info;
-    // systemd and openrc go on without a swap area, after waiting for it.
-    return entry.type == "swap" ? Severity::Warning : Severity::Blocker;
-}
-
 void audit_entry(const report::FstabEntry& entry, const mount::GuestDevices& devices,
                  Inventory& inventory) {
     auto where = where_of(entry);
-    if (is_hypervisor_share(entry)) {
+    if (is_hypervisor_share(entry.spec, entry.type)) {
         add_finding(inventory, {"fstab-hypervisor-share", Severity::Warning, where,
                                 fmt::format("{} mounts {} from the old hypervisor, {}", where,
                                             entry.mountpoint, moves),
@@ -75,7 +62,7 @@ void audit_entry(const report::FstabEntry& entry, const mount::GuestDevices& dev
                                  entry.spec)});
     else if (found.volume == nullptr)
         add_finding(inventory,
-                    {"fstab-unresolved", severity_if_missing(entry), where,
+                    {"fstab-unresolved", severity_if_missing(entry.type, entry.options), where,
                      fmt::format("{} names {}, which no disk of the image has", where, entry.spec),
                      "give all disks of the guest, or correct the line"});
 }
@@ -105,35 +92,13 @@ void audit_argument(const std::string& path, const BootArgument& argument,
             "give all disks of the guest, or correct the argument");
 }
 
-void audit_resume_of_initramfs_tools(Inventory& inventory) {
-    for (const auto& [path, text] : inventory.files) {
-        if (!path.starts_with("/etc/initramfs-tools/"))
-            continue;
-        for (auto line : split_lines(text)) {
-            constexpr std::string_view resume = "RESUME=";
-            if (!line.starts_with(resume) || !mount::is_bus_dependent(line.substr(resume.size())))
-                continue;
-            add_finding(inventory,
-                        {"resume-unstable", Severity::Warning, path,
-                         fmt::format("{} names {}, {}", path, line.substr(resume.size()), moves),
-                         repair_remedy});
-            break;
-        }
-    }
+void audit_resume_of_initramfs_tools(const std::string& path, const BootArgument& argument,
+                                     Inventory& inventory) {
+    if (mount::is_bus_dependent(argument.value))
+        add_finding(inventory,
+                    {"resume-unstable", Severity::Warning, path,
+                     fmt::format("{} names {}, {}", path, argument.value, moves), repair_remedy});
 }
-
-struct StaleFile {
-    std::string_view id;
-    std::string_view path;
-    std::string_view text;
-};
-constexpr std::array stale_files{
-    StaleFile{"lvm-devices-file", "/etc/lvm/devices/system.devices",
-              "pins LVM to the serial numbers of the old machine's disks"},
-    StaleFile{"lvm-cache", "/etc/lvm/cache/.cache", "is a cache of the old machine's devices"},
-    StaleFile{"blkid-cache", "/etc/blkid/blkid.tab", "is a cache of the old machine's devices"},
-    StaleFile{"blkid-cache", "/etc/blkid.tab", "is a cache of the old machine's devices"},
-};
 
 void audit_device_map(const std::string& path, Inventory& inventory) {
     for (auto line : split_lines(text_of(inventory, path))) {
@@ -181,33 +146,6 @@ void add_finding(Inventory& inventory, Finding finding) {
         inventory.findings.push_back(std::move(finding));
 }
 
-mount::GuestDevices devices_of(const Inventory& inventory) {
-    auto lines = Fstab::parse(text_of(inventory, fstab_path)).lines();
-    auto root = std::find_if(lines.begin(), lines.end(),
-                             [](const auto& line) { return line.mountpoint == "/"; });
-    return {inventory.volumes, inventory.find_volume(inventory.root),
-            root == lines.end() ? "" : root->spec};
-}
-
-std::vector<report::FstabEntry> read_fstab(const Inventory& inventory) {
-    std::vector<report::FstabEntry> entries;
-    auto devices = devices_of(inventory);
-    auto fstab = Fstab::parse(text_of(inventory, fstab_path));
-    for (const auto& line : fstab.lines()) {
-        if (entries.size() == max_fstab_lines)
-            break;
-        auto found = devices.resolve(line.spec, line.type);
-        entries.push_back({.line_no = line.line_no,
-                           .spec = line.spec,
-                           .mountpoint = line.mountpoint,
-                           .type = line.type,
-                           .options = line.options,
-                           .volume = found.volume == nullptr ? "" : found.volume->name,
-                           .unstable = mount::is_bus_dependent(line.spec)});
-    }
-    return entries;
-}
-
 void audit_fstab(Inventory& inventory) {
     auto devices = devices_of(inventory);
     for (const auto& entry : inventory.fstab)
@@ -238,21 +176,28 @@ void audit_crypttab(Inventory& inventory) {
 void audit_boot_arguments(Inventory& inventory) {
     auto devices = devices_of(inventory);
     for (const auto& [path, text] : inventory.files) {
+        bool of_initramfs_tools = kind_of_boot_file(path) == BootFileKind::InitramfsTools;
         std::set<std::string> told;
-        for (const auto& argument : find_boot_arguments(path, text))
-            if (told.size() < 16 && told.insert(argument.name + "=" + argument.value).second)
+        for (const auto& argument : find_boot_arguments(path, text)) {
+            if (told.size() == 16 || !told.insert(argument.name + "=" + argument.value).second)
+                continue;
+            if (argument.read_at_boot)
                 audit_argument(path, argument, devices, inventory);
+            else if (of_initramfs_tools)
+                audit_resume_of_initramfs_tools(path, argument, inventory);
+        }
     }
-    audit_resume_of_initramfs_tools(inventory);
 }
 
 void audit_stale_files(Inventory& inventory) {
-    for (const auto* path : {"/boot/grub/device.map", "/boot/grub2/device.map"})
-        audit_device_map(path, inventory);
     for (const auto& stale : stale_files)
-        if (std::string path(stale.path); inventory.file(path) != nullptr)
-            add_finding(inventory, {std::string(stale.id), Severity::Warning, path,
-                                    fmt::format("{} {}", path, stale.text), repair_remedy});
+        if (std::string path(stale.path); inventory.file(path) != nullptr) {
+            if (path.ends_with("/device.map"))
+                audit_device_map(path, inventory);
+            else
+                add_finding(inventory, {std::string(stale.finding), Severity::Warning, path,
+                                        fmt::format("{}: {}", path, stale.reason), repair_remedy});
+        }
 }
 
 void audit_volumes(Inventory& inventory) {

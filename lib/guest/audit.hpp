@@ -3,18 +3,12 @@
 // record alone.
 #pragma once
 
-#include "mount/resolve.hpp"
 #include "report/inventory.hpp"
 
 namespace slipway::guest {
 
 /// The remedy of every finding that a repair corrects.
 inline constexpr const char* repair_remedy = "slipway migrate and slipway fix correct it";
-
-/// Lines of /etc/fstab (from `Inventory::files`) with the volume that each names.
-[[nodiscard]] std::vector<report::FstabEntry> read_fstab(const report::Inventory& inventory);
-/// How this guest names its disks, by its fstab. Borrows the inventory's volumes.
-[[nodiscard]] mount::GuestDevices devices_of(const report::Inventory& inventory);
 
 /// fstab-unstable-name, fstab-unresolved, fstab-malformed, fstab-hypervisor-share.
 void audit_fstab(report::Inventory& inventory);

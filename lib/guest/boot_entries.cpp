@@ -2,6 +2,7 @@
 #include "guest/boot_entries.hpp"
 
 #include "base/strings.hpp"
+#include "guest/boot_files.hpp"
 
 namespace slipway::guest {
 namespace {
@@ -33,17 +34,19 @@ BootEntry parse_boot_entry(std::string_view text) {
 
 std::vector<BootEntry> read_boot_entries(const GuestFiles& files) {
     std::vector<BootEntry> entries;
-    for (const std::string directory :
-         {"/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries"})
-        for (const auto& name : files.list(directory)) {
-            if (!name.ends_with(".conf") || entries.size() >= max_entries)
+    for (const auto& place : boot_file_directories) {
+        if (place.kind != BootFileKind::BlsEntry)
+            continue;
+        for (const auto& name : files.list(std::string(place.path))) {
+            if (!name.ends_with(place.ending) || entries.size() >= max_entries)
                 continue;
-            auto path = directory + "/" + name;
+            auto path = std::string(place.path) + "/" + name;
             if (auto text = files.read(path)) {
                 entries.push_back(parse_boot_entry(*text));
                 entries.back().path = path;
             }
         }
+    }
     return entries;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/strings.hpp"
 #include "guest/boot_entries.hpp"
+#include "guest/grub_cfg.hpp"
 
 namespace slipway::guest {
 namespace {
@@ -14,22 +15,15 @@ using report::BootLoader;
 using report::Severity;
 using sys::GuestPath;
 
-constexpr std::size_t max_grub_config = 1 << 20;
-
-// Since Fedora 34 and RHEL 9 the ESP's grub.cfg only leads to the one of /boot/grub2.
-bool is_grub_wrapper(std::string_view text) {
-    return text.find("configfile") != std::string_view::npos &&
-           text.find("menuentry") == std::string_view::npos &&
-           text.find("blscfg") == std::string_view::npos;
-}
-
-// RHEL 7 and 8 on UEFI keep the real file on the ESP, and this link leads to it.
+// RHEL 7 and 8 on UEFI keep the real file on the ESP, and this link leads to it. Since Fedora 34
+// and RHEL 9 what stands there only leads to the one of /boot/grub2.
 std::string grub_config_on_esp(const GuestFiles& files) {
     for (const auto* link : {"/etc/grub2-efi.cfg", "/etc/grub2.cfg"}) {
         auto path = files.root().real_path(GuestPath(link));
         if (!path || !path->str().starts_with("/boot/efi/"))
             continue;
-        if (auto text = files.read(path->str(), max_grub_config); text && !is_grub_wrapper(*text))
+        if (auto text = files.read(path->str(), GuestFiles::max_boot_file);
+            text && !is_grub_stub(*text))
             return path->str();
     }
     return {};
@@ -106,7 +100,7 @@ std::string detect_kind(const GuestFiles& files, bool has_entries) {
 // grub2-mkconfig puts blscfg where the entries belong; distributions without BLS may have entries
 // that nothing reads.
 bool grub_uses_bls(const GuestFiles& files, const std::string& grub_config) {
-    auto text = files.read(grub_config, max_grub_config);
+    auto text = files.read(grub_config, GuestFiles::max_boot_file);
     return text && text->find("blscfg") != std::string::npos;
 }
 

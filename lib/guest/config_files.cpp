@@ -4,58 +4,35 @@
 #include <algorithm>
 #include <array>
 
-#include "base/strings.hpp"
+#include "guest/boot_files.hpp"
+#include "guest/stale_files.hpp"
 
 namespace slipway::guest {
 namespace {
 
-constexpr std::size_t max_grub_config = 1 << 20;
 constexpr std::size_t max_per_directory = 256;
 constexpr std::size_t max_total = 16 << 20;
 
-constexpr std::array single_files{
+// Besides what holds kernel arguments (boot_files.hpp) and what a move makes stale.
+constexpr std::array further_files{
     "/etc/fstab",
     "/etc/crypttab",
     "/etc/machine-id",
-    "/etc/default/grub",
-    "/etc/default/extlinux",
-    "/etc/update-extlinux.conf",
-    "/etc/kernel/cmdline",
-    "/usr/lib/kernel/cmdline",
     "/etc/sysconfig/bootloader",
     "/etc/sysconfig/kernel",
-    "/etc/initramfs-tools/initramfs.conf",
     "/etc/initramfs-tools/modules",
-    "/etc/dracut.conf",
     "/etc/mkinitcpio.conf",
     "/etc/mkinitfs/mkinitfs.conf",
-    "/etc/lvm/devices/system.devices",
-    "/etc/lvm/cache/.cache",
-    "/etc/blkid.tab",
-    "/etc/blkid.tab.old",
-    "/etc/blkid/blkid.tab",
-    "/etc/blkid/blkid.tab.old",
-    "/boot/grub/grubenv",
-    "/boot/grub2/grubenv",
-    "/boot/grub/device.map",
-    "/boot/grub2/device.map",
 };
 
 struct Directory {
     std::string_view path;
     std::string_view ending; ///< of the names that count
 };
-constexpr std::array directories{
-    Directory{"/etc/default/grub.d", ".cfg"},
-    Directory{"/etc/cmdline.d", ".conf"},
-    Directory{"/etc/initramfs-tools/conf.d", ""},
-    Directory{"/etc/dracut.conf.d", ".conf"},
+constexpr std::array further_directories{
     Directory{"/usr/lib/dracut/dracut.conf.d", ".conf"},
     Directory{"/etc/mkinitcpio.conf.d", ".conf"},
     Directory{"/etc/mkinitcpio.d", ".preset"},
-    Directory{"/boot/loader/entries", ".conf"},
-    Directory{"/boot/efi/loader/entries", ".conf"},
-    Directory{"/efi/loader/entries", ".conf"},
 };
 
 /// Reads one file after the other until the limit for all is reached.
@@ -98,12 +75,18 @@ private:
 std::map<std::string, std::string> read_config_files(const GuestFiles& files,
                                                      const report::BootLoader& loader) {
     Collector collector(files);
-    for (const auto* path : single_files)
+    for (const auto* path : further_files)
         collector.add(path, GuestFiles::max_file);
-    for (const auto& directory : directories)
+    for (const auto& place : boot_file_places)
+        collector.add(std::string(place.path), GuestFiles::max_file);
+    for (const auto& stale : stale_files)
+        collector.add(std::string(stale.path), GuestFiles::max_file);
+    for (const auto& directory : further_directories)
         collector.add_directory(directory);
+    for (const auto& directory : boot_file_directories)
+        collector.add_directory({directory.path, directory.ending});
     for (const auto& path : loader.config_files)
-        collector.add(path, max_grub_config);
+        collector.add(path, GuestFiles::max_boot_file);
     return collector.take();
 }
 

@@ -13,6 +13,7 @@
 #include "guest/boot_loader.hpp"
 #include "guest/config_files.hpp"
 #include "guest/files.hpp"
+#include "guest/fstab.hpp"
 #include "guest/kernels.hpp"
 #include "guest/system.hpp"
 

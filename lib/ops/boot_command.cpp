@@ -6,52 +6,63 @@
 #include <vector>
 
 #include "base/strings.hpp"
+#include "guest/boot_entries.hpp"
+#include "guest/boot_files.hpp"
+#include "guest/grub_cfg.hpp"
 
 namespace slipway::ops {
 namespace {
 
-template <std::size_t N>
-bool is_one_of(std::string_view word, const std::array<std::string_view, N>& words) {
-    return std::find(words.begin(), words.end(), word) != words.end();
+// Words that a boot loader would have to expand are left out.
+std::string plain_words(std::string_view arguments) {
+    std::vector<std::string> kept;
+    for (auto word : split_words(arguments))
+        if (word.find('$') == std::string_view::npos)
+            kept.emplace_back(word);
+    return join(kept, " ");
 }
 
-std::string join_arguments(const std::vector<std::string_view>& words, std::size_t from) {
-    std::vector<std::string> kept;
-    for (std::size_t i = from; i < words.size(); ++i)
-        if (words[i].find('$') == std::string_view::npos)
-            kept.emplace_back(words[i]);
-    return join(kept, " ");
+std::optional<BootCommand> first_of_menu(std::string_view text) {
+    auto kernels = guest::parse_grub_kernels(text);
+    if (kernels.empty())
+        return std::nullopt;
+    const auto& first = kernels.front();
+    return BootCommand{first.image,
+                       plain_words(text.substr(first.arguments_begin,
+                                               first.arguments_end - first.arguments_begin))};
+}
+
+std::optional<BootCommand> of_entry(std::string_view text) {
+    auto entry = guest::parse_boot_entry(text);
+    if (entry.kernel.empty() && entry.options.empty())
+        return std::nullopt;
+    return BootCommand{entry.kernel, plain_words(entry.options)};
+}
+
+std::optional<BootCommand> first_argument_site(guest::BootFileKind kind, std::string_view text) {
+    auto sites = guest::argument_sites(kind, text);
+    if (sites.empty())
+        return std::nullopt;
+    const auto& first = sites.front();
+    return BootCommand{"", plain_words(text.substr(first.begin, first.end - first.begin))};
 }
 
 } // namespace
 
-std::optional<BootCommand> find_boot_command(std::string_view text) {
-    constexpr std::array<std::string_view, 4> grub_commands{"linux", "linux16", "linuxefi",
-                                                            "kernel"};
-    constexpr std::string_view environment = "kernelopts=";
-    BootCommand command;
-    for (auto line : split_lines(text)) {
-        auto words = split_words(line);
-        if (words.empty())
-            continue;
-        auto key = to_lower(words[0]);
-        if (words[0].starts_with(environment)) {
-            words[0].remove_prefix(environment.size());
-            return BootCommand{"", join_arguments(words, 0)};
-        }
-        if (key == "options" || key == "append") {
-            command.arguments = join_arguments(words, 1);
-            return command;
-        }
-        if (words.size() < 2 || !is_one_of(key, grub_commands))
-            continue;
-        command.kernel = words[1];
-        command.arguments = join_arguments(words, 2);
-        // In an entry or in extlinux.conf the arguments stand on a line of their own.
-        if (words.size() > 2)
-            return command;
+std::optional<BootCommand> find_boot_command(std::string_view path, std::string_view text) {
+    auto kind = guest::kind_of_boot_file(path);
+    switch (kind) {
+    case guest::BootFileKind::GrubConfig:
+    case guest::BootFileKind::GrubLegacy:
+        return first_of_menu(text);
+    case guest::BootFileKind::BlsEntry:
+        return of_entry(text);
+    case guest::BootFileKind::GrubEnvironment:
+    case guest::BootFileKind::Extlinux:
+        return first_argument_site(kind, text);
+    default:
+        return std::nullopt;
     }
-    return command.kernel.empty() ? std::nullopt : std::optional(command);
 }
 
 bool has_serial_console(std::string_view arguments) {
@@ -65,7 +76,8 @@ std::string with_serial_console(std::string_view arguments) {
     constexpr std::array<std::string_view, 4> hidden{"quiet", "splash", "rhgb", "---"};
     std::string result;
     for (auto word : split_words(arguments))
-        if (!word.starts_with("console=") && !word.starts_with("vga=") && !is_one_of(word, hidden))
+        if (!word.starts_with("console=") && !word.starts_with("vga=") &&
+            std::find(hidden.begin(), hidden.end(), word) == hidden.end())
             result += std::string(word) + " ";
     return result + "console=ttyS0,115200";
 }

@@ -14,9 +14,10 @@ struct BootCommand {
     std::string arguments; ///< without words that a boot loader would have to expand
 };
 
-/// The first kernel of a grub.cfg, menu.lst, extlinux.conf, grubenv (kernelopts), or an entry of
-/// the Boot Loader Specification.
-[[nodiscard]] std::optional<BootCommand> find_boot_command(std::string_view text);
+/// The first kernel of a file that a boot loader reads; of grubenv (kernelopts) and extlinux.conf
+/// the arguments alone. `path` says which kind of file it is. Nothing where none is named.
+[[nodiscard]] std::optional<BootCommand> find_boot_command(std::string_view path,
+                                                           std::string_view text);
 /// console=ttyS0, the port that a machine of `prove` has.
 [[nodiscard]] bool has_serial_console(std::string_view arguments);
 /// The same command line for a boot that is watched on ttyS0: other consoles, quiet and splash go.

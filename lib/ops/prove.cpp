@@ -56,7 +56,7 @@ std::optional<BootCommand> boot_command(const Context& context, const ImageOptio
                                         const report::Inventory& guest) {
     BootCommand found;
     for (const auto& path : command_files(context, image, guest)) {
-        auto command = find_boot_command(config_text(context, image, path));
+        auto command = find_boot_command(path, config_text(context, image, path));
         if (!command)
             continue;
         if (found.kernel.empty())

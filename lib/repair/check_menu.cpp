@@ -7,8 +7,8 @@
 
 #include "base/strings.hpp"
 #include "guest/boot_entries.hpp"
-#include "repair/boot_files.hpp"
-#include "repair/grub_cfg.hpp"
+#include "guest/boot_files.hpp"
+#include "guest/grub_cfg.hpp"
 #include "repair/judge_kernels.hpp"
 #include "repair/verify_boot.hpp"
 
@@ -32,23 +32,15 @@ struct MenuEntry {
 
 std::vector<MenuEntry> entries_of(const std::string& path, const std::string& text) {
     std::vector<MenuEntry> entries;
-    auto kind = kind_of_boot_file(path);
-    if (kind == BootFileKind::GrubConfig || kind == BootFileKind::GrubLegacy)
-        for (auto& kernel : parse_grub_kernels(text))
+    auto kind = guest::kind_of_boot_file(path);
+    if (kind == guest::BootFileKind::GrubConfig || kind == guest::BootFileKind::GrubLegacy)
+        for (auto& kernel : guest::parse_grub_kernels(text))
             entries.push_back({fmt::format("{} line {}", path, kernel.line_no), kernel.entry,
                                kernel.image, kernel.initrds, kernel.search_uuid, true});
-    if (kind == BootFileKind::BlsEntry)
+    if (kind == guest::BootFileKind::BlsEntry)
         if (auto entry = guest::parse_boot_entry(text); !entry.kernel.empty())
             entries.push_back({path, entry.title, entry.kernel, entry.initramfs, ""});
     return entries;
-}
-
-std::string_view volume_part(std::string_view name) {
-    constexpr std::string_view btrfs = "btrfs:";
-    if (!name.starts_with(btrfs))
-        return name;
-    name.remove_prefix(btrfs.size());
-    return name.substr(0, name.find('/'));
 }
 
 /// Finds the files that a boot loader names; it counts paths from the top of a filesystem.
@@ -102,7 +94,7 @@ private:
         auto name = found != inventory_.mountpoints.end() ? found->second
                     : path == "/"                         ? inventory_.root
                                                           : std::string{};
-        return inventory_.find_volume(volume_part(name));
+        return inventory_.find_volume(name);
     }
 
     [[nodiscard]] bool is_mounted_at(std::string_view path, std::string_view uuid) const {
@@ -176,9 +168,9 @@ Findings check_entries(const BootPaths& paths, const Inventory& before,
 Findings check_syntax(const BootFiles& files) {
     Findings findings;
     for (const auto& [path, text] : files) {
-        if (kind_of_boot_file(path) != BootFileKind::GrubConfig)
+        if (guest::kind_of_boot_file(path) != guest::BootFileKind::GrubConfig)
             continue;
-        if (auto status = check_grub_syntax(text); !status)
+        if (auto status = guest::check_grub_syntax(text); !status)
             findings.push_back({"grub-config-broken", Severity::Blocker, path,
                                 fmt::format("GRUB cannot read it: {}", render_line(status.error())),
                                 "regenerate it (--update-grub)"});

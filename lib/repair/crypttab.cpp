@@ -8,8 +8,9 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/command_line.hpp"
+#include "guest/fstab.hpp"
 #include "mount/fstab.hpp"
-#include "repair/command_line.hpp"
 #include "repair/device_names.hpp"
 #include "repair/repairs.hpp"
 
@@ -69,18 +70,11 @@ bool has_random_key(const Mapping& mapping) {
     return mapping.key == "/dev/urandom" || mapping.key == "/dev/random";
 }
 
-std::string_view spec_of_root(const Inventory& inventory) {
-    for (const auto& entry : inventory.fstab)
-        if (entry.mountpoint == "/")
-            return entry.spec;
-    return {};
-}
-
 // Root may lie on the mapping itself or, through LVM, on any of them.
 bool may_carry_root(const Inventory& inventory, const std::vector<Mapping>& all,
                     const Mapping& mapping) {
     constexpr std::string_view mapper = "/dev/mapper/";
-    auto root = spec_of_root(inventory);
+    auto root = guest::root_spec(inventory);
     if (root == "/dev/mapper/" + std::string(mapping.name))
         return true;
     bool another = std::any_of(all.begin(), all.end(), [&](const Mapping& each) {
@@ -95,7 +89,7 @@ bool may_carry_root(const Inventory& inventory, const std::vector<Mapping>& all,
 struct Editor {
     const Inventory& inventory;
     const std::string& text;
-    std::vector<Edit> edits{};
+    std::vector<guest::Edit> edits{};
     report::Action action{.repair = "crypttab",
                           .path = path,
                           .reason = "encrypted volumes by names that survive the move",
@@ -157,7 +151,7 @@ report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) 
     }
     result.findings = std::move(editor.findings);
     if (!editor.edits.empty()) {
-        editor.action.content = apply_edits(*text, std::move(editor.edits));
+        editor.action.content = guest::apply_edits(*text, std::move(editor.edits));
         result.actions.push_back(std::move(editor.action));
     }
     return result;

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "repair/device_names.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "mount/resolve.hpp"
+#include "guest/fstab.hpp"
 
 namespace slipway::repair {
 namespace {
@@ -15,16 +12,9 @@ namespace {
 using report::Inventory;
 using report::Volume;
 
-std::string_view spec_of_root(const Inventory& inventory) {
-    for (const auto& entry : inventory.fstab)
-        if (entry.mountpoint == "/")
-            return entry.spec;
-    return {};
-}
-
 // dd-made clones share the partition's UUID too; members of one btrfs do not.
 bool is_clone(const Volume& a, const Volume& b) {
-    if (a.name == b.name || b.name.starts_with("btrfs:"))
+    if (a.name == b.name || a.name.starts_with("btrfs:") || b.name.starts_with("btrfs:"))
         return false;
     if (a.type != "btrfs" || b.type != "btrfs")
         return true;
@@ -45,23 +35,12 @@ Status check_unique(const Inventory& inventory, const Volume& volume,
 
 } // namespace
 
-const Volume* root_volume(const Inventory& inventory) {
-    std::string_view name = inventory.root;
-    constexpr std::string_view btrfs = "btrfs:";
-    if (name.starts_with(btrfs)) {
-        name.remove_prefix(btrfs.size());
-        name = name.substr(0, name.find('/'));
-    }
-    return inventory.find_volume(name);
-}
-
 Result<const Volume*> find_device(const Inventory& inventory, std::string_view spec,
                                   std::string_view type) {
-    const auto* root = root_volume(inventory);
-    auto root_spec = spec_of_root(inventory);
-    if (root != nullptr && !spec.empty() && spec == root_spec)
+    const auto* root = inventory.find_volume(inventory.root);
+    if (root != nullptr && !spec.empty() && spec == guest::root_spec(inventory))
         return root;
-    auto found = mount::GuestDevices(inventory.volumes, root, root_spec).resolve(spec, type);
+    auto found = guest::devices_of(inventory).resolve(spec, type);
     if (found.ambiguous)
         return fail(Code::Unsupported,
                     fmt::format("it cannot be told which volume of the guest {} is", spec),
@@ -84,12 +63,6 @@ Result<std::string> partition_name(const Inventory& inventory, const Volume& vol
                     fmt::format("{} has no UUID that could stand for it", volume.name));
     SLIPWAY_CHECK(check_unique(inventory, volume, &Volume::partuuid));
     return "PARTUUID=" + volume.partuuid;
-}
-
-bool is_container(const Volume& volume) {
-    constexpr std::array types{"LVM2_member", "LVM1_member",     "linux_raid_member", "zfs_member",
-                               "crypto_LUKS", "isw_raid_member", "ddf_raid_member"};
-    return std::find(types.begin(), types.end(), volume.type) != types.end();
 }
 
 bool is_host_device(std::string_view path) {

@@ -26,10 +26,6 @@ find_device(const report::Inventory& inventory, std::string_view spec, std::stri
 [[nodiscard]] Result<std::string> partition_name(const report::Inventory& inventory,
                                                  const report::Volume& volume);
 
-/// A member of something larger (LVM, RAID, ZFS, LUKS): it holds no filesystem to mount.
-[[nodiscard]] bool is_container(const report::Volume& volume);
-/// The volume of /, without its subvolume; null if unknown.
-[[nodiscard]] const report::Volume* root_volume(const report::Inventory& inventory);
 /// A name that only a host gives a guest's disk while it works on it: /dev/loop0, /dev/nbd0p2,
 /// /dev/mapper/loop0p1, /dev/mapper/nbd0p1, /dev/mapper/osprober-linux-….
 [[nodiscard]] bool is_host_device(std::string_view path);

@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/fstab.hpp"
 #include "mount/fstab.hpp"
+#include "mount/ladder.hpp"
 #include "mount/resolve.hpp"
 #include "repair/device_names.hpp"
 #include "repair/repairs.hpp"
@@ -22,18 +24,6 @@ constexpr const char* path = "/etc/fstab";
 constexpr std::string_view moves_reason =
     "the name depends on the bus, which changes with the move";
 
-bool has_option(const mount::FstabLine& line, std::string_view option) {
-    for (auto each : split(line.options, ','))
-        if (each == option)
-            return true;
-    return false;
-}
-
-bool is_hypervisor_share(const mount::FstabLine& line) {
-    return line.type == "vmhgfs" || line.type == "fuse.vmhgfs-fuse" || line.type == "vboxsf" ||
-           line.spec.starts_with(".host:");
-}
-
 bool is_hardware_link(std::string_view spec) {
     return spec.starts_with("/dev/disk/by-path/") || spec.starts_with("/dev/disk/by-id/");
 }
@@ -42,15 +32,6 @@ bool shall_convert(const mount::FstabLine& line, FstabMode mode) {
     if (mode == FstabMode::Noop || !mount::is_bus_dependent(line.spec))
         return false;
     return mode == FstabMode::StabilizeAll || is_hardware_link(line.spec);
-}
-
-// A mount that fails stops the boot in an emergency shell, unless the line says otherwise.
-Severity severity_if_absent(const mount::FstabLine& line) {
-    if (has_option(line, "noauto"))
-        return Severity::Info;
-    if (has_option(line, "nofail") || line.type == "swap")
-        return Severity::Warning;
-    return Severity::Blocker;
 }
 
 // One driver, or one tool, serves all of a family.
@@ -93,8 +74,9 @@ report::Finding finding_about(const mount::FstabLine& line, std::string id, Seve
 // By-path and by-id names carry only a partition number; among several disks the type may decide.
 Result<const report::Volume*> find_volume(const Inventory& inventory,
                                           const mount::FstabLine& line) {
-    if (line.mountpoint == "/" && root_volume(inventory) != nullptr)
-        return root_volume(inventory);
+    if (const auto* root = inventory.find_volume(inventory.root);
+        line.mountpoint == "/" && root != nullptr)
+        return root;
     auto found = find_device(inventory, line.spec, "");
     return found || !is_hardware_link(line.spec) ? found
                                                  : find_device(inventory, line.spec, line.type);
@@ -102,7 +84,7 @@ Result<const report::Volume*> find_volume(const Inventory& inventory,
 
 Result<std::string> name_for(const Inventory& inventory, const mount::FstabLine& line) {
     SLIPWAY_TRY(const auto* volume, find_volume(inventory, line));
-    if (is_container(*volume))
+    if (!mount::container_of_type(volume->type).empty())
         return fail(Code::Unsupported,
                     fmt::format("{} is part of something larger ({})", volume->name, volume->type));
     if (!type_fits(line.type, *volume))
@@ -123,7 +105,8 @@ void convert(const Inventory& inventory, const mount::FstabLine& line, mount::Fs
     auto name = name_for(inventory, line);
     if (!name) {
         findings.push_back(finding_about(line, id_of_problem(name.error()),
-                                         severity_if_absent(line), name.error()));
+                                         guest::severity_if_missing(line.type, line.options),
+                                         name.error()));
         return;
     }
     edited.set_spec(line.line_no, *name);
@@ -149,7 +132,8 @@ void audit(const Inventory& inventory, const mount::FstabLine& line, report::Fin
     if (!found.is_device || found.removable || !line.spec.starts_with("UUID="))
         return;
     if (found.ambiguous)
-        findings.push_back({"duplicate-uuid", severity_if_absent(line), where_of(line),
+        findings.push_back({"duplicate-uuid", guest::severity_if_missing(line.type, line.options),
+                            where_of(line),
                             fmt::format("several volumes of the guest carry {}", line.spec),
                             "give one of them a new UUID, or leave out the copy"});
 }
@@ -165,7 +149,8 @@ report::Plan plan(const Inventory& inventory, const report::Policy& policy) {
     // A copy: commenting out takes lines away from `edited`.
     const auto lines = edited.lines();
     for (const auto& line : lines) {
-        if (is_hypervisor_share(line) && policy.fstab_mode != FstabMode::Noop)
+        if (guest::is_hypervisor_share(line.spec, line.type) &&
+            policy.fstab_mode != FstabMode::Noop)
             comment_out(line, edited, action);
         else if (shall_convert(line, policy.fstab_mode))
             convert(inventory, line, edited, action, result.findings);

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "repair/command_line.hpp"
-#include "repair/shell_config.hpp"
+#include "guest/command_line.hpp"
+#include "guest/shell_config.hpp"
 
 namespace slipway::repair {
 namespace {
@@ -75,13 +75,13 @@ std::optional<Action> keep_with_dracut(const Inventory& inventory, const Modules
 /// Adds words to the last assignment of a variable in a shell file, or a line that does.
 std::string add_words(const std::string& text, const std::string& name, const std::string& words,
                       std::string_view new_line) {
-    auto assignments = parse_shell_assignments(text);
-    if (const auto* last = last_assignment(assignments, name); last != nullptr) {
+    auto assignments = guest::parse_shell_assignments(text);
+    if (const auto* last = guest::last_assignment(assignments, name); last != nullptr) {
         bool bare = !last->array && (last->begin == 0 || text[last->begin - 1] == '=');
         auto added = (last->begin == last->end ? "" : " ") + words;
         if (!bare)
-            return apply_edits(text, {{last->end, last->end, added}});
-        return apply_edits(
+            return guest::apply_edits(text, {{last->end, last->end, added}});
+        return guest::apply_edits(
             text, {{last->begin, last->begin, "\""}, {last->end, last->end, added + "\""}});
     }
     return fmt::format("{}{}{}\n", text, text.empty() || text.ends_with('\n') ? "" : "\n",
@@ -91,7 +91,7 @@ std::string add_words(const std::string& text, const std::string& name, const st
 /// Words of all assignments of a variable.
 std::vector<std::string> words_of(const std::string& text, std::string_view name) {
     std::vector<std::string> words;
-    for (const auto& assignment : parse_shell_assignments(text))
+    for (const auto& assignment : guest::parse_shell_assignments(text))
         if (assignment.name == name)
             for (auto word : split_words(assignment.value))
                 words.emplace_back(word);
@@ -119,8 +119,8 @@ std::optional<Action> keep_in_variable(const Inventory& inventory, const std::st
 std::string modules_mode(const Inventory& inventory) {
     std::string mode = "most";
     auto read = [&](const std::string& text) {
-        auto assignments = parse_shell_assignments(text);
-        if (const auto* last = last_assignment(assignments, "MODULES"); last != nullptr)
+        auto assignments = guest::parse_shell_assignments(text);
+        if (const auto* last = guest::last_assignment(assignments, "MODULES"); last != nullptr)
             mode = last->value;
     };
     read(text_of(inventory, "/etc/initramfs-tools/initramfs.conf"));

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "repair/grub_cfg.hpp"
+#include "guest/grub_cfg.hpp"
 #include "repair/repairs.hpp"
 
 namespace slipway::repair {
@@ -39,7 +39,7 @@ std::string obstacle(const Inventory& inventory, const report::Policy& policy) {
     if (is_transactional(inventory.os))
         return "the guest's root is a read-only snapshot";
     if (const auto* text = inventory.file(loader.grub_config);
-        text != nullptr && is_grub_stub(*text))
+        text != nullptr && guest::is_grub_stub(*text))
         return fmt::format("{} only loads another grub.cfg and must stay as it is",
                            loader.grub_config);
     return {};

@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "repair/grub_env.hpp"
+#include "guest/grub_env.hpp"
+#include "guest/shell_config.hpp"
 #include "repair/repair.hpp"
-#include "repair/shell_config.hpp"
 
 namespace slipway::repair {
 namespace {
@@ -21,13 +21,13 @@ std::string saved_entry(const Inventory& inventory) {
     const auto* defaults = inventory.file("/etc/default/grub");
     if (defaults == nullptr)
         return {};
-    auto assignments = parse_shell_assignments(*defaults);
-    const auto* choice = last_assignment(assignments, "GRUB_DEFAULT");
+    auto assignments = guest::parse_shell_assignments(*defaults);
+    const auto* choice = guest::last_assignment(assignments, "GRUB_DEFAULT");
     if (choice == nullptr || choice->value != "saved")
         return {};
     for (const auto* path : {"/boot/grub2/grubenv", "/boot/grub/grubenv"})
         if (const auto* block = inventory.file(path); block != nullptr)
-            if (auto entry = grub_variable(*block, "saved_entry"))
+            if (auto entry = guest::grub_variable(*block, "saved_entry"))
                 return std::string(*entry);
     return {};
 }

@@ -4,13 +4,14 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/boot_files.hpp"
+#include "guest/command_line.hpp"
+#include "guest/grub_env.hpp"
+#include "guest/shell_config.hpp"
 #include "mount/fstab.hpp"
-#include "repair/boot_files.hpp"
-#include "repair/command_line.hpp"
+#include "mount/ladder.hpp"
 #include "repair/device_names.hpp"
-#include "repair/grub_env.hpp"
 #include "repair/repairs.hpp"
-#include "repair/shell_config.hpp"
 #include "repair/verify_boot.hpp"
 
 namespace slipway::repair {
@@ -24,9 +25,9 @@ bool is_unstable(std::string_view device) {
 }
 
 // A kernel on its own knows partitions only; one with an initramfs finds filesystems.
-bool has_initramfs(const Inventory& inventory, const ArgumentSite& site) {
-    if (site.initramfs != Initramfs::Unknown)
-        return site.initramfs == Initramfs::With;
+bool has_initramfs(const Inventory& inventory, const guest::ArgumentSite& site) {
+    if (site.initramfs != guest::InitramfsUse::Unknown)
+        return site.initramfs == guest::InitramfsUse::With;
     for (const auto& kernel : inventory.kernels)
         if (!kernel.initramfs.empty())
             return true;
@@ -37,7 +38,7 @@ bool has_initramfs(const Inventory& inventory, const ArgumentSite& site) {
 // was another one in the old machine, or a host left its own name for it.
 Result<const report::Volume*> find_root(const Inventory& inventory, std::string_view device) {
     auto found = find_device(inventory, device, "");
-    const auto* root = root_volume(inventory);
+    const auto* root = inventory.find_volume(inventory.root);
     if (found || root == nullptr)
         return found;
     auto place = mount::parse_device_name(device);
@@ -47,10 +48,10 @@ Result<const report::Volume*> find_root(const Inventory& inventory, std::string_
 }
 
 Result<std::string> name_for(const Inventory& inventory, std::string_view key,
-                             std::string_view device, const ArgumentSite& site) {
+                             std::string_view device, const guest::ArgumentSite& site) {
     SLIPWAY_TRY(const auto* volume, key == "root" ? find_root(inventory, device)
                                                   : find_device(inventory, device, "swap"));
-    if (is_container(*volume))
+    if (!mount::container_of_type(volume->type).empty())
         return fail(Code::Unsupported,
                     fmt::format("{} is part of something larger ({})", volume->name, volume->type));
     if (key == "root" && volume->type == "swap")
@@ -71,34 +72,34 @@ bool has_kernel_without_initramfs(const Inventory& inventory) {
 class FileEditor {
 public:
     FileEditor(const Inventory& inventory, const std::string& path, const std::string& text)
-        : inventory_(inventory), path_(path), text_(text), kind_(kind_of_boot_file(path)) {}
+        : inventory_(inventory), path_(path), text_(text), kind_(guest::kind_of_boot_file(path)) {}
 
     void edit_arguments() {
-        for (const auto& site : argument_sites(kind_, text_)) {
+        for (const auto& site : guest::argument_sites(kind_, text_)) {
             auto inside = std::string_view(text_).substr(site.begin, site.end - site.begin);
             if (!site.bare_key.empty())
                 edit_value(site, site.bare_key, inside, site.begin, site.end);
             else
-                for (const auto& argument : parse_command_line(inside))
+                for (const auto& argument : guest::parse_command_line(inside))
                     edit_argument(site, argument);
         }
     }
 
     // With these set, the guest's next update-grub would bring the device names back.
     void allow_uuids_in_grub() {
-        const auto* root = root_volume(inventory_);
-        if (kind_ != BootFileKind::GrubDefaults || root == nullptr || root->disk.empty())
+        const auto* root = inventory_.find_volume(inventory_.root);
+        if (kind_ != guest::BootFileKind::GrubDefaults || root == nullptr || root->disk.empty())
             return;
-        auto assignments = parse_shell_assignments(text_);
+        auto assignments = guest::parse_shell_assignments(text_);
         for (std::string_view name : {"GRUB_DISABLE_LINUX_UUID", "GRUB_DISABLE_UUID"})
-            if (const auto* assignment = last_assignment(assignments, name);
+            if (const auto* assignment = guest::last_assignment(assignments, name);
                 assignment != nullptr && assignment->value == "true")
                 allow(assignment->name, assignment->begin, assignment->end, "false");
         // Off by default, and the only stable name for a kernel without an initramfs.
         constexpr const char* by_partition = "GRUB_DISABLE_LINUX_PARTUUID";
         if (!has_kernel_without_initramfs(inventory_) || path_ != "/etc/default/grub")
             return;
-        if (const auto* assignment = last_assignment(assignments, by_partition);
+        if (const auto* assignment = guest::last_assignment(assignments, by_partition);
             assignment == nullptr)
             allow(by_partition, text_.size(), text_.size(),
                   fmt::format("{}{}=false\n", text_.empty() || text_.ends_with('\n') ? "" : "\n",
@@ -115,12 +116,12 @@ public:
         report::Action action{.repair = "kernel-arguments",
                               .path = path_,
                               .reason = "root= and resume= by names that survive the move",
-                              .content = apply_edits(text_, std::move(edits_)),
+                              .content = guest::apply_edits(text_, std::move(edits_)),
                               // Every file in conf.d is sourced, a copy of the old text too.
-                              .keep_backup = kind_ != BootFileKind::InitramfsTools,
+                              .keep_backup = kind_ != guest::BootFileKind::InitramfsTools,
                               .changes = std::move(changes_)};
-        if (kind_ == BootFileKind::GrubEnvironment) {
-            auto padded = pad_grub_env(action.content, text_.size());
+        if (kind_ == guest::BootFileKind::GrubEnvironment) {
+            auto padded = guest::pad_grub_env(action.content, text_.size());
             if (!padded) {
                 plan.findings.push_back({"grubenv-full", Severity::Error, path_,
                                          render_line(padded.error()), padded.error().hint});
@@ -133,17 +134,17 @@ public:
 
 private:
     [[nodiscard]] std::string where(std::size_t offset) const {
-        return fmt::format("{} line {}", path_, line_of(text_, offset));
+        return fmt::format("{} line {}", path_, guest::line_of(text_, offset));
     }
 
     void allow(std::string_view name, std::size_t begin, std::size_t end, std::string text) {
         edits_.push_back({begin, end, std::move(text)});
-        changes_.push_back({line_of(text_, begin), std::string(name),
+        changes_.push_back({guest::line_of(text_, begin), std::string(name),
                             text_.substr(begin, end - begin), "false",
                             "else the next update of the GRUB configuration names devices again"});
     }
 
-    void edit_argument(const ArgumentSite& site, const Argument& argument) {
+    void edit_argument(const guest::ArgumentSite& site, const guest::Argument& argument) {
         if (!argument.has_value)
             return;
         auto begin = site.begin + argument.value_begin, end = site.begin + argument.value_end;
@@ -158,23 +159,23 @@ private:
                  "name the device by its UUID"});
     }
 
-    void edit_value(const ArgumentSite& site, const std::string& key, std::string_view device,
-                    std::size_t begin, std::size_t end) {
+    void edit_value(const guest::ArgumentSite& site, const std::string& key,
+                    std::string_view device, std::size_t begin, std::size_t end) {
         if (!is_unstable(device))
             return;
         auto name = name_for(inventory_, key, device, site);
         if (!name) {
             findings_.push_back(
                 {name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
-                 key == "root" && is_read_at_boot(kind_) ? Severity::Blocker : Severity::Warning,
+                 key == "root" && site.read_at_boot ? Severity::Blocker : Severity::Warning,
                  where(begin),
                  fmt::format("{}={} is kept as it is: {}", key, device, render_line(name.error())),
                  name.error().hint});
             return;
         }
         edits_.push_back({begin, end, *name});
-        changes_.push_back(
-            {line_of(text_, begin), key + "=", std::string(device), *name, reason_for(*name)});
+        changes_.push_back({guest::line_of(text_, begin), key + "=", std::string(device), *name,
+                            reason_for(*name)});
     }
 
     static std::string reason_for(std::string_view name) {
@@ -187,8 +188,8 @@ private:
     const Inventory& inventory_;
     const std::string& path_;
     const std::string& text_;
-    BootFileKind kind_;
-    std::vector<Edit> edits_;
+    guest::BootFileKind kind_;
+    std::vector<guest::Edit> edits_;
     std::vector<report::Change> changes_;
     report::Findings findings_;
 };

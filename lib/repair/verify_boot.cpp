@@ -6,10 +6,11 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/boot_arguments.hpp"
+#include "guest/boot_files.hpp"
 #include "mount/fstab.hpp"
+#include "mount/ladder.hpp"
 #include "mount/resolve.hpp"
-#include "repair/boot_files.hpp"
-#include "repair/command_line.hpp"
 #include "repair/device_names.hpp"
 
 namespace slipway::repair {
@@ -65,7 +66,9 @@ bool is_foreign_mapping(const Inventory& before, std::string_view device) {
 
 // Inside LVM, LUKS and the like may be filesystems that this engine did not see.
 bool has_closed_container(const Inventory& inventory) {
-    return std::any_of(inventory.volumes.begin(), inventory.volumes.end(), is_container);
+    return std::any_of(inventory.volumes.begin(), inventory.volumes.end(), [](const auto& volume) {
+        return !mount::container_of_type(volume.type).empty();
+    });
 }
 
 bool is_identifier(std::string_view device) {
@@ -103,16 +106,17 @@ Findings check_argument(const std::string& where, std::string_view key, std::str
 BootFiles read_boot_files(const sys::RootDir& root, const Inventory& before) {
     BootFiles files;
     for (const auto& [path, text] : before.files)
-        if (kind_of_boot_file(path) != BootFileKind::None)
+        if (guest::kind_of_boot_file(path) != guest::BootFileKind::None)
             read_into(files, root, path);
     if (!before.boot_loader.grub_config.empty())
         read_into(files, root, before.boot_loader.grub_config);
-    for (const auto* directory :
-         {"/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"}) {
-        auto entries = root.list(sys::GuestPath(directory));
+    for (const auto& place : guest::boot_file_directories) {
+        if (place.kind != guest::BootFileKind::BlsEntry)
+            continue;
+        auto entries = root.list(sys::GuestPath(place.path));
         for (const auto& entry : entries ? *entries : std::vector<sys::DirEntry>{})
-            if (entry.name.ends_with(".conf"))
-                read_into(files, root, fmt::format("{}/{}", directory, entry.name));
+            if (entry.name.ends_with(place.ending))
+                read_into(files, root, fmt::format("{}/{}", place.path, entry.name));
     }
     return files;
 }
@@ -141,24 +145,12 @@ Findings check_host_names(std::string_view path, std::string_view text, const In
 
 Findings check_arguments(std::string_view path, std::string_view text, const Inventory& before) {
     Findings findings;
-    auto kind = kind_of_boot_file(path);
-    auto severity_of = [&](std::string_view key) {
-        return key == "root" && is_read_at_boot(kind) ? Severity::Blocker : Severity::Warning;
-    };
-    auto check = [&](std::size_t at, std::string_view key, std::string_view value) {
-        auto where = fmt::format("{} line {}", path, line_of(text, at));
-        for (auto& finding : check_argument(where, key, value, before, severity_of(key)))
+    for (const auto& argument : guest::find_boot_arguments(path, text)) {
+        bool stops_boot = argument.name == "root" && argument.read_at_boot;
+        auto where = fmt::format("{} line {}", path, argument.line_no);
+        for (auto& finding : check_argument(where, argument.name, argument.value, before,
+                                            stops_boot ? Severity::Blocker : Severity::Warning))
             findings.push_back(std::move(finding));
-    };
-    for (const auto& site : argument_sites(kind, text)) {
-        auto inside = text.substr(site.begin, site.end - site.begin);
-        if (!site.bare_key.empty()) {
-            check(site.begin, site.bare_key, inside);
-            continue;
-        }
-        for (const auto& argument : parse_command_line(inside))
-            if (argument.has_value && (argument.key == "root" || argument.key == "resume"))
-                check(site.begin + argument.begin, argument.key, argument.value);
     }
     return findings;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuzz_text.hpp"
 #include "guest/boot_entries.hpp"
-#include "repair/boot_files.hpp"
+#include "guest/boot_files.hpp"
 #include "repair/repairs.hpp"
 
 using namespace slipway;
@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::must(before.title == after.title && before.version == after.version &&
                before.kernel == after.kernel && before.initramfs == after.initramfs);
     fuzz::must(repair.plan(guest, {}).actions.empty());
-    for (const auto& site : repair::argument_sites(repair::BootFileKind::BlsEntry, text))
+    for (const auto& site : guest::argument_sites(guest::BootFileKind::BlsEntry, text))
         fuzz::must(site.begin <= site.end && site.end <= text.size());
     return 0;
 }

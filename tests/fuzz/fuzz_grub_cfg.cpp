@@ -5,10 +5,10 @@
 
 #include "base/strings.hpp"
 #include "fuzz_text.hpp"
-#include "repair/boot_files.hpp"
-#include "repair/grub_cfg.hpp"
+#include "guest/boot_files.hpp"
+#include "guest/grub_cfg.hpp"
 #include "repair/repairs.hpp"
-#include "repair/shell_config.hpp"
+#include "guest/shell_config.hpp"
 #include "repair/verify_boot.hpp"
 
 using namespace slipway;
@@ -22,8 +22,8 @@ constexpr std::array<std::string_view, 9> paths{
     "/etc/update-extlinux.conf", "/etc/initramfs-tools/conf.d/resume",
     "/etc/dracut.conf.d/x.conf"};
 
-void sites_lie_inside_and_apart(repair::BootFileKind kind, std::string_view text) {
-    auto sites = repair::argument_sites(kind, text);
+void sites_lie_inside_and_apart(guest::BootFileKind kind, std::string_view text) {
+    auto sites = guest::argument_sites(kind, text);
     std::sort(sites.begin(), sites.end(),
               [](const auto& a, const auto& b) { return a.begin < b.begin; });
     std::size_t at = 0;
@@ -34,13 +34,13 @@ void sites_lie_inside_and_apart(repair::BootFileKind kind, std::string_view text
 }
 
 void readers_survive(std::string_view path, std::string_view text) {
-    for (const auto& kernel : repair::parse_grub_kernels(text))
+    for (const auto& kernel : guest::parse_grub_kernels(text))
         fuzz::must(kernel.arguments_begin <= kernel.arguments_end &&
                    kernel.arguments_end <= text.size());
-    for (const auto& assignment : repair::parse_shell_assignments(text))
+    for (const auto& assignment : guest::parse_shell_assignments(text))
         fuzz::must(assignment.begin <= assignment.end && assignment.end <= text.size());
-    (void)repair::check_grub_syntax(text);
-    (void)repair::is_grub_stub(text);
+    (void)guest::check_grub_syntax(text);
+    (void)guest::is_grub_stub(text);
     (void)repair::check_host_names(path, text, fuzz::guest());
     (void)repair::check_arguments(path, text, fuzz::guest());
 }
@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     const std::string path(paths[data[0] % paths.size()]);
     auto text = fuzz::text_of(data + 1, size - 1);
-    sites_lie_inside_and_apart(repair::kind_of_boot_file(path), text);
+    sites_lie_inside_and_apart(guest::kind_of_boot_file(path), text);
     readers_survive(path, text);
     repair_is_stable(path, text);
     return 0;

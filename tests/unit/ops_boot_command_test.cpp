@@ -8,7 +8,8 @@ namespace {
 
 TEST(BootCommand, IsTheFirstKernelOfAGrubMenu) {
     auto command =
-        find_boot_command("set root='hd0,msdos1'\nmenuentry 'Debian' {\n\tlinux\t/boot/vmlinuz-6.1 "
+        find_boot_command("/boot/grub/grub.cfg",
+                          "set root='hd0,msdos1'\nmenuentry 'Debian' {\n\tlinux\t/boot/vmlinuz-6.1 "
                           "root=UUID=12 ro  quiet $extra\n}\n"
                           "menuentry 'old' {\n\tlinux /boot/vmlinuz-5 root=UUID=12\n}\n");
     ASSERT_TRUE(command);
@@ -18,7 +19,8 @@ TEST(BootCommand, IsTheFirstKernelOfAGrubMenu) {
 
 TEST(BootCommand, OfABootEntryStandsOnTwoLines) {
     auto command =
-        find_boot_command("title Fedora\nversion 6.5\nlinux /vmlinuz-6.5\ninitrd "
+        find_boot_command("/boot/loader/entries/a.conf",
+                          "title Fedora\nversion 6.5\nlinux /vmlinuz-6.5\ninitrd "
                           "/initramfs-6.5.img\noptions root=UUID=12 ro rhgb $tuned_params\n");
     ASSERT_TRUE(command);
     EXPECT_EQ(command->kernel, "/vmlinuz-6.5");
@@ -27,14 +29,22 @@ TEST(BootCommand, OfABootEntryStandsOnTwoLines) {
 
 TEST(BootCommand, OfAGrubEnvironment) {
     auto command =
-        find_boot_command("# GRUB Environment Block\nsaved_entry=x\nkernelopts=root=/dev/sda2 ro "
+        find_boot_command("/boot/grub2/grubenv",
+                          "# GRUB Environment Block\nsaved_entry=x\nkernelopts=root=/dev/sda2 ro "
                           "crashkernel=auto \n####");
     ASSERT_TRUE(command);
     EXPECT_EQ(command->arguments, "root=/dev/sda2 ro crashkernel=auto");
 }
 
+TEST(BootCommand, OfExtlinuxIsItsFirstAppendLine) {
+    auto command = find_boot_command("/boot/extlinux.conf",
+                                     "LABEL a\n  LINUX vmlinuz\n  APPEND root=UUID=12 quiet\n");
+    ASSERT_TRUE(command);
+    EXPECT_EQ(command->arguments, "root=UUID=12 quiet");
+}
+
 TEST(BootCommand, NothingWhereNoKernelIsNamed) {
-    EXPECT_FALSE(find_boot_command("set timeout=5\n"));
+    EXPECT_FALSE(find_boot_command("/boot/grub/grub.cfg", "set timeout=5\n"));
 }
 
 TEST(BootCommand, OnlyTheFirstSerialPortIsWatched) {

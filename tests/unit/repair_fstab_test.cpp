@@ -151,7 +151,7 @@ TEST(FstabRepair, AbsentVolumeKeepsItsLineWithAFinding) {
     EXPECT_EQ(plan.findings[0].where, "/etc/fstab line 1");
     EXPECT_EQ(plan.findings[0].severity, report::Severity::Blocker);
     EXPECT_EQ(plan.findings[1].severity, report::Severity::Info);
-    EXPECT_EQ(plan.findings[2].severity, report::Severity::Warning);
+    EXPECT_EQ(plan.findings[2].severity, report::Severity::Info);
 }
 
 TEST(FstabRepair, NeverAddsNofail) {

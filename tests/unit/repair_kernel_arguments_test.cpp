@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "repair/grub_env.hpp"
+#include "guest/grub_env.hpp"
 #include "repair/repairs.hpp"
 #include "repair_guest.hpp"
 
@@ -46,20 +46,20 @@ TEST(KernelArguments, Trap1_SetRootAndOtherArgumentsSurvive) {
 TEST(KernelArguments, Trap1_KerneloptsOfGrubenvKeepTheBlock) {
     std::string block = "# GRUB Environment Block\nsaved_entry=x\nkernelopts=root=/dev/sda1 ro "
                         "crashkernel=auto resume=/dev/sda5 \nboot_success=0\n";
-    block.resize(grub_env_size, '#');
+    block.resize(guest::grub_env_size, '#');
     auto after = edited("/boot/grub2/grubenv", block);
-    EXPECT_EQ(after.size(), grub_env_size);
-    EXPECT_EQ(grub_variable(after, "kernelopts"),
+    EXPECT_EQ(after.size(), guest::grub_env_size);
+    EXPECT_EQ(guest::grub_variable(after, "kernelopts"),
               "root=" + root_name + " ro crashkernel=auto resume=" + swap_name + " ");
-    EXPECT_EQ(grub_variable(after, "boot_success"), "0");
+    EXPECT_EQ(guest::grub_variable(after, "boot_success"), "0");
     EXPECT_EQ(after.back(), '#');
 }
 
 TEST(KernelArguments, Trap1_FullGrubenvIsLeftWithAFinding) {
     std::string block =
         "# GRUB Environment Block\nkernelopts=root=/dev/sda1 " + std::string(970, 'x') + "\n";
-    ASSERT_LT(block.size(), grub_env_size);
-    block.resize(grub_env_size, '#');
+    ASSERT_LT(block.size(), guest::grub_env_size);
+    block.resize(guest::grub_env_size, '#');
     auto guest = one_disk_guest();
     guest.files["/boot/grub2/grubenv"] = block;
     auto plan = kernel_arguments_repair().plan(guest, {});

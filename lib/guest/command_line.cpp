@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "repair/command_line.hpp"
+#include "guest/command_line.hpp"
 
 #include <algorithm>
 
-namespace slipway::repair {
+namespace slipway::guest {
 namespace {
 
 bool is_blank(char c) {
@@ -120,4 +120,4 @@ std::string_view line_at(std::string_view text, std::size_t offset) {
     return line;
 }
 
-} // namespace slipway::repair
+} // namespace slipway::guest

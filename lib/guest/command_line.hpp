@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace slipway::repair {
+namespace slipway::guest {
 
 /// One argument; offsets count from the start of the text that was parsed.
 struct Argument {
@@ -37,4 +37,4 @@ struct Edit {
 /// That line without its terminator.
 [[nodiscard]] std::string_view line_at(std::string_view text, std::size_t offset);
 
-} // namespace slipway::repair
+} // namespace slipway::guest

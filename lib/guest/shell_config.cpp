@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "repair/shell_config.hpp"
+#include "guest/shell_config.hpp"
 
 #include <algorithm>
 
-namespace slipway::repair {
+namespace slipway::guest {
 namespace {
 
 bool is_name_start(char c) {
@@ -137,4 +137,4 @@ const ShellAssignment* last_assignment(const std::vector<ShellAssignment>& all,
     return last;
 }
 
-} // namespace slipway::repair
+} // namespace slipway::guest

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The editors of text that the repairs share.
+// Readers and editors of the text of boot configuration.
 #include <gtest/gtest.h>
 
-#include "repair/command_line.hpp"
-#include "repair/device_names.hpp"
-#include "repair/grub_cfg.hpp"
-#include "repair/grub_env.hpp"
-#include "repair/shell_config.hpp"
+#include "guest/command_line.hpp"
+#include "guest/grub_cfg.hpp"
+#include "guest/grub_env.hpp"
+#include "guest/shell_config.hpp"
 
-namespace slipway::repair {
+namespace slipway::guest {
 namespace {
 
 TEST(CommandLine, SplitsAtBlanksOutsideQuotes) {
@@ -161,15 +160,5 @@ TEST(GrubCfg, Trap4_KnowsTheStubOfAnEsp) {
     EXPECT_FALSE(is_grub_stub(""));
 }
 
-TEST(DeviceNames, HostDevices) {
-    for (std::string_view name :
-         {"/dev/loop0", "/dev/loop12p1", "/dev/nbd0p2", "/dev/mapper/loop0p1", "/dev/mapper/nbd0p1",
-          "/dev/mapper/osprober-linux-sda1"})
-        EXPECT_TRUE(is_host_device(name)) << name;
-    for (std::string_view name : {"/dev/sda1", "/dev/loop-control", "/dev/mapper/vg-root",
-                                  "/dev/mapper/loopback", "loop0", "/dev/nbdroot"})
-        EXPECT_FALSE(is_host_device(name)) << name;
-}
-
 } // namespace
-} // namespace slipway::repair
+} // namespace slipway::guest

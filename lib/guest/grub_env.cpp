@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "repair/grub_env.hpp"
+#include "guest/grub_env.hpp"
 
 #include <algorithm>
 
-namespace slipway::repair {
+namespace slipway::guest {
 namespace {
 
 constexpr std::string_view signature = "# GRUB Environment Block\n";
@@ -56,4 +56,4 @@ Result<std::string> pad_grub_env(std::string_view edited, std::size_t size) {
     return block;
 }
 
-} // namespace slipway::repair
+} // namespace slipway::guest

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "repair/grub_cfg.hpp"
+#include "guest/grub_cfg.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "repair/command_line.hpp"
+#include "guest/command_line.hpp"
 
-namespace slipway::repair {
+namespace slipway::guest {
 namespace {
 
 bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
@@ -258,4 +258,4 @@ bool is_grub_stub(std::string_view text) {
     return loads_another;
 }
 
-} // namespace slipway::repair
+} // namespace slipway::guest

@@ -12,7 +12,7 @@
 
 #include "base/error.hpp"
 
-namespace slipway::repair {
+namespace slipway::guest {
 
 constexpr std::size_t grub_env_size = 1024;
 
@@ -33,4 +33,4 @@ struct GrubVariable {
 [[nodiscard]] Result<std::string> pad_grub_env(std::string_view edited,
                                                std::size_t size = grub_env_size);
 
-} // namespace slipway::repair
+} // namespace slipway::guest

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace slipway::repair {
+namespace slipway::guest {
 
 struct ShellAssignment {
     std::string name;
@@ -25,4 +25,4 @@ struct ShellAssignment {
 [[nodiscard]] const ShellAssignment* last_assignment(const std::vector<ShellAssignment>& all,
                                                      std::string_view name);
 
-} // namespace slipway::repair
+} // namespace slipway::guest

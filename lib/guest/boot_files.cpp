@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "repair/boot_files.hpp"
+#include "guest/boot_files.hpp"
 
 #include <algorithm>
 #include <functional>
 
 #include "base/strings.hpp"
 #include "guest/boot_entries.hpp"
-#include "repair/grub_cfg.hpp"
-#include "repair/grub_env.hpp"
-#include "repair/shell_config.hpp"
+#include "guest/grub_cfg.hpp"
+#include "guest/grub_env.hpp"
+#include "guest/shell_config.hpp"
 
-namespace slipway::repair {
+namespace slipway::guest {
 namespace {
 
 using Sites = std::vector<ArgumentSite>;
 
-Initramfs with_or_without(bool has) {
-    return has ? Initramfs::With : Initramfs::Without;
+InitramfsUse with_or_without(bool has) {
+    return has ? InitramfsUse::With : InitramfsUse::Without;
 }
 
 // Calls `visit` with each line and its offset.
@@ -41,7 +41,8 @@ void add_kernelopts(std::string_view line, std::size_t offset, Sites& sites) {
         ++begin;
         --end;
     }
-    sites.push_back({.begin = offset + begin, .end = offset + end, .initramfs = Initramfs::With});
+    sites.push_back(
+        {.begin = offset + begin, .end = offset + end, .initramfs = InitramfsUse::With});
 }
 
 Sites sites_of_grub_config(std::string_view text) {
@@ -62,14 +63,16 @@ Sites sites_of_grub_legacy(std::string_view text) {
     each_line(text, [&](std::string_view line, std::size_t offset) {
         constexpr std::string_view kopt = "# kopt=";
         if (line.starts_with(kopt))
-            sites.push_back({.begin = offset + kopt.size(), .end = offset + line.size()});
+            sites.push_back({.begin = offset + kopt.size(),
+                             .end = offset + line.size(),
+                             .read_at_boot = false});
     });
     return sites;
 }
 
 Sites sites_of_bls_entry(std::string_view text) {
     Sites sites;
-    auto initramfs = with_or_without(!guest::parse_boot_entry(text).initramfs.empty());
+    auto initramfs = with_or_without(!parse_boot_entry(text).initramfs.empty());
     each_line(text, [&](std::string_view line, std::size_t offset) {
         auto words = split_words(line);
         if (words.size() > 1 && words[0] == "options")
@@ -86,7 +89,7 @@ Sites sites_of_grub_env(std::string_view text) {
     for (const auto& variable : parse_grub_env(text))
         if (variable.name == "kernelopts")
             sites.push_back(
-                {.begin = variable.begin, .end = variable.end, .initramfs = Initramfs::With});
+                {.begin = variable.begin, .end = variable.end, .initramfs = InitramfsUse::With});
     return sites;
 }
 
@@ -94,7 +97,7 @@ Sites sites_of_command_line(std::string_view text) {
     Sites sites;
     each_line(text, [&](std::string_view line, std::size_t offset) {
         if (!trim(line).starts_with('#'))
-            sites.push_back({.begin = offset, .end = offset + line.size()});
+            sites.push_back({.begin = offset, .end = offset + line.size(), .read_at_boot = false});
     });
     return sites;
 }
@@ -121,8 +124,10 @@ Sites sites_of_shell(std::string_view text, const Meaning& meaning) {
     Sites sites;
     for (const auto& assignment : parse_shell_assignments(text))
         if (const auto* bare_key = meaning(assignment.name); bare_key != nullptr)
-            sites.push_back(
-                {.begin = assignment.begin, .end = assignment.end, .bare_key = bare_key});
+            sites.push_back({.begin = assignment.begin,
+                             .end = assignment.end,
+                             .bare_key = bare_key,
+                             .read_at_boot = false});
     return sites;
 }
 
@@ -151,19 +156,13 @@ const char* meaning_in_dracut(std::string_view name) {
 BootFileKind kind_of_boot_file(std::string_view path) {
     auto name = basename_of(path);
     auto directory = dirname_of(path);
-    if (path == "/etc/default/grub" ||
-        (directory == "/etc/default/grub.d" && name.ends_with(".cfg")))
-        return BootFileKind::GrubDefaults;
-    if (path == "/etc/kernel/cmdline" || path == "/usr/lib/kernel/cmdline" ||
-        directory == "/etc/cmdline.d")
-        return BootFileKind::KernelCommandLine;
-    if (path == "/etc/update-extlinux.conf" || path == "/etc/default/extlinux")
-        return BootFileKind::ExtlinuxDefaults;
-    if (path == "/etc/initramfs-tools/initramfs.conf" || directory == "/etc/initramfs-tools/conf.d")
-        return BootFileKind::InitramfsTools;
-    if (path == "/etc/dracut.conf" ||
-        (directory == "/etc/dracut.conf.d" && name.ends_with(".conf")))
-        return BootFileKind::Dracut;
+    for (const auto& place : boot_file_places)
+        if (path == place.path)
+            return place.kind;
+    for (const auto& place : boot_file_directories)
+        if (directory == place.path && name.ends_with(place.ending))
+            return place.kind;
+    // An ESP may be mounted anywhere.
     if (directory.ends_with("/loader/entries") && name.ends_with(".conf"))
         return BootFileKind::BlsEntry;
     if (name == "grub.cfg")
@@ -175,19 +174,6 @@ BootFileKind kind_of_boot_file(std::string_view path) {
     if (name == "extlinux.conf" || name == "syslinux.cfg")
         return BootFileKind::Extlinux;
     return BootFileKind::None;
-}
-
-bool is_read_at_boot(BootFileKind kind) {
-    switch (kind) {
-    case BootFileKind::GrubConfig:
-    case BootFileKind::GrubLegacy:
-    case BootFileKind::GrubEnvironment:
-    case BootFileKind::BlsEntry:
-    case BootFileKind::Extlinux:
-        return true;
-    default:
-        return false;
-    }
 }
 
 std::vector<ArgumentSite> argument_sites(BootFileKind kind, std::string_view text) {
@@ -218,4 +204,4 @@ std::vector<ArgumentSite> argument_sites(BootFileKind kind, std::string_view tex
     return {};
 }
 
-} // namespace slipway::repair
+} // namespace slipway::guest

@@ -11,7 +11,7 @@
 
 #include "base/error.hpp"
 
-namespace slipway::repair {
+namespace slipway::guest {
 
 /// A line that loads a kernel: linux, linux16, linuxefi, linuxxen, module, module2, kernel.
 struct GrubKernel {
@@ -32,4 +32,4 @@ struct GrubKernel {
 /// A stub that only finds another grub.cfg and loads it, as on an ESP. Never to be regenerated.
 [[nodiscard]] bool is_grub_stub(std::string_view text);
 
-} // namespace slipway::repair
+} // namespace slipway::guest
