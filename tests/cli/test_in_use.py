@@ -38,10 +38,10 @@ class InUse(Case):
             process.wait()
 
     def is_locked(self):
-        """By a lock of QEMU's last step: that nobody else may write (osdep.c, raw-posix.c: byte 201)."""
-        inode, unshared_write = f":{os.stat(self.image).st_ino} ", 201
+        """By the locks of QEMU's last step, on writing (101) or that nobody else writes (201): see image/lock.cpp."""
+        inode, last_bytes = f":{os.stat(self.image).st_ino} ", (101, 201)
         ranges = [line.split()[-2:] for line in Path("/proc/locks").read_text().splitlines() if inode in line]
-        return any(int(first) <= unshared_write <= int(last) for first, last in ranges if last != "EOF")
+        return any(int(first) <= byte <= int(last) for first, last in ranges if last != "EOF" for byte in last_bytes)
 
     def machine(self, *drive):
         # -S: a machine that exists and has not been started. The disk is locked all the same.
