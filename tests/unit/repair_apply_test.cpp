@@ -114,7 +114,7 @@ TEST_F(Apply, ToolsLeaveTimingsOutputAndStatus) {
     status = 3;
     outcome = apply(action, with);
     EXPECT_EQ(outcome->state, OutcomeState::Failed);
-    EXPECT_EQ(outcome->detail, "update-grub ended with status 3");
+    EXPECT_EQ(outcome->detail, "update-grub ended with status 3: last words");
 }
 
 TEST_F(Apply, ToolThatHangsIsAFailureAndAStopIsAnError) {
