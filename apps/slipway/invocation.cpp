@@ -114,8 +114,8 @@ Status check_replaceable(const std::string& path) {
     auto got = ::pread(file->raw(), head.data(), head.size(), 0);
     head.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     bool regular = ::fstat(file->raw(), &info) == 0 && S_ISREG(info.st_mode);
-    if (regular && (info.st_size == 0 || head.find("slipway.report.") != std::string::npos))
-        return {};
+    if (!regular || info.st_size == 0 || head.find("slipway.report.") != std::string::npos)
+        return {}; // what is no file is refused by its maker
     return fail(Code::Exists, fmt::format("{} exists already, and is no report of slipway", path),
                 "choose another name for --report");
 }
@@ -128,7 +128,11 @@ Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
     SLIPWAY_CHECK(check_replaceable(path));
     auto file = sys::OutputFile::create(path, {.replace = true});
     if (!file)
+<<<<<<< HEAD
         return fail(std::move(file.error()).in("making the report"));
+=======
+        return fail(std::move(file.error()).in("the report"));
+>>>>>>> h-bad2
     return std::optional(std::move(*file));
 }
 
