@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -84,17 +85,19 @@ def our_mounts():
 
 
 def our_cgroups():
-    root = Path("/sys/fs/cgroup")
+    """Groups that nobody is in: a worker makes its own beside itself, so look as deep as we are ourselves."""
     found = []
-    for top in [root, *root.iterdir()] if root.is_dir() else []:
-        if top.is_dir():
-            found += [str(entry) for entry in top.glob("slipway*") if entry.is_dir() and not (entry / "cgroup.procs").read_text().strip()]
-    return sorted(set(found))
+    for folder, names, _ in os.walk("/sys/fs/cgroup"):
+        for name in [name for name in names if name.startswith("slipway-")]:
+            with contextlib.suppress(OSError):
+                if not Path(folder, name, "cgroup.procs").read_text(encoding="ascii"):
+                    found.append(f"{folder}/{name}")
+    return sorted(found)
 
 
 def leaks():
     """What is there and should not be, after everything has ended."""
-    return {"loops": our_loops(), "processes": our_processes(), "mounts": our_mounts()}
+    return {"loops": our_loops(), "processes": our_processes(), "mounts": our_mounts(), "cgroups": our_cgroups()}
 
 
 class Case(unittest.TestCase):
@@ -114,7 +117,6 @@ class Case(unittest.TestCase):
 
     def settled_leaks(self, seconds=3.0):
         """The kernel takes a moment to clear a loop device whose last user was killed."""
-        import time
         until = time.monotonic() + seconds
         while (new := self.new_leaks()) and time.monotonic() < until:
             time.sleep(0.02)
