@@ -128,11 +128,7 @@ Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
     SLIPWAY_CHECK(check_replaceable(path));
     auto file = sys::OutputFile::create(path, {.replace = true});
     if (!file)
-<<<<<<< HEAD
         return fail(std::move(file.error()).in("making the report"));
-=======
-        return fail(std::move(file.error()).in("the report"));
->>>>>>> h-bad2
     return std::optional(std::move(*file));
 }
 

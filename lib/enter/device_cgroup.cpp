@@ -185,6 +185,12 @@ Result<DeviceCgroup> DeviceCgroup::create(std::span<const DeviceRule> rules,
                             render_text(classic.error())));
 }
 
+void DeviceCgroup::remove_leftovers() {
+    for (const auto& parent : {find_parent("cgroup2", ""), find_parent("cgroup", "devices")})
+        if (parent)
+            remove_stale(*parent);
+}
+
 DeviceCgroup::DeviceCgroup(DeviceCgroup&& other) noexcept
     : version_(other.version_), path_(std::exchange(other.path_, {})),
       directory_(std::move(other.directory_)), procs_(std::move(other.procs_)) {}

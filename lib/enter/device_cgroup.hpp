@@ -33,7 +33,7 @@ struct DeviceRule {
 [[nodiscard]] std::string render_device_line(const DeviceRule& rule);
 
 /// A cgroup with those rules. Its owner holds a flock(2) on the directory, so that leftovers of a
-/// killed process can be told from what is in use; `create` removes such leftovers.
+/// killed process can be told from what is in use; `create` removes such leftovers too.
 class DeviceCgroup {
 public:
     enum class Version { V2, V1 };
@@ -44,6 +44,8 @@ public:
     /// One kind only.
     [[nodiscard]] static Result<DeviceCgroup>
     create(Version version, std::span<const DeviceRule> rules, const std::string& mount_point);
+    /// Removes what killed owners left beside this process: whoever outlives a worker calls it.
+    static void remove_leftovers();
     DeviceCgroup(DeviceCgroup&& other) noexcept;
     DeviceCgroup& operator=(DeviceCgroup&&) = delete;
     /// Removes the cgroup.

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "enter/device_cgroup.hpp"
 #include "session/packet.hpp"
 #include "session/supervisor.hpp"
 
@@ -48,7 +49,11 @@ public:
         if (status_)
             return;
         signal(SIGKILL, true);
-        [[maybe_unused]] auto status = wait(std::chrono::seconds(10));
+        if (wait(std::chrono::seconds(10)))
+            return;
+        // The supervisor has died, and so all below it dies; nobody else tells when it is over.
+        pollfd ended{.fd = pidfd_.raw(), .events = POLLIN, .revents = 0};
+        ::poll(&ended, 1, 10'000);
     }
     [[nodiscard]] pid_t pid() const override { return pid_; }
     [[nodiscard]] sys::BorrowedFd exit_fd() const override { return pidfd_; }
@@ -139,7 +144,9 @@ SupervisedRunner::SupervisedRunner(std::shared_ptr<Connection> connection)
 SupervisedRunner::~SupervisedRunner() {
     // End of file ends it, and it ends all; waiting makes "nothing is left" true when we return.
     connection_->socket.reset();
-    [[maybe_unused]] auto status = connection_->supervisor->wait(std::chrono::seconds(15));
+    auto status = connection_->supervisor->wait(std::chrono::seconds(15));
+    if (!status || status->value_or(0) != 0) // else it has done so itself
+        enter::DeviceCgroup::remove_leftovers();
 }
 
 pid_t SupervisedRunner::supervisor_pid() const {

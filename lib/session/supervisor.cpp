@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "enter/device_cgroup.hpp"
 #include "session/packet.hpp"
 
 namespace slipway::session {
@@ -133,6 +134,7 @@ private:
         for (auto& [pid, child] : children_)
             [[maybe_unused]] auto* leaked =
                 child.release(); // reaped above: the owner must not wait again
+        enter::DeviceCgroup::remove_leftovers();
     }
 
     sys::OwnedFd control_;

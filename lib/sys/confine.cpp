@@ -74,11 +74,8 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
         ::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     if (!ready.ruleset_.valid())
         return fail_errno("making a Landlock ruleset");
-<<<<<<< HEAD
     // /dev/null too is only read: QEMU finds out by writing it whether it can lock, and its locks on
     // the extents of a VMDK, which no option turns off, would meet ours.
-=======
->>>>>>> h-bad2
     for (const auto& path : wish.read_paths)
         SLIPWAY_CHECK(allow_path(ready.ruleset_, path, read_rights));
     for (const auto& path : wish.write_paths)

@@ -41,16 +41,7 @@ class InUse(Case):
         finally:
             process.terminate()
             process.wait()
-<<<<<<< HEAD
             (self.scratch / "socket").unlink(missing_ok=True)
-=======
-
-    def is_locked(self):
-        """By the locks of QEMU's last step, on writing (101) or that nobody else writes (201): see image/lock.cpp."""
-        inode, last_bytes = f":{os.stat(self.image).st_ino} ", (101, 201)
-        ranges = [line.split()[-2:] for line in Path("/proc/locks").read_text().splitlines() if inode in line]
-        return any(int(first) <= byte <= int(last) for first, last in ranges if last != "EOF" for byte in last_bytes)
->>>>>>> h-bad2
 
     def machine(self, *drive):
         # -S: a machine that exists and has not been started. The disk is locked all the same.
