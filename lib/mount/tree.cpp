@@ -26,7 +26,7 @@ using sys::GuestPath;
 // A guest has a handful of filesystems; a hostile fstab has as many lines as it likes.
 constexpr std::size_t max_mounts = 64;
 constexpr std::size_t max_lines = 1000;
-constexpr std::size_t max_fstab_size = 256 * 1024;
+constexpr std::size_t max_fstab_size = 256 << 10;
 
 struct Wanted {
     FstabLine line;
@@ -195,8 +195,9 @@ private:
 
     void mount_one(const Wanted& wanted) {
         if (auto mounted = try_mount(wanted); !mounted) {
-            auto text = fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
-                                    wanted.line.spec, wanted.line.mountpoint, render_line(mounted.error()));
+            auto text =
+                fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
+                            wanted.line.spec, wanted.line.mountpoint, render_line(mounted.error()));
             find("mount-skipped", Severity::Warning, where_of(wanted.line), text,
                  mounted.error().hint);
         }
