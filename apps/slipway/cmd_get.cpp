@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include <fmt/format.h>
+
 #include "base/strings.hpp"
 #include "invocation.hpp"
 #include "ops/look.hpp"
@@ -24,6 +28,10 @@ Result<int> run(Invocation& invocation, const Options& options) {
         return 0;
     }
     auto local = options.local.empty() ? std::string(basename_of(options.path)) : options.local;
+    std::error_code ignored;
+    if (std::filesystem::equivalent(local, image.path, ignored))
+        return fail(Code::Exists, fmt::format("{} is the image itself", local),
+                    "choose another name for the copy");
     SLIPWAY_TRY(auto file, sys::OutputFile::create(local, {.replace = options.force}));
     SLIPWAY_TRY([[maybe_unused]] auto size,
                 ops::get(context, image, options.path, [&file](std::string_view bytes) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
 #include "invocation.hpp"
 #include "ops/migrate.hpp"
 #include "prove_options.hpp"
@@ -16,11 +18,20 @@ struct Options {
     ProveOptions proof{};
 };
 
+bool is_same_name(const std::string& a, const std::string& b) {
+    std::error_code ignored;
+    return std::filesystem::weakly_canonical(a, ignored) ==
+           std::filesystem::weakly_canonical(b, ignored);
+}
+
 Status understand(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(parse_fstab_mode(options.fstab_mode, options.request.policy));
     SLIPWAY_TRY(options.request.image, invocation.image_options());
     SLIPWAY_TRY(options.request.format, image::parse_format(options.format));
     SLIPWAY_TRY([[maybe_unused]] auto proof, parse_prove_options(options.proof));
+    if (!options.report.empty() && is_same_name(options.report, options.request.output))
+        return fail(Code::InvalidArgument, "--report and --output name the same file",
+                    "choose another name for --report");
     if (options.resize.empty())
         return {};
     if (options.resize.front() != '+')

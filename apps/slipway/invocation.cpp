@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "invocation.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -98,11 +101,35 @@ std::string plan_text(const report::Report& report) {
     return text.empty() ? "nothing to change\n" : printable(text);
 }
 
+namespace {
+
+// A report replaces an earlier one and nothing else: `--report` with the name of an image must not
+// cost the image.
+Status check_replaceable(const std::string& path) {
+    auto file = sys::open_file(path, O_RDONLY | O_NONBLOCK);
+    if (!file)
+        return {}; // not there; or its making will say why not
+    struct stat info {};
+    std::string head(256, '\0');
+    auto got = ::pread(file->raw(), head.data(), head.size(), 0);
+    head.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    bool regular = ::fstat(file->raw(), &info) == 0 && S_ISREG(info.st_mode);
+    if (!regular || info.st_size == 0 || head.find("slipway.report.") != std::string::npos)
+        return {}; // what is no file is refused by its maker
+    return fail(Code::Exists, fmt::format("{} exists already, and is no report of slipway", path),
+                "choose another name for --report");
+}
+
+} // namespace
+
 Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
     if (path.empty())
         return std::optional<sys::OutputFile>{};
-    SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = true}));
-    return std::optional(std::move(file));
+    SLIPWAY_CHECK(check_replaceable(path));
+    auto file = sys::OutputFile::create(path, {.replace = true});
+    if (!file)
+        return fail(std::move(file.error()).in("making the report"));
+    return std::optional(std::move(*file));
 }
 
 Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report,

@@ -52,7 +52,7 @@ void add_policy_options(CLI::App& command, report::Policy& policy, std::string& 
 [[nodiscard]] Result<int> finish(Invocation& invocation, const ops::Context& context,
                                  report::Report& report, Status status,
                                  std::optional<sys::OutputFile> file);
-/// The file of --report, which replaces an earlier one; none for "".
+/// The file of --report, which replaces an earlier report and no other file; none for "".
 [[nodiscard]] Result<std::optional<sys::OutputFile>> open_report(const std::string& path);
 
 /// The actions of a dry run, with their changes.

@@ -10,7 +10,10 @@ namespace {
 // Read by the signal handler; set once before it is installed.
 const slipway::Cancel* stop_request = nullptr;
 
-void on_stop_signal(int) {
+volatile std::sig_atomic_t stop_signal = 0;
+
+void on_stop_signal(int number) {
+    stop_signal = number;
     stop_request->request();
 }
 
@@ -31,7 +34,9 @@ int main(int argc, char** argv) {
     slipway::app::Terminal terminal(slipway::sys::BorrowedFd(0), slipway::sys::BorrowedFd(1),
                                     slipway::sys::BorrowedFd(2));
     try {
-        return slipway::app::run_program({argv, argv + argc}, terminal, cancel);
+        constexpr int cancelled = 130; // 128 + SIGINT
+        int status = slipway::app::run_program({argv, argv + argc}, terminal, cancel);
+        return status == cancelled && stop_signal != 0 ? 128 + stop_signal : status;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "slipway: a bug of Slipway: %s\n", error.what());
         return 5;

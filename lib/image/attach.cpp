@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/attach.hpp"
 
+#include <algorithm>
 #include <csignal>
 
 #include <linux/capability.h>
@@ -157,7 +158,12 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
         return fail(std::move(error));
     }
     attached.loop_ = std::make_unique<sys::LoopDevice>(std::move(*loop));
-    SLIPWAY_TRY(attached.layout_, probe_layout(attached.fd(), attached.disk_.name, spec.size));
+    // Of a file that ends within a sector the device has the whole sectors only; QEMU rounds up.
+    auto end = ::lseek(attached.fd().raw(), 0, SEEK_END);
+    if (end < 0)
+        return fail_errno("measuring the disk");
+    auto size = std::min(spec.size, static_cast<std::uint64_t>(end));
+    SLIPWAY_TRY(attached.layout_, probe_layout(attached.fd(), attached.disk_.name, size));
     attached.disk_.table = attached.layout_.table;
     attached.disk_.table_id = attached.layout_.table_id;
     return attached;

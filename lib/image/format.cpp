@@ -62,6 +62,10 @@ Result<Probe> probe_qcow2(sys::BorrowedFd file, std::string_view head) {
                     fmt::format("the qcow2 header has the unknown version {}", version),
                     "if this is a raw disk whose first bytes only look like qcow2, use "
                     "--source-format raw");
+    if (big_endian<std::uint32_t>(head, 32) != 0)
+        return fail(Code::Unsupported, "the qcow2 is encrypted, which this version cannot open",
+                    "decrypt it first, with qemu-img convert --object secret,id=k,file=KEYFILE "
+                    "--image-opts driver=qcow2,encrypt.key-secret=k,file.filename=IMAGE NEW.qcow2");
     auto backing_offset = big_endian<std::uint64_t>(head, 8);
     auto backing_size = big_endian<std::uint32_t>(head, 16);
     if (backing_offset != 0 && backing_size != 0) {

@@ -22,7 +22,8 @@ Result<sys::OwnedFd> open_beside(const std::string& image, const std::string& na
     SLIPWAY_TRY(auto directory,
                 sys::open_file(std::string(dirname_of(image)), O_PATH | O_DIRECTORY));
     open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW;
+    // O_NONBLOCK: the name may be that of a FIFO.
+    how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
     sys::OwnedFd fd(
         static_cast<int>(::syscall(SYS_openat2, directory.raw(), name.c_str(), &how, sizeof how)));
@@ -93,6 +94,9 @@ Result<int> Source::add_file(sys::OwnedFd fd, bool writable) {
 
 Status Source::open_main(const OpenOptions& options) {
     auto fd = sys::open_file(path_, (options.in_place ? O_RDWR : O_RDONLY) | O_NONBLOCK);
+    if (!fd && fd.error().errno_value == EISDIR)
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is a directory, not a disk image", path_));
     if (!fd)
         return fail(std::move(fd).error());
     struct stat info {};

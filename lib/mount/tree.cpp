@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
@@ -53,6 +54,12 @@ bool is_boot_mountpoint(const GuestPath& path) {
 
 std::string where_of(const FstabLine& line) {
     return fmt::format("/etc/fstab line {}", line.line_no);
+}
+
+std::string reason_of(const Error& error) {
+    bool says_all = error.errno_value == 0 || error.code == Code::Unsupported;
+    return says_all ? error.what
+                    : fmt::format("{}: {}", error.what, std::strerror(error.errno_value));
 }
 
 std::vector<report::Volume> records_of(const Volumes& volumes) {
@@ -145,9 +152,12 @@ private:
         bool automatic = options.automatic || is_boot_mountpoint(*mountpoint);
         if (options.bind || !automatic || belongs_to_us(*mountpoint))
             return;
-        if (volume == nullptr)
+        if (volume == nullptr) {
             report_missing(line, options, found.ambiguous);
-        else if (mountpoint->str() == "/")
+            if (!options.optional)
+                tree_.missing_[mountpoint->str()] =
+                    fmt::format("no disk of the image has {}", line.spec);
+        } else if (mountpoint->str() == "/")
             compare_root(line, *volume, options);
         else if (is_taken(*mountpoint, wanted))
             find("fstab-duplicate-mountpoint", Severity::Warning, where_of(line),
@@ -195,11 +205,14 @@ private:
 
     void mount_one(const Wanted& wanted) {
         if (auto mounted = try_mount(wanted); !mounted) {
-            auto text =
-                fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
-                            wanted.line.spec, wanted.line.mountpoint, render_line(mounted.error()));
-            find("mount-skipped", Severity::Warning, where_of(wanted.line), text,
-                 mounted.error().hint);
+            auto why = reason_of(mounted.error());
+            auto text = fmt::format("{} ({} on {}) could not be mounted: {}", where_of(wanted.line),
+                                    wanted.line.spec, wanted.line.mountpoint, why);
+            // Nothing can be said of a boot loader and kernels that stay out of sight.
+            auto severity =
+                wanted.mountpoint.str() == "/boot" ? Severity::Blocker : Severity::Warning;
+            find("mount-skipped", severity, where_of(wanted.line), text, mounted.error().hint);
+            tree_.missing_[wanted.mountpoint.str()] = why;
         }
     }
 
@@ -274,8 +287,8 @@ Result<MountTree> MountTree::mount(const Volumes& volumes, const TreeRequest& re
 MountTree::MountTree(MountTree&& other) noexcept
     : target_(std::move(other.target_)), root_name_(std::move(other.root_name_)),
       root_(std::move(other.root_)), mountpoints_(std::move(other.mountpoints_)),
-      dirty_(std::move(other.dirty_)), findings_(std::move(other.findings_)),
-      mounted_(std::exchange(other.mounted_, false)) {}
+      missing_(std::move(other.missing_)), dirty_(std::move(other.dirty_)),
+      findings_(std::move(other.findings_)), mounted_(std::exchange(other.mounted_, false)) {}
 
 MountTree::~MountTree() {
     [[maybe_unused]] auto detached_at_worst = unmount();

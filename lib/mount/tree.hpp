@@ -47,6 +47,9 @@ public:
     [[nodiscard]] const std::map<std::string, std::string>& mountpoints() const {
         return mountpoints_;
     }
+    /// Mount points of the guest's fstab that should be mounted and are not, -> why. What is
+    /// written below them is out of sight once the guest runs.
+    [[nodiscard]] const std::map<std::string, std::string>& missing() const { return missing_; }
     /// Volumes whose journal waits for recovery and was left so.
     [[nodiscard]] const std::vector<std::string>& dirty_volumes() const { return dirty_; }
     [[nodiscard]] const report::Findings& findings() const { return findings_; }
@@ -63,6 +66,7 @@ private:
     std::string root_name_;
     std::optional<sys::RootDir> root_;
     std::map<std::string, std::string> mountpoints_;
+    std::map<std::string, std::string> missing_;
     std::vector<std::string> dirty_;
     report::Findings findings_;
     bool mounted_ = false;

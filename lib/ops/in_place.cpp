@@ -51,7 +51,7 @@ Status take_over_attributes(sys::BorrowedFd from, sys::BorrowedFd to) {
 
 // Unsupported where the filesystem cannot share blocks.
 Status through_clone(const Context& context, OpenImage& opened) {
-    const auto& path = opened.source->path();
+    auto path = file_behind(opened.source->path());
     SLIPWAY_TRY(auto clone, sys::OutputFile::create(path, {.replace = true, .mode = 0600}));
     if (::ioctl(clone.fd().raw(), FICLONE, opened.source->fd().raw()) != 0)
         return fail(Code::Unsupported, "the filesystem cannot clone files");
@@ -63,8 +63,8 @@ Status through_clone(const Context& context, OpenImage& opened) {
 }
 
 Status through_rewrite(const Context& context, OpenImage& opened) {
-    SLIPWAY_TRY(auto rewritten,
-                sys::OutputFile::create(opened.source->path(), {.replace = true, .mode = 0600}));
+    SLIPWAY_TRY(auto rewritten, sys::OutputFile::create(file_behind(opened.source->path()),
+                                                        {.replace = true, .mode = 0600}));
     SLIPWAY_CHECK(
         image::convert(context.host, opened.graph(), rewritten.fd(),
                        {.format = opened.source->format(),

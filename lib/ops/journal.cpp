@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/journal.hpp"
 
+#include <filesystem>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,8 +42,16 @@ Status copy_and_remove(const Context& context, const image::Source& source,
 
 } // namespace
 
+std::string file_behind(const std::string& image) {
+    std::error_code failed;
+    if (!std::filesystem::is_symlink(image, failed))
+        return image;
+    auto real = std::filesystem::canonical(image, failed);
+    return failed ? image : real.string();
+}
+
 std::string journal_path(const std::string& image) {
-    return image + ".slipway-journal";
+    return file_behind(image) + ".slipway-journal";
 }
 
 image::OverlayMark overlay_mark(const image::Source& source) {

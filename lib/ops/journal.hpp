@@ -13,6 +13,9 @@
 
 namespace slipway::ops {
 
+/// The image's own name where `image` is a symbolic link to it: what replaces the image takes that
+/// name, and the journal lies beside it, for every name that the image has.
+[[nodiscard]] std::string file_behind(const std::string& image);
 [[nodiscard]] std::string journal_path(const std::string& image);
 
 /// What an overlay says about the image it belongs to, kept in its header as an unused name: the

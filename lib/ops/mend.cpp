@@ -17,12 +17,17 @@ Status plan(const Context&, OpenImage& opened, const MendOptions& options, repor
     const auto& plan = json_at(answer, "plan");
     report.plan = json_at(plan, "actions");
     report.findings = report::findings_from_json(json_at(plan, "findings"));
+    // Otherwise `verify` tells them, of the root as it was mounted to be written.
+    if (options.dry_run)
+        for (auto& finding : report::findings_from_json(json_at(answer, "further_findings")))
+            report.findings.push_back(std::move(finding));
     return {};
 }
 
 Status apply(const Context&, OpenImage& opened, const MendOptions& options,
              report::Report& report) {
-    SLIPWAY_TRY(auto answer, opened.call("apply", {{"root", options.root}, {"cache_dir", cache_directory()}}));
+    SLIPWAY_TRY(auto answer,
+                opened.call("apply", {{"root", options.root}, {"cache_dir", cache_directory()}}));
     report.outcomes = json_at(answer, "outcomes");
     report.notes = json_get<std::vector<std::string>>(answer, "notes");
     return {};

@@ -30,10 +30,17 @@ Result<OutputFile> OutputFile::create(const std::string& destination, const Opti
         return fail(std::move(opened.error()).in(fmt::format("writing {}", destination)));
     file.directory_ = std::move(*opened);
     struct stat info {};
-    if (!options.replace && ::fstatat(file.directory_.raw(), file.destination_.c_str(), &info,
-                                      AT_SYMLINK_NOFOLLOW) == 0)
+    bool exists = ::fstatat(file.directory_.raw(), file.destination_.c_str(), &info,
+                            AT_SYMLINK_NOFOLLOW) == 0;
+    if (exists && !options.replace)
         return fail(Code::Exists, fmt::format("{} exists already", destination),
                     "choose another name, or remove it first");
+    // The name is what is replaced: /dev/null or /dev/stdout must stay what they are.
+    if (exists && !S_ISREG(info.st_mode))
+        return fail(
+            Code::Exists,
+            fmt::format("{} exists and is no regular file, so it is not replaced", destination),
+            "choose another name");
     auto nameless = open_at(file.directory_, ".", O_TMPFILE | O_RDWR, options.mode);
     if (nameless) {
         file.fd_ = std::move(*nameless);

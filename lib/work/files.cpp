@@ -89,6 +89,23 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
     }
 }
 
+Status refuse_hidden(const mount::MountTree& tree, const std::string& path) {
+    SLIPWAY_TRY(auto wanted, sys::GuestPath::parse(path));
+    auto directory = tree.root().real_path(wanted.parent());
+    if (!directory)
+        return {}; // put_file says what is wrong with it
+    auto place = (*directory / wanted.name()).str();
+    for (const auto& [mountpoint, why] : tree.missing())
+        if (place == mountpoint || place.starts_with(mountpoint + "/"))
+            return fail(Code::Unsupported,
+                        fmt::format("the guest's {} is not mounted here, so {} would be hidden by "
+                                    "it: {}",
+                                    mountpoint, place, why),
+                        "use slipway where the filesystem can be mounted, or write it in the "
+                        "running guest");
+    return {};
+}
+
 Result<Json> put_file(const sys::RootDir& root, const Json& arguments, Peer& peer) {
     SLIPWAY_TRY(auto path, path_of(arguments));
     if (root.is_dir(path))

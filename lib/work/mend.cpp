@@ -3,10 +3,13 @@
 
 #include <algorithm>
 
+#include <fcntl.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 
 #include <fmt/format.h>
 
+#include "base/units.hpp"
 #include "guest/audit.hpp"
 #include "guest/initramfs.hpp"
 #include "repair/apply.hpp"
@@ -48,6 +51,15 @@ repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
     return context;
 }
 
+// What was seen beside what the repairs correct and judge: journals, filesystems that are missing.
+report::Findings further_findings(const report::Inventory& inventory) {
+    auto findings = inventory.findings;
+    std::erase_if(findings, [](const report::Finding& finding) {
+        return finding.remedy == guest::repair_remedy;
+    });
+    return findings;
+}
+
 using Outcomes = std::vector<report::Outcome>;
 
 Result<Outcomes> carry_out(const std::vector<report::Action>& actions,
@@ -81,6 +93,26 @@ std::vector<report::Action> segments_instead(const OpenedRoot& opened) {
     return std::move(plan.actions);
 }
 
+// A tool that succeeded may have left no room for the guest to start in.
+report::Findings full_filesystems(const mount::MountTree& tree) {
+    constexpr std::uint64_t too_little = 1 << 20;
+    report::Findings findings;
+    for (const auto& [path, volume] : tree.mountpoints()) {
+        struct statvfs info {};
+        auto top = tree.root().open_path(sys::GuestPath(path), O_RDONLY | O_DIRECTORY);
+        if (!top || ::fstatvfs(top->raw(), &info) != 0 || info.f_blocks == 0 ||
+            (info.f_flag & ST_RDONLY) != 0)
+            continue;
+        auto free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+        if (free < too_little)
+            findings.push_back(
+                {"filesystem-full", report::Severity::Warning, path,
+                 fmt::format("{} on {} has only {} free", path, volume, format_size(free)),
+                 "make room in the guest, which may not start otherwise"});
+    }
+    return findings;
+}
+
 } // namespace
 
 Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer&) {
@@ -103,6 +135,7 @@ Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     return Json{{"plan", report::to_json(*opened.plan)},
                 {"text", report::render_text(*opened.plan)},
                 {"needed", opened.plan->actions.size()},
+                {"further_findings", report::to_json(further_findings(*opened.inventory))},
                 {"inventory", report::to_json(*opened.inventory)}};
 }
 
@@ -142,14 +175,14 @@ Result<Json> verify_root(OpenedRoot& opened, const Json& arguments, Peer&) {
         return fail(Code::InvalidArgument, "'verify' before anything was opened");
     auto before = *opened.inventory;
     auto findings = repair::verify_all(opened.tree->root(), before);
+    for (auto& finding : full_filesystems(*opened.tree))
+        findings.push_back(std::move(finding));
     SLIPWAY_CHECK(opened.look_again());
     examine(opened, arguments);
     for (auto& finding : repair::judge_kernels(*opened.inventory))
         findings.push_back(std::move(finding));
-    // What the repairs correct was judged above; the rest of what was seen stays worth knowing.
-    for (const auto& finding : opened.inventory->findings)
-        if (finding.severity != report::Severity::Info && finding.remedy != guest::repair_remedy)
-            findings.push_back(finding);
+    for (auto& finding : further_findings(*opened.inventory))
+        findings.push_back(std::move(finding));
     return Json{{"findings", report::to_json(findings)},
                 {"inventory", report::to_json(*opened.inventory)}};
 }

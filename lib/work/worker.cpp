@@ -45,6 +45,7 @@ Result<Json> on_get(OpenedRoot& opened, const Json& arguments, Peer& peer) {
 }
 Result<Json> on_put(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(open_root(opened, data_choice(arguments, true), peer));
+    SLIPWAY_CHECK(refuse_hidden(*opened.tree, json_get<std::string>(arguments, "path")));
     return put_file(opened.tree->root(), arguments, peer);
 }
 Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {

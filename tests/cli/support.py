@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the command line share: running slipway, small images, and the leak check."""
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -13,6 +15,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SLIPWAY = os.environ.get("SLIPWAY_BIN", str(HERE.parent.parent / "build" / "bin" / "slipway"))
 IMAGES = HERE.parent / "images"
+sys.path.append(str(IMAGES))
+
+from builder import minitree  # noqa: E402
+
+KERNEL = minitree.KERNEL
+INITRAMFS = f"/boot/initrd.img-{KERNEL}"
 
 
 def slipway(*arguments, timeout=120, input=None, env=None, cwd=None):
@@ -30,6 +38,21 @@ def mini(path, *options):
     """A tiny image with a plausible guest, made in a moment."""
     subprocess.run([IMAGES / "mini", path, *map(str, options)], check=True, capture_output=True)
     return Path(path)
+
+
+def mini_tree(path, tools=None):
+    """The files of a `mini` guest in a directory, to be changed and given to `mini --tree`. `tools`:
+    shell scripts by name, which make it a guest with initramfs-tools and GRUB."""
+    path = Path(path)
+    path.mkdir(parents=True)
+    minitree.make(path, ("msdos", {"/": ("/dev/sda1", "ext4")}))
+    if tools is not None:
+        (path / "usr/share/initramfs-tools/hooks").mkdir(parents=True)
+        for name, script in {"update-initramfs": "", "update-grub": "", "grub-mkconfig": "", **tools}.items():
+            program = path / "usr/sbin" / name
+            program.write_text("#!/bin/sh\n" + script + "\n")
+            program.chmod(0o755)
+    return path
 
 
 @contextlib.contextmanager
@@ -54,30 +77,56 @@ def small_filesystem(directory, size):
         subprocess.run(["umount", directory], check=True)
 
 
+@contextlib.contextmanager
+def loop_device(image, *options):
+    name = subprocess.run(["losetup", "--find", "--show", *options, image], check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        yield name
+    finally:
+        subprocess.run(["losetup", "--detach", name], check=True)
+
+
 def digest(path):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def our_loops():
-    """Loop devices over files of ours: exports of a worker, or anything below a test's directory."""
-    listed = subprocess.run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"], capture_output=True, text=True, check=False).stdout
-    return sorted(line for line in listed.splitlines() if "slipway" in line or "/disk0" in line)
+    """Loop devices over files of ours: exports of a worker, or anything below a test's directory. With the sequence number
+    of the disk, because numbers of devices are used again."""
+    found = []
+    for loop in Path("/sys/block").glob("loop*"):
+        try:
+            file, sequence = (loop / "loop/backing_file").read_text().strip(), (loop / "diskseq").read_text().strip()
+        except OSError:
+            continue
+        if "slipway" in file or "/disk0" in file:
+            found.append(f"{loop.name} {file} {sequence}")
+    return sorted(found)
+
+
+def adopt_orphans():
+    """What our children leave behind becomes ours: so the leak check knows it from that of other tests that run now."""
+    set_child_subreaper = 36  # prctl(2)
+    ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
 def our_processes():
-    found = []
+    """All below us, except for the dead."""
+    facts = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
             continue
         try:
-            name = (process / "comm").read_text().strip()
-            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            name, rest = (process / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            facts[int(process.name)] = (name, *rest.split()[:2])
         except OSError:
             continue
-        if state != "Z" and (name.startswith("slipway") or name.startswith("qemu-storage-da") or name == "qemu-img"):
-            found.append(f"{name} {process.name}")
-    return sorted(found)
+    ours, found = {os.getpid()}, []
+    while more := {pid for pid, (_, _, parent) in facts.items() if int(parent) in ours} - ours:
+        ours |= more
+        found += [f"{facts[pid][0]} {pid}" for pid in more if facts[pid][1] != "Z"]
+    return sorted(one for one in found if one.startswith(("slipway", "qemu-")))
 
 
 def our_mounts():
@@ -106,6 +155,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         if os.geteuid() != 0:
             self.skipTest("not root")
+        adopt_orphans()
         self.before = leaks()
         scratch = tempfile.TemporaryDirectory(prefix="slipway-test-", dir="/var/tmp")
         self.addCleanup(scratch.cleanup)
@@ -115,11 +165,15 @@ class Case(unittest.TestCase):
     def check_leaks(self):
         self.assertEqual(self.settled_leaks(), {})
 
-    def settled_leaks(self, seconds=3.0):
-        """The kernel takes a moment to clear a loop device whose last user was killed."""
+    def settled_leaks(self, seconds=10.0):
+        """The kernel takes a moment to clear a loop device whose last user was killed. What comes later is of others."""
         until = time.monotonic() + seconds
-        while (new := self.new_leaks()) and time.monotonic() < until:
+        new = self.new_leaks()
+        while new and time.monotonic() < until:
             time.sleep(0.02)
+            now = self.new_leaks()
+            left = {kind: [one for one in found if one in now.get(kind, [])] for kind, found in new.items()}
+            new = {kind: found for kind, found in left.items() if found}
         return new
 
     def new_leaks(self):

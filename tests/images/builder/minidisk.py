@@ -23,13 +23,13 @@ def uuid(index: int) -> str:
     return f"5119a000-0000-4000-8000-0000000000b{index}"
 
 
-def mount_table(table: str, separate_boot: bool,
-                fs: str) -> tuple[str, dict[str, tuple[str, str]]]:
+def mount_table(table: str, first: str, fs: str) -> tuple[str, dict[str, tuple[str, str]]]:
     """The table's name in GRUB, and mount point: (device, filesystem) as on a VMware guest."""
     if table == "none":
         return table, {"/": ("/dev/sda", fs)}
-    if separate_boot:
-        return table, {"/": ("/dev/sda2", fs), "/boot": ("/dev/sda1", "ext4")}
+    if first:
+        return table, {"/": ("/dev/sda2", fs),
+                       first: ("/dev/sda1", "vfat" if first == "/boot/efi" else "ext4")}
     return table, {"/": ("/dev/sda1", fs)}
 
 

@@ -128,8 +128,7 @@ def make(tree: Path, layout: tuple[str, dict[str, tuple[str, str]]]) -> None:
     write(tree / "var/lib/dpkg/status", _dpkg_status())
     for module in MODULES:
         write(tree / f"usr/lib/modules/{KERNEL}/kernel/{module}", "module\n")
-    write(tree / f"usr/lib/modules/{KERNEL}/modules.dep",
-          _module_index(MODULES))
+    write(tree / f"usr/lib/modules/{KERNEL}/modules.dep", _module_index(MODULES))
     (tree / f"boot/initrd.img-{KERNEL}").write_bytes(initramfs())
     _add_programs(tree)
 

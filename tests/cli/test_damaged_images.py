@@ -1,0 +1,163 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Images that are cut off, damaged, encrypted, or name other files."""
+import os
+import shutil
+import subprocess
+import unittest
+
+from support import Case, digest, mini, slipway
+
+FORMATS = (("qcow2", []), ("qcow2", ["-c"]), ("vmdk", []), ("vmdk", ["-o", "subformat=streamOptimized"]), ("vmdk", ["-o", "subformat=monolithicFlat"]),
+           ("vmdk", ["-o", "subformat=twoGbMaxExtentSparse"]), ("vhdx", []), ("vdi", []), ("vpc", []), ("vpc", ["-o", "subformat=fixed"]), ("raw", []))
+
+
+def convert(source, target, image_format, *options):
+    subprocess.run(["qemu-img", "convert", "-O", image_format, *options, source, target], check=True)
+    return target
+
+
+class CutOff(Case):
+    def test_an_image_that_lacks_its_end_is_refused_whatever_the_format(self):
+        # QEMU reads zeros behind the end of a file, and would copy them without a word.
+        image, out = mini(self.scratch / "a.raw"), self.scratch / "out.qcow2"
+        for image_format, options in FORMATS:
+            folder = self.scratch / "disk"
+            folder.mkdir()
+            disk = convert(image, folder / f"d.{image_format}", image_format, *options)
+            data = max(folder.iterdir(), key=os.path.getsize)
+            whole = os.path.getsize(data)
+            for keep in (whole - 70_000, whole // 3):
+                with self.subTest(f"{image_format} {options}: {keep} of {whole} bytes"):
+                    os.truncate(data, keep)
+                    before = digest(data)
+                    for argv in (["migrate", disk, "--output", out], *([["fix", disk]] if image_format in ("qcow2", "vdi") else [])):
+                        result = slipway(*argv)
+                        self.refused(result, 4, "try:")
+                        self.assertNotIn("json:{", result.stderr)
+                    self.assertEqual(digest(data), before)
+                    self.assertEqual(self.names(), ["a.raw", "disk"])
+            shutil.rmtree(folder)
+
+    def test_looking_at_it_says_why_nothing_is_found(self):
+        image = mini(self.scratch / "a.raw")
+        for name, image_format, options in (("q.qcow2", "qcow2", []), ("v.vmdk", "vmdk", []), ("s.vmdk", "vmdk", ["-o", "subformat=streamOptimized"]), ("i.vdi", "vdi", [])):
+            with self.subTest(name):
+                disk = convert(image, self.scratch / name, image_format, *options)
+                os.truncate(disk, 70_000)
+                self.refused(slipway("inspect", disk), 4, "cut off", "copy")
+
+    def test_a_whole_image_of_each_format_passes(self):
+        image = mini(self.scratch / "a.raw")
+        for number, (image_format, options) in enumerate(FORMATS):
+            with self.subTest(f"{image_format} {options}"):
+                disk = convert(image, self.scratch / f"{number}.{image_format}", image_format, *options)
+                self.ok(slipway("migrate", disk, "--output", self.scratch / f"{number}.out"))
+
+    def test_counts_left_stale_by_a_crash_are_no_damage(self):
+        image = mini(self.scratch / "a.raw")
+        disk = convert(image, self.scratch / "a.qcow2", "qcow2", "-o", "compat=1.1,lazy_refcounts=on")
+        writer = subprocess.Popen(["qemu-io", disk], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        writer.stdin.write(b"write 40M 1M\n")
+        writer.stdin.flush()
+        writer.stdout.readline()
+        writer.kill()
+        writer.communicate()
+        self.assertNotEqual(subprocess.run(["qemu-img", "check", "-q", disk], capture_output=True, check=False).returncode, 0)
+        self.ok(slipway("migrate", disk, "--output", self.scratch / "out.qcow2"))
+
+    def test_tables_that_contradict_each_other(self):
+        disk = convert(mini(self.scratch / "a.raw"), self.scratch / "a.qcow2", "qcow2")
+        with open(disk, "r+b") as file: # the L1 table: docs/interop/qcow2.txt, offset 40
+            file.seek(40)
+            file.seek(int.from_bytes(file.read(8), "big"))
+            file.write((0x8000_0000_0000_0000 | 0x1_0000).to_bytes(8, "big"))
+        before = digest(disk)
+        self.refused(slipway("migrate", disk, "--output", self.scratch / "out.qcow2"), 4, "damaged")
+        self.refused(slipway("fix", disk), 4, "damaged")
+        self.assertEqual((digest(disk), self.names()), (before, ["a.qcow2", "a.raw"]))
+
+
+class References(Case):
+    def setUp(self):
+        super().setUp()
+        self.raw = mini(self.scratch / "a.raw")
+
+    def chain(self):
+        names = [self.scratch / f"{number}.qcow2" for number in range(3)]
+        convert(self.raw, names[0], "qcow2")
+        for below, name in zip(names, names[1:]):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", "qcow2", name], check=True)
+        return names
+
+    def rebase(self, image, name, image_format="qcow2"):
+        subprocess.run(["qemu-img", "rebase", "-u", "-b", name, "-F", image_format, image], check=True)
+
+    def test_a_chain_is_followed_on_request_and_only_its_top_is_changed(self):
+        names = self.chain()
+        before = [digest(name) for name in names[:2]]
+        self.refused(slipway("fix", names[2]), 3, "1.qcow2", "--allow-backing")
+        self.ok(slipway("fix", names[2], "--allow-backing"))
+        self.assertEqual([digest(name) for name in names[:2]], before)
+        self.assertIn("UUID=", self.ok(slipway("cat", names[2], "/etc/fstab", "--allow-backing")).stdout)
+
+    def test_a_loop_a_gap_and_an_address_in_the_chain(self):
+        names = self.chain()
+        for below, word in ((names[1], "backing files"), (names[0], "backing files"), ("/none/x.qcow2", "No such file"), ("nbd://localhost:1/x", "No such file")):
+            with self.subTest(str(below)):
+                self.rebase(names[0], below)
+                self.refused(slipway("cat", names[2], "/etc/fstab", "--allow-backing"), 4, word)
+                self.refused(slipway("cat", names[2], "/etc/fstab"), 3, "--allow-backing")
+
+    def test_a_loop_of_one(self):
+        names = self.chain()
+        self.rebase(names[0], names[0])
+        self.refused(slipway("fix", names[0], "--allow-backing"), 4)
+
+    def test_an_external_data_file_is_followed_on_request(self):
+        disk, data = self.scratch / "d.qcow2", self.scratch / "d.data"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={data},data_file_raw=on", disk, "64M"], check=True)
+        shutil.copyfile(self.raw, data)
+        self.assertEqual(self.ok(slipway("cat", disk, "/etc/hostname", "--allow-backing")).stdout, "mini\n")
+        self.refused(slipway("fix", disk, "--allow-backing"), 3, "several files", "slipway migrate")
+
+    def test_snapshots_inside_an_image_survive_a_fix(self):
+        disk = convert(self.raw, self.scratch / "s.qcow2", "qcow2")
+        subprocess.run(["qemu-img", "snapshot", "-c", "before", disk], check=True)
+        self.ok(slipway("fix", disk))
+        subprocess.run(["qemu-img", "check", "-q", disk], check=True)
+        self.assertIn("UUID=", self.ok(slipway("cat", disk, "/etc/fstab")).stdout)
+        subprocess.run(["qemu-img", "snapshot", "-a", "before", disk], check=True)
+        self.assertIn("/dev/sda1", self.ok(slipway("cat", disk, "/etc/fstab")).stdout)
+
+    def test_an_encrypted_qcow2_is_unsupported_with_the_remedy(self):
+        disk = self.scratch / "e.qcow2"
+        # The old cipher: LUKS takes seconds to make a key.
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "--object", "secret,id=k,data=abc", "-o", "encrypt.format=aes,encrypt.key-secret=k", disk, "8M"], check=True)
+        for argv in (["inspect", disk], ["migrate", disk, "--output", self.scratch / "out.qcow2"], ["fix", disk]):
+            self.refused(slipway(*argv), 3, "encrypted", "qemu-img convert")
+
+
+class Choice(Case):
+    def test_a_volume_that_is_not_there_or_holds_no_system(self):
+        image = mini(self.scratch / "a.raw", "--separate-boot")
+        for verb in (["inspect", image], ["fix", image], ["migrate", image, "--output", self.scratch / "out.qcow2"]):
+            for volume, status in (("sda9", 4), ("../sda1", 4), ("sda1", 4)):
+                result = slipway(*verb, "--root", volume)
+                self.assertIn(result.returncode, (2, status), result.stderr)
+                self.assertIn(volume.strip("./"), result.stderr)
+            self.assertEqual(self.names(), ["a.raw"])
+        self.ok(slipway("inspect", image, "--root", "sda2"))
+
+    def test_luks_and_lvm_for_every_verb(self):
+        for option, word in (("--luks-header", "LUKS"), ("--lvm", "LVM")):
+            image = mini(self.scratch / "x.raw", option)
+            before = digest(image)
+            for argv in (["inspect", image], ["fix", image], ["migrate", image, "--output", self.scratch / "out.qcow2"], ["ls", image, "/"]):
+                self.refused(slipway(*argv), 3, word, "try:")
+            self.refused(slipway("run", image, "--", "true"), 125, word, "try:")
+            self.assertEqual((digest(image), self.names()), (before, ["x.raw"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
