@@ -22,9 +22,10 @@ int main(int argc, char** argv) {
     if (role == "--serve") {
         ::prctl(PR_SET_NAME, "slipway-worker");
         // A guest command that closes its input early is no reason to die.
-        ::signal(SIGPIPE, SIG_IGN);
+        (void)::signal(SIGPIPE, SIG_IGN);
         return slipway::session::serve(std::move(socket));
     }
-    std::fputs("slipway-worker is started by slipway; there is no other use for it.\n", stderr);
+    (void)std::fputs("slipway-worker is started by slipway; there is no other use for it.\n",
+                     stderr);
     return 2;
 }

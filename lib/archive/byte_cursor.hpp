@@ -18,7 +18,7 @@ using Bytes = std::span<const unsigned char>;
 /// shrinks meanwhile must be a short read, not a SIGBUS. File or memory are borrowed.
 class ByteCursor {
 public:
-    static constexpr std::size_t window_size = 256 * 1024;
+    static constexpr std::size_t window_size = 256 << 10;
 
     explicit ByteCursor(sys::BorrowedFd file) : file_(file) {}
     explicit ByteCursor(Bytes memory) : window_(memory) {}

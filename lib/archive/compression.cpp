@@ -16,7 +16,7 @@
 namespace slipway::archive {
 namespace {
 
-constexpr std::size_t block_size = 256 * 1024;
+constexpr std::size_t block_size = 256 << 10;
 constexpr std::uint64_t max_window = 128 << 20; // also the kernel's limit for zstd (lib/zstd)
 constexpr int max_window_log = 27;              // the same as a power of two
 constexpr std::uint32_t lz4_magic = 0x184C2102;

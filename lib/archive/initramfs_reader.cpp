@@ -17,10 +17,10 @@
 namespace slipway::archive {
 namespace {
 
-constexpr unsigned alignment =
-    4; // of a plain archive from the start of the file (init/initramfs.c)
-constexpr std::uint64_t max_header =
-    64 * 1024; // with its name or link, for which the kernel takes 4 KiB
+// Of a plain archive from the start of the file (init/initramfs.c).
+constexpr unsigned alignment = 4;
+// With its name or link, for which the kernel takes 4 KiB.
+constexpr std::uint64_t max_header = 64 << 10;
 
 /// A plain archive: the file's own bytes, whose contents need not be read to be passed over.
 class PlainStream final : public BlockStream {

@@ -139,14 +139,4 @@ Result<Captured> Root::command_with_mounts(std::vector<std::string> argv,
     return capture(*this, {.argv = std::move(argv)}, options);
 }
 
-Status check_command(const Captured& captured, std::string what) {
-    if (captured.finished.status == 0)
-        return {};
-    Error error{.code = Code::ToolFailed,
-                .what = std::move(what),
-                .errno_value = captured.finished.exec_errno};
-    error.tool = ToolFailure{captured.argv, captured.finished.status, tail_of(captured.err)};
-    return fail(std::move(error));
-}
-
 } // namespace slipway::enter

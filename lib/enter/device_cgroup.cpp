@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enter/device_cgroup.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -45,10 +46,8 @@ std::vector<CgroupMount> cgroup_mounts() {
 }
 
 bool lists(std::string_view options, std::string_view wanted) {
-    for (auto option : split(options, ','))
-        if (option == wanted)
-            return true;
-    return false;
+    auto all = split(options, ',');
+    return std::find(all.begin(), all.end(), wanted) != all.end();
 }
 
 // This process's path in a hierarchy: lines are "ID:CONTROLLERS:PATH", and v2 is "0::PATH"

@@ -134,8 +134,6 @@ struct Captured {
     std::string out;
     std::string err;
 };
-/// ToolFailed with argv, status and the end of stderr unless the status is 0.
-[[nodiscard]] Status check_command(const Captured& captured, std::string what);
 
 /// A guest root made ready for commands; it keeps nothing of the guest's filesystems busy. The
 /// caller is single-threaded, has CAP_SYS_ADMIN, and is in a mount namespace of its own whose

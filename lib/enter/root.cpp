@@ -204,6 +204,7 @@ std::span<char> own_command_line() {
     auto end = parse_number(fields[arg_end]);
     if (!start || !end || *start == 0 || *end <= *start)
         return {};
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel tells the address as a number
     return {reinterpret_cast<char*>(*start), static_cast<std::size_t>(*end - *start)};
 }
 

@@ -85,7 +85,7 @@ void Running::signal(int number) const {
 }
 
 // The init is gone, so what it had to say is in the socket.
-Finished Running::State::conclude(int init_status) {
+Finished Running::State::conclude(int init_status) const {
     Finished result;
     auto end = monotonic_now();
     auto ended = exec_errno != 0 ? std::optional<InitReport>{} : receive_report(control, nullptr);

@@ -34,7 +34,7 @@ struct Running::State {
     State& operator=(const State&) = delete;
     ~State();
     [[nodiscard]] Status read_start(const Launch& launch);
-    [[nodiscard]] Finished conclude(int init_status);
+    [[nodiscard]] Finished conclude(int init_status) const;
     void log_end() const;
 };
 

@@ -55,6 +55,7 @@ std::vector<std::string> candidates(const std::string& program,
 
 template <class Pointer, class Strings> std::vector<Pointer> pointers_to(Strings& strings) {
     std::vector<Pointer> pointers;
+    pointers.reserve(strings.size());
     for (auto& text : strings)
         pointers.push_back(text.data());
     return pointers;

@@ -111,13 +111,4 @@ int line_of(std::string_view text, std::size_t offset) {
     return static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1;
 }
 
-std::string_view line_at(std::string_view text, std::size_t offset) {
-    auto start = offset == 0 ? std::string_view::npos : text.rfind('\n', offset - 1);
-    start = start == std::string_view::npos ? 0 : start + 1;
-    auto line = text.substr(start, text.find('\n', start) - start);
-    if (!line.empty() && line.back() == '\r')
-        line.remove_suffix(1);
-    return line;
-}
-
 } // namespace slipway::guest

@@ -34,7 +34,5 @@ struct Edit {
 [[nodiscard]] std::string apply_edits(std::string_view text, std::vector<Edit> edits);
 /// Number of the line, from 1, that holds the offset.
 [[nodiscard]] int line_of(std::string_view text, std::size_t offset);
-/// That line without its terminator.
-[[nodiscard]] std::string_view line_at(std::string_view text, std::size_t offset);
 
 } // namespace slipway::guest

@@ -17,7 +17,7 @@ namespace slipway::guest {
 /// Borrows the root and the list of findings.
 class GuestFiles {
 public:
-    static constexpr std::size_t max_file = 256 * 1024;   ///< bytes
+    static constexpr std::size_t max_file = 256 << 10;    ///< bytes
     static constexpr std::size_t max_boot_file = 1 << 20; ///< of what a boot loader reads
     static constexpr std::size_t max_entries = 4096;      ///< of a directory
 

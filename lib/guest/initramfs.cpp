@@ -35,13 +35,6 @@ Result<InitramfsContents> contents_of(const report::Kernel& kernel, const sys::R
     return cache.contents_of(file, kernel.modules_dir.empty() ? "" : kernel.version);
 }
 
-std::string text_of(const Error& error) {
-    auto text = error.what;
-    for (const auto& outer : error.context)
-        text += fmt::format(" ({})", outer);
-    return printable(text);
-}
-
 /// What is missing and cannot be had, or "".
 std::string lacking(const ModuleTree& tree, const InitramfsContents& contents) {
     for (const auto& name : virtio_disk_modules())
@@ -80,7 +73,7 @@ void examine(report::Kernel& kernel, const sys::RootDir& root, const InitramfsCa
     kernel.initramfs_error.clear();
     auto tree = modules_of(kernel, root);
     if (!tree) {
-        kernel.initramfs_error = text_of(tree.error());
+        kernel.initramfs_error = render_line(tree.error());
         return;
     }
     kernel.virtio_builtin = is_all_builtin(*tree);
@@ -88,7 +81,7 @@ void examine(report::Kernel& kernel, const sys::RootDir& root, const InitramfsCa
         return; // it needs none
     auto contents = contents_of(kernel, root, cache);
     if (!contents) {
-        kernel.initramfs_error = text_of(contents.error());
+        kernel.initramfs_error = render_line(contents.error());
         return;
     }
     judge(kernel, *tree, *contents);

@@ -16,7 +16,7 @@
 namespace slipway::guest {
 namespace {
 
-constexpr std::size_t buffer_size = 256 * 1024;
+constexpr std::size_t buffer_size = 256 << 10;
 constexpr std::size_t max_record = 1 << 20;
 constexpr int format_version = 1; // raise it when InitramfsContents changes
 

@@ -33,20 +33,6 @@ std::set<std::string> strings_of(const Json& json) {
 
 } // namespace
 
-std::string_view name_of(InitramfsStyle style) {
-    switch (style) {
-    case InitramfsStyle::InitramfsTools:
-        return "initramfs-tools";
-    case InitramfsStyle::Dracut:
-        return "dracut";
-    case InitramfsStyle::Mkinitcpio:
-        return "mkinitcpio";
-    case InitramfsStyle::Unknown:
-        break;
-    }
-    return "";
-}
-
 Json to_json(const InitramfsContents& contents) {
     return {{"modules_root", contents.modules_root},
             {"modules", contents.modules},

@@ -17,7 +17,6 @@ namespace slipway::guest {
 /// The generator decides where a list of modules to load stands. With Unknown ones, loading by
 /// modalias (modules.alias) has to do.
 enum class InitramfsStyle { Unknown, InitramfsTools, Dracut, Mkinitcpio };
-[[nodiscard]] std::string_view name_of(InitramfsStyle style);
 
 struct InitramfsContents {
     /// Where modules of this kernel stand: "usr/lib/modules", "lib/modules", or "" without any.

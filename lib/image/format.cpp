@@ -22,7 +22,7 @@ constexpr std::array format_names{
     FormatName{Format::Raw, "raw"},   FormatName{Format::Qcow2, "qcow2"},
     FormatName{Format::Vmdk, "vmdk"}, FormatName{Format::Vpc, "vpc"},
     FormatName{Format::Vhdx, "vhdx"}, FormatName{Format::Vdi, "vdi"}};
-constexpr std::size_t max_descriptor = 64 * 1024;
+constexpr std::size_t max_descriptor = 64 << 10;
 
 template <class T> T big_endian(std::string_view bytes, std::size_t at) {
     T value = 0;

@@ -21,7 +21,7 @@ namespace slipway::image {
 namespace {
 
 // libfuse's own buffer: 256 pages of data and a header page.
-constexpr std::size_t buffer_size = 257 * 4096;
+constexpr std::size_t buffer_size = 257 << 12;
 constexpr int socket_buffer = 4 << 20;
 
 struct Gate {

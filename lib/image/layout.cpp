@@ -104,7 +104,7 @@ Result<DiskLayout> probe_layout(sys::BorrowedFd disk, const std::string& name, s
     layout.table_id = text_of(blkid_parttable_get_id(table));
     for (int i = 0; i < blkid_partlist_numof_partitions(partitions); ++i) {
         auto* partition = blkid_partlist_get_partition(partitions, i);
-        if (blkid_partition_is_extended(partition))
+        if (blkid_partition_is_extended(partition) != 0)
             continue;
         auto volume = volume_of(partition, name, layout.table == "gpt");
         if (volume.start > size || volume.size > size - volume.start)

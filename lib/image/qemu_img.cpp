@@ -153,11 +153,6 @@ Result<OverlayMark> read_overlay_mark(const sys::Host& host, sys::BorrowedFd ove
     return OverlayMark{json_get<std::string>(info, "backing-filename"), format};
 }
 
-std::uint64_t Overlay::allocated() const {
-    struct stat info {};
-    return ::fstat(fd_.raw(), &info) == 0 ? static_cast<std::uint64_t>(info.st_blocks) * 512 : 0;
-}
-
 Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to,
                const ConvertOptions& options) {
     constexpr int target_number = 19;
@@ -221,18 +216,6 @@ Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& grap
     if (size == 0)
         return fail(Code::Corrupt, "the image holds a disk of no size");
     return size;
-}
-
-Result<bool> same_content(const sys::Host& host, const BlockGraph& a, const BlockGraph& b) {
-    auto both = a;
-    both.fds.insert(both.fds.end(), b.fds.begin(), b.fds.end());
-    both.read_fds.insert(both.read_fds.end(), b.read_fds.begin(), b.read_fds.end());
-    auto spec = qemu_img({"compare", "-q", a.filename(), b.filename()}, both);
-    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
-                                        {.deadline = convert_deadline, .cancel = host.cancel}));
-    if (captured.status > 1)
-        SLIPWAY_CHECK(sys::check_tool(spec, captured, "comparing two disks"));
-    return captured.status == 0;
 }
 
 Result<std::uint64_t> Source::virtual_size(const sys::Host& host) const {

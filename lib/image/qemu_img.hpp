@@ -30,7 +30,6 @@ public:
     /// Writable graph over the source's read-only one.
     [[nodiscard]] BlockGraph graph_over(const BlockGraph& source, bool writable = true) const;
     [[nodiscard]] sys::BorrowedFd fd() const { return fd_; }
-    [[nodiscard]] std::uint64_t allocated() const;
 
 private:
     Overlay(sys::OwnedFd fd, int number) : fd_(std::move(fd)), number_(number) {}
@@ -56,8 +55,5 @@ struct ConvertOptions {
 /// `qemu-img check` of the top image alone: Corrupt where its tables contradict each other or point
 /// behind the end of its file. Formats without a check pass.
 [[nodiscard]] Status check_tables(const sys::Host& host, const BlockGraph& graph);
-/// `qemu-img compare` of two graphs: true when the disks hold the same bytes.
-[[nodiscard]] Result<bool> same_content(const sys::Host& host, const BlockGraph& a,
-                                        const BlockGraph& b);
 
 } // namespace slipway::image

@@ -19,6 +19,7 @@ namespace slipway::image {
 
 /// A tree of QEMU block nodes over descriptors that a child process inherits. Node JSON is in the
 /// form of QEMU's blockdev-add, children inline, files as /proc/self/fd/N, formats forced.
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
 struct BlockGraph {
     Json node;
     std::vector<sys::FdMapping> fds{}; ///< borrowed from Source and Overlay

@@ -54,8 +54,8 @@ constexpr std::array recipes{
 };
 
 const Recipe* recipe_for(std::string_view type) {
-    auto found = std::find_if(recipes.begin(), recipes.end(),
-                              [&](const auto& recipe) { return recipe.type == type; });
+    const auto* found = std::find_if(recipes.begin(), recipes.end(),
+                                     [&](const auto& recipe) { return recipe.type == type; });
     return found == recipes.end() ? nullptr : &*found;
 }
 

@@ -27,7 +27,7 @@ using sys::GuestPath;
 // A guest has a handful of filesystems; a hostile fstab has as many lines as it likes.
 constexpr std::size_t max_mounts = 64;
 constexpr std::size_t max_lines = 1000;
-constexpr std::size_t max_fstab_size = 256 * 1024;
+constexpr std::size_t max_fstab_size = 256 << 10;
 
 struct Wanted {
     FstabLine line;

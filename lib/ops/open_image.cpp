@@ -18,13 +18,6 @@ namespace {
 // Less than a cluster of a qcow2 overlay and its tables need.
 constexpr std::uint64_t full_below = 256 << 10; // bytes
 
-std::string scratch_directory(const std::string& wish) {
-    if (!wish.empty())
-        return wish;
-    const char* temporary = std::getenv("TMPDIR");
-    return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";
-}
-
 Status choose_engine(const ImageOptions& options, OpenImage& opened) {
     if (options.engine == "sandbox" || options.untrusted)
         return fail(Code::Unsupported, "this version has no sandbox engine",
@@ -52,6 +45,11 @@ image::DiskSpec disk_spec(const OpenImage& opened) {
 }
 
 } // namespace
+
+std::string scratch_directory() {
+    const char* temporary = std::getenv("TMPDIR");
+    return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";
+}
 
 image::BlockGraph OpenImage::graph(bool writable) const {
     auto below = source->graph();
@@ -120,7 +118,9 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
     if (request.overlay_file)
         file = std::move(*request.overlay_file);
     else {
-        SLIPWAY_TRY(file, sys::make_scratch_file(scratch_directory(request.scratch_dir)));
+        SLIPWAY_TRY(file,
+                    sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
+                                                                       : request.scratch_dir));
     }
     SLIPWAY_TRY(opened.overlay,
                 image::Overlay::create(context.host, std::move(file), opened.size,

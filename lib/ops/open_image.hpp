@@ -29,6 +29,9 @@ struct ImageOptions {
     bool untrusted = false;
 };
 
+/// Where files without a name are made: TMPDIR or /var/tmp.
+[[nodiscard]] std::string scratch_directory();
+
 /// What an operation does with the image.
 enum class Use {
     Look,    ///< nothing is written

@@ -70,9 +70,6 @@ struct ProveOptions {
 [[nodiscard]] Result<ProveResult> prove(const Context& context, const ImageOptions& image,
                                         const ProveOptions& options);
 
-/// Where files without a name are made: TMPDIR or /var/tmp.
-[[nodiscard]] std::string scratch_directory();
-
 [[nodiscard]] Json to_json(const ProveResult& result);
 [[nodiscard]] std::string render_text(const ProveResult& result);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 
 #include <poll.h>
 #include <unistd.h>
@@ -283,11 +282,6 @@ bool is_x86(const std::string& arch) {
 }
 
 } // namespace
-
-std::string scratch_directory() {
-    const char* temporary = std::getenv("TMPDIR");
-    return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";
-}
 
 Result<ProveResult> prove_graph(const Context& context, const ProveRequest& request) {
     if (!is_x86(request.arch))

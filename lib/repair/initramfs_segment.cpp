@@ -81,6 +81,7 @@ Result<std::vector<std::string>> stage_modules(const sys::RootDir& root,
 std::vector<std::string> paths_of(const std::vector<std::string>& modules,
                                   const guest::ModuleTree& tree) {
     std::vector<std::string> paths;
+    paths.reserve(modules.size());
     for (const auto& name : modules)
         paths.push_back(*tree.path_of(name));
     return paths;
@@ -180,16 +181,6 @@ Result<SegmentRecord> append_initramfs_segment(const sys::Host& host, const sys:
     return SegmentRecord{.modules = std::move(chosen),
                          .compression = segment.compression,
                          .size = segment.bytes.size()};
-}
-
-std::string render_text(const SegmentRecord& record) {
-    if (record.modules.empty())
-        return "nothing was missing";
-    auto how = record.compression == archive::Compression::None
-                   ? "not compressed"
-                   : archive::name_of(record.compression);
-    return fmt::format("appended {} ({}): {}", format_size(record.size), how,
-                       join(record.modules, ", "));
 }
 
 } // namespace slipway::repair

@@ -27,8 +27,6 @@ struct SegmentRecord {
     archive::Compression compression = archive::Compression::None;
     std::uint64_t size = 0; ///< bytes
 };
-/// One line for a person.
-[[nodiscard]] std::string render_text(const SegmentRecord& record);
 
 /// Appends to the initramfs `action.path` what `action.modules` of kernel `action.kernel` need. The
 /// index is made by the host's depmod, confined to the scratch directory, over the modules that are

@@ -12,12 +12,6 @@ using report::Findings;
 using report::Inventory;
 using report::Plan;
 
-// Text first, for the guest's own generators read it; GRUB last, for it lists initramfs images.
-const std::array repairs{
-    fstab_repair(),       crypttab_repair(),  kernel_arguments_repair(),
-    stale_files_repair(), initramfs_repair(), grub_config_repair(),
-};
-
 bool says_the_same(const report::Finding& a, const report::Finding& b) {
     return a.id == b.id && a.where == b.where && a.text == b.text;
 }
@@ -32,12 +26,17 @@ void add_new(Findings& all, Findings&& some) {
 } // namespace
 
 std::span<const Repair> all_repairs() {
+    // Text first, for the guest's own generators read it; GRUB last, for it lists initramfs images.
+    static const std::array repairs{
+        fstab_repair(),       crypttab_repair(),  kernel_arguments_repair(),
+        stale_files_repair(), initramfs_repair(), grub_config_repair(),
+    };
     return repairs;
 }
 
 Plan plan_all(const Inventory& inventory, const report::Policy& policy) {
     Plan all;
-    for (const auto& repair : repairs) {
+    for (const auto& repair : all_repairs()) {
         auto plan = repair.plan(inventory, policy);
         std::move(plan.actions.begin(), plan.actions.end(), std::back_inserter(all.actions));
         add_new(all.findings, std::move(plan.findings));
@@ -47,7 +46,7 @@ Plan plan_all(const Inventory& inventory, const report::Policy& policy) {
 
 Findings verify_all(const sys::RootDir& root, const Inventory& before) {
     Findings all;
-    for (const auto& repair : repairs)
+    for (const auto& repair : all_repairs())
         add_new(all, repair.verify(root, before));
     return all;
 }

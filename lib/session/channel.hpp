@@ -32,6 +32,6 @@ private:
 
 /// Bytes of a stream that may be under way before the receiver grants more.
 constexpr std::uint32_t initial_credit = 128 * 1024;
-constexpr std::size_t max_data_piece = 64 * 1024;
+constexpr std::size_t max_data_piece = 64 << 10;
 
 } // namespace slipway::session

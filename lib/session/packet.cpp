@@ -9,7 +9,7 @@
 namespace slipway::session {
 namespace {
 
-constexpr std::size_t max_packet = 160 * 1024; // below the usual socket buffer
+constexpr std::size_t max_packet = 160 << 10; // below the usual socket buffer
 constexpr std::size_t max_fds = 64;
 
 Json confinement_to_json(const sys::Confinement& wish) {

@@ -11,6 +11,7 @@
 
 namespace slipway::session {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
 struct Packet {
     Json message;
     std::vector<sys::OwnedFd> fds;

@@ -149,10 +149,6 @@ SupervisedRunner::~SupervisedRunner() {
         enter::DeviceCgroup::remove_leftovers();
 }
 
-pid_t SupervisedRunner::supervisor_pid() const {
-    return connection_->supervisor->pid();
-}
-
 const std::string& SupervisedRunner::worker_program() const {
     return connection_->worker;
 }

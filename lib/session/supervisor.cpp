@@ -31,7 +31,7 @@ public:
         ::prctl(PR_SET_NAME, "slipway-super");
         // Ctrl-C and hang-ups are the client's business: it tells us, or it goes.
         for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT})
-            ::signal(number, SIG_IGN);
+            (void)::signal(number, SIG_IGN);
         sigset_t child_signal;
         ::sigemptyset(&child_signal);
         ::sigaddset(&child_signal, SIGCHLD);

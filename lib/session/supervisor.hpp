@@ -23,7 +23,6 @@ public:
     ~SupervisedRunner() override;
 
     [[nodiscard]] Result<std::unique_ptr<sys::Child>> start(const sys::ProcessSpec& spec) override;
-    [[nodiscard]] pid_t supervisor_pid() const;
     [[nodiscard]] const std::string& worker_program() const;
 
     struct Connection; ///< shared with the children

@@ -74,8 +74,8 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
         ::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     if (!ready.ruleset_.valid())
         return fail_errno("making a Landlock ruleset");
-    // /dev/null too is only read: QEMU finds out by writing it whether it can lock, and its locks on
-    // the extents of a VMDK, which no option turns off, would meet ours.
+    // /dev/null too is only read: QEMU finds out by writing it whether it can lock, and its locks
+    // on the extents of a VMDK, which no option turns off, would meet ours.
     for (const auto& path : wish.read_paths)
         SLIPWAY_CHECK(allow_path(ready.ruleset_, path, read_rights));
     for (const auto& path : wish.write_paths)
@@ -89,7 +89,7 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
 
 int keep_only_capabilities(std::uint64_t mask) {
     for (int capability = 0; capability < 64; ++capability) {
-        if (mask >> capability & 1)
+        if ((mask >> capability & 1) != 0)
             continue;
         if (::prctl(PR_CAPBSET_DROP, capability) != 0 && errno == EPERM)
             break; // no CAP_SETPCAP: nothing to lose either, no_new_privs does the rest

@@ -108,11 +108,12 @@ Status OutputFile::publish() {
 }
 
 Result<OwnedFd> make_scratch_file(const std::string& directory) {
-    if (auto fd = open_file(directory, O_TMPFILE | O_RDWR, 0600); fd)
-        return fd;
-    else if (auto code = fd.error().errno_value;
-             code != EOPNOTSUPP && code != EISDIR && code != EINVAL)
-        return fail(std::move(fd.error()).in("making a scratch file"));
+    auto nameless = open_file(directory, O_TMPFILE | O_RDWR, 0600);
+    if (nameless)
+        return nameless;
+    if (auto code = nameless.error().errno_value;
+        code != EOPNOTSUPP && code != EISDIR && code != EINVAL)
+        return fail(std::move(nameless.error()).in("making a scratch file"));
     auto path = fmt::format("{}/slipway-scratch-XXXXXX", directory);
     OwnedFd fd(::mkostemp(path.data(), O_CLOEXEC));
     if (!fd.valid())

@@ -172,6 +172,7 @@ bool drain(BorrowedFd fd, std::string& text, std::size_t limit,
 
 std::vector<char*> pointers_to(std::vector<std::string>& strings) {
     std::vector<char*> pointers;
+    pointers.reserve(strings.size() + 1);
     for (auto& text : strings)
         pointers.push_back(text.data());
     pointers.push_back(nullptr);

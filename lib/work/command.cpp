@@ -60,7 +60,7 @@ private:
         return peer_.credit(stream) > 0 ? outputs_[stream].raw() : -1;
     }
     [[nodiscard]] int open_outputs() const {
-        return outputs_[Output].valid() + outputs_[ErrorOutput].valid();
+        return (outputs_[Output].valid() ? 1 : 0) + (outputs_[ErrorOutput].valid() ? 1 : 0);
     }
 
     Status take_events() {

@@ -12,7 +12,7 @@
 namespace slipway::work {
 namespace {
 
-constexpr std::size_t piece_size = 64 * 1024;
+constexpr std::size_t piece_size = 64 << 10;
 constexpr std::size_t max_entries = 2'000; // with names of 255 bytes still below the largest frame
 
 std::string_view type_of(mode_t mode) {

@@ -11,6 +11,7 @@
 
 #include "base/strings.hpp"
 #include "guest/find.hpp"
+#include "guest/grub_cfg.hpp"
 #include "guest/inspect.hpp"
 #include "sys/mount.hpp"
 
@@ -82,15 +83,12 @@ std::string guest_command_line(const report::Inventory& inventory) {
     const auto* config = inventory.file(inventory.boot_loader.grub_config);
     if (config == nullptr)
         return {};
-    for (auto line : split_lines(*config)) {
-        auto words = split_words(line);
-        if (words.size() < 2 ||
-            (words[0] != "linux" && words[0] != "linux16" && words[0] != "linuxefi"))
-            continue;
-        auto kernel_end = static_cast<std::size_t>(words[1].data() - line.data()) + words[1].size();
-        return std::string(trim(line.substr(kernel_end)));
-    }
-    return {};
+    auto kernels = guest::parse_grub_kernels(*config);
+    if (kernels.empty())
+        return {};
+    const auto& first = kernels.front();
+    auto length = first.arguments_end - first.arguments_begin;
+    return std::string(trim(std::string_view(*config).substr(first.arguments_begin, length)));
 }
 
 } // namespace

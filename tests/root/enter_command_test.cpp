@@ -279,15 +279,4 @@ TEST_F(EnterCommand, PlainCommandsHaveNoMountsUnlessTheToolIsKnown) {
     EXPECT_EQ(must(root.command({"env", "X=1", "/bin/update-grub"})).out, "mounted\n");
 }
 
-TEST_F(EnterCommand, CheckCommandCarriesTheEndOfStderr) {
-    auto root = prepare();
-    auto captured =
-        must(root.command_with_mounts({"sh", "-c", "echo why >&2; exit 4"}, {.quiet = true}));
-    auto status = enter::check_command(captured, "doing it");
-    ASSERT_FALSE(status);
-    EXPECT_EQ(status.error().code, Code::ToolFailed);
-    EXPECT_EQ(status.error().tool->exit_status, 4);
-    EXPECT_EQ(status.error().tool->stderr_tail, "why");
-}
-
 } // namespace
