@@ -167,7 +167,7 @@ class Escapes(Case):
             (tree / folder / f"{odd}.conf").write_text(f"title x\noptions root=/dev/sda1 {odd}\nlinux /vmlinuz\n")
         (tree / f"boot/vmlinuz-{odd}").write_text("kernel")
         (tree / "etc/hostname").write_text(f"{odd}\n")
-        (tree / "etc/fstab").write_text(f"/dev/sda1 / ext4 defaults 0 1\n/dev/\x1b[31msdz /\x1b[2Jx ext4 defaults 0 2\n")
+        (tree / "etc/fstab").write_text("/dev/sda1 / ext4 defaults 0 1\n/dev/\x1b[31msdz /\x1b[2Jx ext4 defaults 0 2\n")
         image = mini(self.scratch / "a.raw", "--tree", tree)
         for argv in (["inspect", image], ["inspect", image, "--json"], ["fix", image, "--dry-run"], ["migrate", image, "--output", self.out]):
             result = self.nothing_escapes(argv, (0, 1))

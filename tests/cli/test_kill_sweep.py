@@ -10,7 +10,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import SLIPWAY, Case, digest, guest, mini, slipway
+from support import SLIPWAY, Case, digest, mini, slipway
 
 KILLS = 200 if not os.environ.get("SLIPWAY_FULL") else 2000
 
