@@ -12,7 +12,8 @@ enum class Access { Read, Write };
 /// Takes QEMU's lock bytes (QEMU's block/file-posix.c: permission i at byte 100+i, "not shared" at
 /// byte 200+i) on this open file; they go with its last descriptor. Our own QEMU tools run with
 /// locking=off under it, so that the image stays locked between them. Busy if another program
-/// holds what excludes us. Filesystems without such locks are not an error.
+/// still holds what excludes us after some 80 ms: of several that come at once, one gets it.
+/// Filesystems without such locks are not an error.
 [[nodiscard]] Status lock_image(sys::BorrowedFd file, Access access, const std::string& name);
 
 } // namespace slipway::image
