@@ -178,7 +178,7 @@ void audit_boot_arguments(Inventory& inventory) {
     for (const auto& [path, text] : inventory.files) {
         bool of_initramfs_tools = kind_of_boot_file(path) == BootFileKind::InitramfsTools;
         std::set<std::string> told;
-        for (const auto& argument : find_boot_arguments(path, text)) {
+        for (const auto& argument : find_boot_arguments(kind_of_boot_file(path), text)) {
             if (told.size() == 16 || !told.insert(argument.name + "=" + argument.value).second)
                 continue;
             if (argument.read_at_boot)

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "guest/boot_files.hpp"
 #include "guest/command_line.hpp"
 
 namespace slipway::guest {
@@ -27,9 +26,9 @@ private:
 
 } // namespace
 
-std::vector<BootArgument> find_boot_arguments(std::string_view path, std::string_view text) {
+std::vector<BootArgument> find_boot_arguments(BootFileKind kind, std::string_view text) {
     std::vector<BootArgument> found;
-    auto sites = argument_sites(kind_of_boot_file(path), text);
+    auto sites = argument_sites(kind, text);
     std::sort(sites.begin(), sites.end(),
               [](const auto& a, const auto& b) { return a.begin < b.begin; });
     LineCounter lines(text);

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "guest/boot_files.hpp"
+
 namespace slipway::guest {
 
 struct BootArgument {
@@ -15,9 +17,9 @@ struct BootArgument {
     bool read_at_boot = true; ///< see ArgumentSite
 };
 
-/// What stands at the argument sites of a file (boot_files.hpp), in the order of the file. `path`
-/// says which kind of file it is. Never fails. Pure.
-[[nodiscard]] std::vector<BootArgument> find_boot_arguments(std::string_view path,
+/// What stands at the argument sites of a file (boot_files.hpp), in the order of the file. Never
+/// fails. Pure.
+[[nodiscard]] std::vector<BootArgument> find_boot_arguments(BootFileKind kind,
                                                             std::string_view text);
 
 } // namespace slipway::guest

@@ -176,6 +176,15 @@ BootFileKind kind_of_boot_file(std::string_view path) {
     return BootFileKind::None;
 }
 
+BootFileKind kind_of_initramfs_file(std::string_view path) {
+    auto directory = dirname_of(path);
+    if (directory == "conf/conf.d")
+        return BootFileKind::InitramfsTools;
+    if (path == "etc/cmdline" || (directory == "etc/cmdline.d" && path.ends_with(".conf")))
+        return BootFileKind::KernelCommandLine;
+    return BootFileKind::None;
+}
+
 std::vector<ArgumentSite> argument_sites(BootFileKind kind, std::string_view text) {
     switch (kind) {
     case BootFileKind::GrubConfig:

@@ -25,6 +25,9 @@ enum class BootFileKind {
     Dracut,            ///< kernel_cmdline of dracut.conf
 };
 [[nodiscard]] BootFileKind kind_of_boot_file(std::string_view guest_path);
+/// Of a file inside an initramfs, by its path there: RESUME= of initramfs-tools, command lines of
+/// dracut.
+[[nodiscard]] BootFileKind kind_of_initramfs_file(std::string_view path);
 
 /// Files that stand at a fixed place. What boot loaders read themselves is told by its name alone,
 /// for there the place differs (see `report::BootLoader::config_files`).

@@ -71,6 +71,7 @@ void examine(report::Kernel& kernel, const sys::RootDir& root, const InitramfsCa
     kernel.virtio_in_initramfs = kernel.virtio_builtin = false;
     kernel.missing_modules.clear();
     kernel.initramfs_error.clear();
+    kernel.initramfs_files.clear();
     auto tree = modules_of(kernel, root);
     if (!tree) {
         kernel.initramfs_error = render_line(tree.error());
@@ -85,6 +86,7 @@ void examine(report::Kernel& kernel, const sys::RootDir& root, const InitramfsCa
         return;
     }
     judge(kernel, *tree, *contents);
+    kernel.initramfs_files = std::move(contents->boot_files);
 }
 
 } // namespace

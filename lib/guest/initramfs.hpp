@@ -15,10 +15,10 @@ struct ExamineOptions {
     std::string cache_dir{};
 };
 
-/// Fills `examined`, `virtio_in_initramfs`, `virtio_builtin`, `missing_modules` and
-/// `initramfs_error` of every kernel by reading the archive, kernels in parallel. Its threads have
-/// ended when it returns. A virtio driver that is built in counts as present. Nothing of the guest
-/// is run or written; what cannot be read stands in `initramfs_error`.
+/// Fills `examined` and what follows it of every kernel by reading the archive, kernels in
+/// parallel. Its threads have ended when it returns. A virtio driver that is built in counts as
+/// present. Nothing of the guest is run or written; what cannot be read stands in
+/// `initramfs_error`.
 ///
 /// `missing_modules` are the modules that virtio-blk and virtio-scsi disks need (see
 /// virtio_disk_modules), with all they depend on, that the guest has below /lib/modules and that

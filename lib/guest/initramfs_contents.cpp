@@ -7,12 +7,15 @@
 #include <sys/stat.h>
 
 #include "base/strings.hpp"
+#include "guest/boot_files.hpp"
 #include "guest/module_tree.hpp"
 
 namespace slipway::guest {
 namespace {
 
 constexpr std::size_t max_small_file = 8 << 20;
+constexpr std::size_t max_boot_file = 64 << 10;
+constexpr std::size_t max_boot_files = 64;
 constexpr std::size_t max_path = 1024; // of a module; longer names are nobody's modules
 constexpr std::array<std::string_view, 2> roots{"usr/lib/modules", "lib/modules"};
 constexpr std::array<std::string_view, 4> index_files{"modules.dep", "modules.builtin",
@@ -37,14 +40,16 @@ Json to_json(const InitramfsContents& contents) {
     return {{"modules_root", contents.modules_root},
             {"modules", contents.modules},
             {"builtin", contents.builtin},
-            {"has_index", contents.has_index}};
+            {"has_index", contents.has_index},
+            {"boot_files", contents.boot_files}};
 }
 
 InitramfsContents contents_from_json(const Json& json) {
     return {.modules_root = json_get<std::string>(json, "modules_root"),
             .modules = strings_of(json_at(json, "modules")),
             .builtin = strings_of(json_at(json, "builtin")),
-            .has_index = json_get<bool>(json, "has_index")};
+            .has_index = json_get<bool>(json, "has_index"),
+            .boot_files = json_get<std::map<std::string, std::string>>(json, "boot_files")};
 }
 
 std::string_view ContentsCollector::path_below_version(std::string_view path) const {
@@ -89,13 +94,21 @@ Status ContentsCollector::visit(const archive::InitramfsEntry& entry,
         module_paths_.emplace(below);
         return {};
     }
+    bool is_elsewhere =
+        entry.size == 0 && entry.links > 1; // content stands at another of its names
+    if (S_ISREG(entry.mode) && !is_elsewhere && entry.size <= max_boot_file &&
+        kind_of_initramfs_file(entry.path) != BootFileKind::None) {
+        boot_files_.erase(entry.path); // of an archive before this one
+        SLIPWAY_TRY(auto text, content.read(max_boot_file));
+        if (text.find("/dev/") != std::string::npos && boot_files_.size() < max_boot_files)
+            boot_files_.emplace(entry.path, std::move(text));
+        return {};
+    }
     std::string wanted;
     if (contains(index_files, below))
         wanted = below;
     else if (contains(config_files, entry.path))
         wanted = entry.path;
-    bool is_elsewhere =
-        entry.size == 0 && entry.links > 1; // content stands at another of its names
     if (wanted.empty() || is_elsewhere || !S_ISREG(entry.mode))
         return {};
     SLIPWAY_TRY(auto text, content.read(max_small_file));
@@ -112,6 +125,7 @@ InitramfsContents ContentsCollector::finish() const {
     InitramfsContents contents{
         .modules_root = modules_root_, .modules = {}, .builtin = index.builtin()};
     contents.has_index = files_.contains("modules.dep");
+    contents.boot_files = boot_files_;
     for (const auto& [name, path] : index.paths())
         if (module_paths_.contains(path))
             contents.modules.insert(name);

@@ -25,6 +25,8 @@ struct InitramfsContents {
     std::set<std::string> modules{};
     std::set<std::string> builtin{}; ///< by its own modules.builtin
     bool has_index = false;          ///< it has a modules.dep for this kernel
+    /// Text of the files that give kernel arguments (kind_of_initramfs_file) and name a device.
+    std::map<std::string, std::string> boot_files{};
 };
 [[nodiscard]] Json to_json(const InitramfsContents& contents);
 [[nodiscard]] InitramfsContents contents_from_json(const Json& json);
@@ -61,6 +63,7 @@ private:
     std::string modules_root_;
     std::set<std::string> module_paths_; ///< below VERSION
     std::map<std::string, std::string> files_;
+    std::map<std::string, std::string> boot_files_;
     InitramfsStyle style_ = InitramfsStyle::Unknown;
 };
 

@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include "base/units.hpp"
+#include "guest/boot_files.hpp"
 #include "guest/module_tree.hpp"
 #include "repair/generator.hpp"
 #include "repair/judge_kernels.hpp"
+#include "repair/kernel_arguments.hpp"
 #include "repair/repairs.hpp"
 
 namespace slipway::repair {
@@ -42,17 +44,37 @@ Modules drivers_to_keep(const Inventory& inventory) {
     return drivers.empty() ? Modules(missing.begin(), missing.end()) : drivers;
 }
 
+// What the generator copied into the image from configuration that the other repairs correct: a
+// RESUME= of the old machine makes every boot wait half a minute for that device.
+void correct_files(const Inventory& inventory, const Kernel& kernel, report::Action& action,
+                   Plan& plan) {
+    for (const auto& [path, text] : kernel.initramfs_files) {
+        auto edited = stabilize_arguments(inventory, guest::kind_of_initramfs_file(path),
+                                          fmt::format("{} in {}", path, kernel.initramfs), text);
+        std::move(edited.findings.begin(), edited.findings.end(),
+                  std::back_inserter(plan.findings));
+        if (edited.changes.empty())
+            continue;
+        action.files.emplace(path, std::move(edited.content));
+        std::move(edited.changes.begin(), edited.changes.end(), std::back_inserter(action.changes));
+    }
+}
+
 void plan_segment(const Inventory& inventory, const Kernel& kernel, Plan& plan) {
-    if (can_append(kernel))
-        plan.actions.push_back({.repair = "initramfs",
-                                .kind = ActionKind::AppendInitramfs,
-                                .path = kernel.initramfs,
-                                .reason = "the disk is on virtio after the move",
-                                .kernel = kernel.version,
-                                .modules = kernel.missing_modules,
-                                .estimate = 0.5});
-    else if (auto finding = judge_kernel(inventory, kernel))
+    report::Action action{.repair = "initramfs",
+                          .kind = ActionKind::AppendInitramfs,
+                          .path = kernel.initramfs,
+                          .reason = "it names devices of the old machine",
+                          .kernel = kernel.version,
+                          .estimate = 0.5};
+    if (can_append(kernel)) {
+        action.modules = kernel.missing_modules;
+        action.reason = "the disk is on virtio after the move";
+    } else if (auto finding = judge_kernel(inventory, kernel))
         plan.findings.push_back(std::move(*finding));
+    correct_files(inventory, kernel, action, plan);
+    if (!action.modules.empty() || !action.files.empty())
+        plan.actions.push_back(std::move(action));
 }
 
 std::string obstacle(const Inventory& inventory, const report::Policy& policy) {

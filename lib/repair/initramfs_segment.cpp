@@ -166,15 +166,18 @@ Result<SegmentRecord> append_initramfs_segment(const sys::Host& host, const sys:
                         .in(fmt::format("reading {} of the guest", request.image.str()))
                         .advise(use_generator));
     SLIPWAY_TRY(auto chosen, choose_modules(request, tree, survey->contents));
-    if (chosen.empty())
+    if (chosen.empty() && action.files.empty())
         return SegmentRecord{};
-    SLIPWAY_CHECK(check_extendable(*survey, request));
     SLIPWAY_CHECK(host.cancel.check());
-    SegmentParts parts{
-        .kernel = request.kernel, .modules = {}, .index = {}, .to_load = drivers_to_load(tree)};
-    SLIPWAY_TRY(parts.modules,
-                stage_modules(root, request.modules_dir, paths_of(chosen, tree), stage));
-    SLIPWAY_TRY(parts.index, stage.make_index(host));
+    SegmentParts parts{.kernel = request.kernel, .files = action.files};
+    if (!chosen.empty()) {
+        SLIPWAY_CHECK(check_extendable(*survey, request));
+        SLIPWAY_TRY(parts.modules,
+                    stage_modules(root, request.modules_dir, paths_of(chosen, tree), stage));
+        parts.modules.insert(parts.modules.end(), survey->renamed.begin(), survey->renamed.end());
+        SLIPWAY_TRY(parts.index, stage.make_index(host));
+        parts.to_load = drivers_to_load(tree);
+    }
     SLIPWAY_TRY(auto cpio, build_segment(parts, *survey, stage));
     SLIPWAY_TRY(auto segment, encode_segment(std::move(cpio), survey->layout));
     SLIPWAY_CHECK(write_segment(request, root, image, survey->layout.size, segment.bytes));

@@ -9,6 +9,7 @@
 #include "guest/grub_env.hpp"
 #include "guest/shell_config.hpp"
 #include "repair/repair.hpp"
+#include "repair/verify_boot.hpp"
 
 namespace slipway::repair {
 namespace {
@@ -78,9 +79,18 @@ report::Findings judge_kernels(const Inventory& inventory) {
         findings.push_back({"no-kernel", Severity::Error, "/boot",
                             "no kernel was found in the guest",
                             "give the disk or the volume that holds /boot as well"});
-    for (const auto& kernel : inventory.kernels)
+    for (const auto& kernel : inventory.kernels) {
         if (auto finding = judge_kernel(inventory, kernel))
             findings.push_back(std::move(*finding));
+        for (const auto& [path, text] : kernel.initramfs_files) {
+            auto name = fmt::format("{} in {}", path, kernel.initramfs);
+            for (auto& finding : check_host_names(name, text, inventory))
+                findings.push_back(std::move(finding));
+            for (auto& finding :
+                 check_arguments(guest::kind_of_initramfs_file(path), name, text, inventory))
+                findings.push_back(std::move(finding));
+        }
+    }
     return findings;
 }
 

@@ -11,6 +11,7 @@
 #include "mount/fstab.hpp"
 #include "mount/ladder.hpp"
 #include "repair/device_names.hpp"
+#include "repair/kernel_arguments.hpp"
 #include "repair/repairs.hpp"
 #include "repair/verify_boot.hpp"
 
@@ -71,8 +72,10 @@ bool has_kernel_without_initramfs(const Inventory& inventory) {
 /// Collects the edits of one file.
 class FileEditor {
 public:
-    FileEditor(const Inventory& inventory, const std::string& path, const std::string& text)
-        : inventory_(inventory), path_(path), text_(text), kind_(guest::kind_of_boot_file(path)) {}
+    /// `path` is how messages name the file.
+    FileEditor(const Inventory& inventory, const std::string& path, const std::string& text,
+               guest::BootFileKind kind)
+        : inventory_(inventory), path_(path), text_(text), kind_(kind) {}
 
     void edit_arguments() {
         for (const auto& site : guest::argument_sites(kind_, text_)) {
@@ -106,6 +109,13 @@ public:
                               by_partition));
         else if (assignment->value == "true")
             allow(by_partition, assignment->begin, assignment->end, "false");
+    }
+
+    EditedText finish() && {
+        bool changed = !edits_.empty();
+        return {.content = changed ? guest::apply_edits(text_, std::move(edits_)) : text_,
+                .changes = std::move(changes_),
+                .findings = std::move(findings_)};
     }
 
     void add_to(report::Plan& plan) {
@@ -197,7 +207,7 @@ private:
 report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) {
     report::Plan result;
     for (const auto& [path, text] : inventory.files) {
-        FileEditor editor(inventory, path, text);
+        FileEditor editor(inventory, path, text, guest::kind_of_boot_file(path));
         editor.edit_arguments();
         editor.allow_uuids_in_grub();
         editor.add_to(result);
@@ -210,6 +220,13 @@ Detection detect(const Inventory& inventory) {
 }
 
 } // namespace
+
+EditedText stabilize_arguments(const Inventory& inventory, guest::BootFileKind kind,
+                               const std::string& name, const std::string& text) {
+    FileEditor editor(inventory, name, text, kind);
+    editor.edit_arguments();
+    return std::move(editor).finish();
+}
 
 Repair kernel_arguments_repair() {
     return {"kernel-arguments", detect, plan, verify_boot_files};

@@ -96,14 +96,16 @@ Result<std::string> build_segment(const SegmentParts& parts, const SegmentSurvey
                                   const SegmentStage& stage) {
     auto top = fmt::format("{}/{}", survey.contents.modules_root, parts.kernel);
     SegmentBuilder builder(survey);
-    for (const auto* paths : {&parts.modules, &survey.renamed})
-        for (const auto& path : *paths) {
-            SLIPWAY_TRY(auto module, stage.read(path));
-            builder.add_file(fmt::format("{}/{}", top, path), std::move(module));
-        }
+    for (const auto& path : parts.modules) {
+        SLIPWAY_TRY(auto module, stage.read(path));
+        builder.add_file(fmt::format("{}/{}", top, path), std::move(module));
+    }
     for (const auto& [name, content] : parts.index)
         builder.add_file(fmt::format("{}/{}", top, name), content);
-    add_modules_to_load(builder, survey, parts.to_load);
+    if (!parts.to_load.empty())
+        add_modules_to_load(builder, survey, parts.to_load);
+    for (const auto& [path, content] : parts.files)
+        builder.add_file(path, content);
     return archive::write_cpio(builder.entries());
 }
 

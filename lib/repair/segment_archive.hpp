@@ -18,9 +18,10 @@ namespace slipway::repair {
 /// What goes into a segment.
 struct SegmentParts {
     std::string kernel;
-    std::vector<std::string> modules;         ///< staged ones, by path below VERSION
-    std::map<std::string, std::string> index; ///< the files that depmod made, by name
-    std::vector<std::string> to_load;         ///< names for the generator's own list
+    std::vector<std::string> modules{};         ///< staged ones, by path below VERSION
+    std::map<std::string, std::string> index{}; ///< the files that depmod made, by name
+    std::vector<std::string> to_load{};         ///< names for the generator's own list
+    std::map<std::string, std::string> files{}; ///< others that are replaced, by path
 };
 
 /// A newc archive with modules and index where this initramfs has its own, and with the generator's

@@ -19,7 +19,7 @@ constexpr std::size_t max_remembered_size = 1024; // nothing of ours has a longe
 bool may_be_written(std::string_view path) {
     return path.size() <= max_remembered_size &&
            (path.starts_with("usr/lib/modules/") || path.starts_with("lib/modules/") ||
-            path.starts_with("etc/") || path == "conf/modules" || path == "config");
+            path.starts_with("etc/") || path.starts_with("conf/") || path == "config");
 }
 
 class Surveyor {

@@ -143,11 +143,12 @@ Findings check_host_names(std::string_view path, std::string_view text, const In
     return findings;
 }
 
-Findings check_arguments(std::string_view path, std::string_view text, const Inventory& before) {
+Findings check_arguments(guest::BootFileKind kind, std::string_view name, std::string_view text,
+                         const Inventory& before) {
     Findings findings;
-    for (const auto& argument : guest::find_boot_arguments(path, text)) {
+    for (const auto& argument : guest::find_boot_arguments(kind, text)) {
         bool stops_boot = argument.name == "root" && argument.read_at_boot;
-        auto where = fmt::format("{} line {}", path, argument.line_no);
+        auto where = fmt::format("{} line {}", name, argument.line_no);
         for (auto& finding : check_argument(where, argument.name, argument.value, before,
                                             stops_boot ? Severity::Blocker : Severity::Warning))
             findings.push_back(std::move(finding));
@@ -163,7 +164,7 @@ Findings verify_boot_files(const sys::RootDir& root, const Inventory& before) {
     };
     for (const auto& [path, text] : files) {
         add(check_host_names(path, text, before));
-        add(check_arguments(path, text, before));
+        add(check_arguments(guest::kind_of_boot_file(path), path, text, before));
     }
     add(check_menu(root, files, before));
     return all;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "guest/boot_files.hpp"
 #include "report/inventory.hpp"
 #include "sys/root_dir.hpp"
 
@@ -22,8 +23,10 @@ using BootFiles = std::map<std::string, std::string>;
 /// Names of devices that only a host has, and entries that os-prober made. Pure.
 [[nodiscard]] report::Findings check_host_names(std::string_view path, std::string_view text,
                                                 const report::Inventory& before);
-/// root= and resume= that depend on the bus or lead nowhere. Pure.
-[[nodiscard]] report::Findings check_arguments(std::string_view path, std::string_view text,
+/// root= and resume= that depend on the bus or lead nowhere; `name` is what findings call the file.
+/// Pure.
+[[nodiscard]] report::Findings check_arguments(guest::BootFileKind kind, std::string_view name,
+                                               std::string_view text,
                                                const report::Inventory& before);
 /// Whether GRUB can read its configuration, and whether each entry's kernel and initramfs exist.
 [[nodiscard]] report::Findings check_menu(const sys::RootDir& root, const BootFiles& files,

@@ -75,6 +75,9 @@ struct Kernel {
     bool virtio_builtin = false;
     std::vector<std::string> missing_modules{}; ///< of those that virtio needs and this kernel has
     std::string initramfs_error{};              ///< why it could not be read
+    /// Text of the files inside the initramfs that give kernel arguments and name a device, by
+    /// their path there. Not part of the JSON form.
+    std::map<std::string, std::string> initramfs_files{};
 };
 
 /// A line of /etc/fstab that mounts something.

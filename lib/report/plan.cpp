@@ -66,6 +66,17 @@ std::string_view name_of(OutcomeState state) {
     return "";
 }
 
+namespace {
+
+std::vector<std::string> names_of_parts(const Action& action) {
+    auto names = action.modules;
+    for (const auto& [path, text] : action.files)
+        names.push_back(path);
+    return names;
+}
+
+} // namespace
+
 Json to_json(const Action& action) {
     Json json{
         {"repair", action.repair}, {"kind", name_of(action.kind)}, {"text", render_text(action)}};
@@ -88,6 +99,8 @@ Json to_json(const Action& action) {
         json["kernel"] = action.kernel;
     if (!action.modules.empty())
         json["modules"] = action.modules;
+    for (const auto& [path, text] : action.files)
+        json["files"].push_back(path);
     return json;
 }
 
@@ -104,8 +117,8 @@ std::string render_text(const Action& action) {
         what = fmt::format("remove {}", action.path);
         break;
     case ActionKind::AppendInitramfs:
-        what = fmt::format("append {} to {} (kernel {})", join(action.modules, ", "), action.path,
-                           action.kernel);
+        what = fmt::format("append {} to {} (kernel {})", join(names_of_parts(action), ", "),
+                           action.path, action.kernel);
         break;
     case ActionKind::RunTool:
         what = fmt::format("run {}", join(action.argv, " "));

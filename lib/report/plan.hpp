@@ -25,7 +25,7 @@ struct Policy {
     FstabMode fstab_mode = FstabMode::StabilizeAll;
     bool regen_initramfs = false; ///< run the guest's generator instead of appending a segment
     bool update_grub = false;     ///< run the guest's grub-mkconfig
-    bool may_run_guest_programs = true; ///< false for a guest of another architecture
+    bool may_run_guest_programs = true;      ///< false for a guest of another architecture
     std::chrono::seconds tool_timeout{1800}; ///< for each program of the guest
 };
 [[nodiscard]] Json to_json(const Policy& policy);
@@ -34,8 +34,8 @@ struct Policy {
 enum class ActionKind {
     WriteFile,       ///< path gets `content`
     RemoveFile,      ///< path goes away
-    AppendInitramfs, ///< a cpio segment with `modules` for `kernel` is appended to the initramfs at
-                     ///< path
+    AppendInitramfs, ///< a cpio segment with `modules` for `kernel`, and `files`, is appended to
+                     ///< the initramfs at path
     RunTool,         ///< argv runs in the enhanced chroot; path is what it writes
 };
 
@@ -61,7 +61,9 @@ struct Action {
     bool quiet = false;              ///< RunTool: failure is a warning
     std::string kernel{};            ///< AppendInitramfs, and RunTool for one kernel
     std::vector<std::string>
-        modules{};       ///< AppendInitramfs: module names that must be inside afterwards
+        modules{}; ///< AppendInitramfs: module names that must be inside afterwards
+    /// AppendInitramfs: new text of files that are inside, by their path there
+    std::map<std::string, std::string> files{};
     double estimate = 0; ///< seconds, 0: quick
 };
 [[nodiscard]] std::string_view name_of(ActionKind kind);

@@ -46,7 +46,7 @@ repair::ApplyContext context_of(OpenedRoot& opened, enter::Root* chroot) {
         SLIPWAY_TRY(auto record, repair::append_initramfs_segment(
                                      opened.host, root, action,
                                      {.scratch_dir = opened.workspace + "/scratch/segment"}));
-        return fmt::format("{} modules in {} bytes", record.modules.size(), record.size);
+        return fmt::format("{} bytes", record.size);
     };
     return context;
 }

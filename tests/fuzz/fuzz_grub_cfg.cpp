@@ -7,8 +7,8 @@
 #include "fuzz_text.hpp"
 #include "guest/boot_files.hpp"
 #include "guest/grub_cfg.hpp"
-#include "repair/repairs.hpp"
 #include "guest/shell_config.hpp"
+#include "repair/repairs.hpp"
 #include "repair/verify_boot.hpp"
 
 using namespace slipway;
@@ -42,7 +42,7 @@ void readers_survive(std::string_view path, std::string_view text) {
     (void)guest::check_grub_syntax(text);
     (void)guest::is_grub_stub(text);
     (void)repair::check_host_names(path, text, fuzz::guest());
-    (void)repair::check_arguments(path, text, fuzz::guest());
+    (void)repair::check_arguments(guest::kind_of_boot_file(path), path, text, fuzz::guest());
 }
 
 std::vector<std::string_view> lines_that_set_root(std::string_view text) {

@@ -85,6 +85,7 @@ class Derived:
     expect: Expect
     parent: str
     edits: tuple[tuple[str, ...], ...]
+    uefi_root: str = ""  # makes it boot by UEFI only: UUID of the filesystem with /boot/grub
 
 
 BASES = {
@@ -161,6 +162,14 @@ RECIPES = {
             Volume("swap", uuid=uuid(53)),
         ),
         modules=VMWARE_MODULES + ("ext4",)),
+
+    "debian12-uefi": Derived(
+        summary="Debian 12, healthy: as debian12-stock, but UEFI only, with an ESP",
+        expect={"uefi": LOGIN},
+        parent="debian12-stock",
+        edits=(("mkdir", "boot", "efi"),
+               ("append", "etc/fstab", "UUID=5119-00E5 /boot/efi vfat umask=0077 0 1\n")),
+        uefi_root=uuid(21)),
 
     "prove-firmware": broken_stock(
         "stops in the firmware: the boot sector's code is zeroed",

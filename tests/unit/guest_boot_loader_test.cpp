@@ -104,7 +104,7 @@ TEST(BootLoader, OtherKinds) {
 }
 
 TEST(BootArguments, Trap1_NeverSetRootNorRootflags) {
-    auto arguments = find_boot_arguments("/boot/grub/grub.cfg",
+    auto arguments = find_boot_arguments(BootFileKind::GrubConfig,
                                          "set root='hd0,msdos1'\n"
                                          "search --set=root x\n"
                                          "# linux /vmlinuz root=/dev/sdz9\n"
@@ -120,7 +120,7 @@ TEST(BootArguments, Trap1_NeverSetRootNorRootflags) {
 
 TEST(BootArguments, OfEachKindOfFile) {
     auto value = [](const char* path, const char* text) {
-        auto found = find_boot_arguments(path, text);
+        auto found = find_boot_arguments(kind_of_boot_file(path), text);
         return found.size() == 1 ? found[0].value : "";
     };
     EXPECT_EQ(value("/boot/loader/entries/a.conf", "title root=no\noptions root=UUID=a ro\n"),

@@ -26,6 +26,7 @@ using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using ::testing::Key;
 using ::testing::Not;
+using ::testing::Pair;
 using Entries = std::vector<archive::CpioEntry>;
 
 constexpr auto version = "6.1.0-9-amd64";
@@ -73,7 +74,8 @@ protected:
                                          .kind = report::ActionKind::AppendInitramfs,
                                          .path = path,
                                          .kernel = kernel,
-                                         .modules = modules},
+                                         .modules = modules,
+                                         .files = files_},
                                         {.scratch_dir = scratch_.path()});
     }
     report::Kernel examine(const std::string& path = "/boot/initrd") {
@@ -93,6 +95,7 @@ protected:
     sys::LocalRunner runner_;
     Cancel cancel_;
     std::vector<std::string> modules_; ///< instead of the missing ones
+    std::map<std::string, std::string> files_;
 };
 
 class AppendAfter : public AppendSegment, public ::testing::WithParamInterface<Compression> {};
@@ -249,6 +252,26 @@ TEST_F(AppendSegment, InitramfsToolsListKeepsItsLines) {
     guest_.write("boot/initrd", cpio(entries));
     ASSERT_TRUE(append());
     EXPECT_EQ(contents()["conf/modules"], "ahci\nvirtio_blk\nvirtio_pci\nvirtio_scsi\nsd_mod\n");
+}
+
+TEST_F(AppendSegment, FilesInsideAreReplacedAlsoWhereNoModuleIsMissing) {
+    auto entries = base_entries();
+    entries.push_back({"conf/initramfs.conf", file_mode, "MODULES=list\n"});
+    entries.push_back({"conf/conf.d", directory_mode});
+    entries.push_back({"conf/conf.d/resume", file_mode, "RESUME=/dev/sda2\n"});
+    guest_.write("boot/initrd", cpio(entries));
+    auto old = examine();
+    EXPECT_THAT(old.initramfs_files, ElementsAre(Pair("conf/conf.d/resume", "RESUME=/dev/sda2\n")));
+    files_ = {{"conf/conf.d/resume", "RESUME=UUID=1\n"}};
+    ASSERT_TRUE(append());
+    EXPECT_EQ(contents()["conf/conf.d/resume"], "RESUME=UUID=1\n");
+    EXPECT_TRUE(examine().virtio_in_initramfs);
+    EXPECT_THAT(examine().initramfs_files, IsEmpty());
+
+    auto before = image();
+    files_ = {{"conf/conf.d/resume", "RESUME=UUID=2\n"}};
+    ASSERT_TRUE(append());
+    EXPECT_THAT(members_of(image().substr(before.size())), ElementsAre("conf/conf.d/resume"));
 }
 
 TEST_F(AppendSegment, DracutGetsArgumentsOfItsOwn) {

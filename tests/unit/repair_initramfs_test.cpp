@@ -47,6 +47,37 @@ TEST(InitramfsPlan, KernelsThatFindVirtioAreLeftAlone) {
     EXPECT_EQ(initramfs_repair().detect(guest).verdict, Verdict::No);
 }
 
+TEST(InitramfsPlan, NamesOfTheOldMachineInsideAreCorrected) {
+    auto guest = one_disk_guest();
+    guest.kernels = {kernel_with_virtio("6.1.0-13"), kernel_without_virtio("6.1.0-9")};
+    guest.kernels[0].initramfs_files = {{"conf/conf.d/resume", "# swap\nRESUME=/dev/sda5\n"},
+                                        {"etc/cmdline.d/95root.conf", "root=/dev/sda1 quiet"}};
+    guest.kernels[1].initramfs_files = {{"conf/conf.d/resume", "RESUME=UUID=0815\n"}};
+    auto segments = of_kind(plan_initramfs(guest), ActionKind::AppendInitramfs);
+    ASSERT_EQ(segments.size(), 2U);
+    EXPECT_TRUE(segments[0].modules.empty());
+    EXPECT_EQ(
+        segments[0].files,
+        (std::map<std::string, std::string>{
+            {"conf/conf.d/resume", std::string("# swap\nRESUME=UUID=") + swap_uuid + "\n"},
+            {"etc/cmdline.d/95root.conf", std::string("root=UUID=") + root_uuid + " quiet"}}));
+    EXPECT_EQ(segments[0].changes.size(), 2U);
+    EXPECT_FALSE(segments[1].modules.empty());
+    EXPECT_TRUE(segments[1].files.empty());
+}
+
+TEST(InitramfsPlan, WhatIsLeftInsideIsTold) {
+    auto guest = one_disk_guest();
+    guest.kernels = {kernel_with_virtio("6.1.0-13"), kernel_with_virtio("6.1.0-9")};
+    guest.kernels[0].initramfs_files = {{"conf/conf.d/resume", "RESUME=/dev/sda2\n"}};
+    guest.kernels[1].initramfs_files = {{"etc/cmdline.d/95root.conf", "root=/dev/loop3p1\n"}};
+    auto findings = judge_kernels(guest);
+    ASSERT_EQ(findings.size(), 2U);
+    EXPECT_EQ(findings[0].id, "unstable-kernel-argument");
+    EXPECT_EQ(findings[0].where, "conf/conf.d/resume in /boot/initrd.img-6.1.0-13 line 1");
+    EXPECT_EQ(findings[1].id, "host-device-in-boot-file");
+}
+
 TEST(InitramfsPlan, UnexaminedKernelsAreUnsure) {
     auto guest = one_disk_guest();
     guest.kernels = {{.version = "6.1.0-13", .initramfs = "/boot/initrd.img-6.1.0-13"}};

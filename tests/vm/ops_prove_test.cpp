@@ -68,6 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Expected{"debian12-stock", vm::Stage::Login, ""},
                     Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Sata},
                     Expected{"debian12-stock", vm::Stage::Login, "", vm::Bus::Scsi},
+                    // No boot code for a BIOS: the firmware is chosen by what is on the disk.
+                    Expected{"debian12-uefi", vm::Stage::Login, ""},
                     // Its GRUB has a graphical terminal, which needs a VGA.
                     Expected{"debian13-xfs-boot", vm::Stage::Login, "", vm::Bus::Sata},
                     Expected{"prove-firmware", vm::Stage::Firmware, "boot loader's first part"},

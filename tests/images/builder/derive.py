@@ -6,7 +6,7 @@ import glob
 import os
 from pathlib import Path
 
-from builder import disk
+from builder import disk, esp
 from builder.confine import mount
 from builder.run import Failed, Runner, copy_data
 from recipes import Derived
@@ -48,6 +48,11 @@ def _append(pattern: str, text: str) -> None:
             file.write(text)
 
 
+def _mkdir(pattern: str, name: str) -> None:
+    for path in _matches(pattern):
+        (path / name).mkdir()
+
+
 def _zero_disk(offset: str, size: str) -> None:
     device = os.open("/dev/sda", os.O_RDWR)
     os.pwrite(device, bytes(int(size)), int(offset))
@@ -56,7 +61,7 @@ def _zero_disk(offset: str, size: str) -> None:
 
 
 EDITS = {"remove": _remove, "garbage": _garbage, "replace": _replace, "append": _append,
-         "zero-disk": _zero_disk}
+         "mkdir": _mkdir, "zero-disk": _zero_disk}
 
 
 def _copy_sparse(source: Path, target: Path) -> None:
@@ -68,6 +73,8 @@ def _copy_sparse(source: Path, target: Path) -> None:
 def build(recipe: Derived, parent: Path, work: Path) -> None:
     image, runner = work / "disk.raw", Runner(work / "build.log")
     _copy_sparse(parent, image)
+    if recipe.uefi_root:
+        esp.add(image, recipe.uefi_root, runner)
     with disk.attached(image, runner):
         TARGET.mkdir()
         mount("/dev/sda1", TARGET, "ext4")

@@ -16,6 +16,7 @@ CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f]")
 BUSES = {
     "sata": ["-device", "ahci,id=ahci", "-device", "ide-hd,bus=ahci.0,drive=disk"],
     "virtio": ["-device", "virtio-blk-pci,drive=disk"],
+    "uefi": ["-bios", "/usr/share/ovmf/OVMF.fd", "-device", "virtio-blk-pci,drive=disk"],
 }
 
 
