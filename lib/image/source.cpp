@@ -112,6 +112,10 @@ Status Source::open_main(const OpenOptions& options) {
     if (S_ISREG(info.st_mode) && info.st_size == 0)
         return fail(Code::InvalidArgument, fmt::format("{} is empty, not a disk image", path_));
     SLIPWAY_CHECK(lock_image(*fd, options.access, path_));
+    if (block_device_) { // open(2): O_EXCL fails on a block device that the system itself uses
+        auto alone = sys::open_file(path_, O_RDONLY | O_EXCL | O_NONBLOCK);
+        held_ = !alone && alone.error().errno_value == EBUSY;
+    }
     auto probed = probe_format(*fd, options.format);
     if (!probed)
         return fail(std::move(probed.error()).in(path_));

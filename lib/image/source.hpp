@@ -57,6 +57,8 @@ public:
         return !probe_.extents.empty() || data_file_.has_value();
     }
     [[nodiscard]] bool is_block_device() const { return block_device_; }
+    /// A block device that this machine has mounted, or made part of LVM, MD, …
+    [[nodiscard]] bool is_held() const { return held_; }
     [[nodiscard]] sys::BorrowedFd fd() const { return files_.front().fd; }
     /// Bytes that the image's own files occupy on disk, for progress and space checks.
     [[nodiscard]] std::uint64_t allocated() const;
@@ -85,6 +87,7 @@ private:
     std::string path_;
     Probe probe_;
     bool block_device_ = false;
+    bool held_ = false;
     std::vector<File> files_; ///< [0] is the image, or the sanitised descriptor of a VMDK with
                               ///< extents (see open_extents)
     std::unique_ptr<Source> backing_;      ///< with allow_backing

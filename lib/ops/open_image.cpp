@@ -33,6 +33,19 @@ Status choose_engine(const ImageOptions& options, OpenImage& opened) {
     return {};
 }
 
+Status check_unused(const Context& context, const image::Source& source, Use use) {
+    if (!source.is_held())
+        return {};
+    if (use == Use::Keep)
+        return fail(Code::Busy,
+                    fmt::format("{} is mounted or otherwise in use on this machine", source.path()),
+                    "unmount it, or give a snapshot of it");
+    context.host.log.warning(
+        "{} is mounted or otherwise in use on this machine; what is read may be out of date",
+        source.path());
+    return {};
+}
+
 image::DiskSpec disk_spec(const OpenImage& opened) {
     image::DiskSpec spec{.format = std::string(image::name_of(opened.source->format())),
                          .graph = opened.graph(opened.overlay.has_value()),
@@ -108,6 +121,7 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                                                    .format = options.format,
                                                    .allow_backing = options.allow_backing}));
     opened.source = std::make_unique<image::Source>(std::move(source));
+    SLIPWAY_CHECK(check_unused(context, *opened.source, request.use));
     SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
     if (request.use == Use::Keep)
         SLIPWAY_CHECK(image::check_complete(context.host, *opened.source));

@@ -121,6 +121,20 @@ class InUse(Case):
 
 
 class BlockDevice(Case):
+    def test_a_mounted_one_is_looked_at_with_a_warning_and_not_migrated(self):
+        image, out, point = mini(self.scratch / "a.raw", "--table", "none"), self.scratch / "out.qcow2", self.scratch / "mnt"
+        point.mkdir()
+        with loop_device(image) as device:
+            subprocess.run(["mount", "-o", "ro", device, point], check=True)
+            try:
+                looked = self.ok(slipway("cat", device, "/etc/hostname"))
+                self.assertEqual(looked.stdout, "mini\n")
+                self.assertIn("in use on this machine", looked.stderr)
+                self.refused(slipway("migrate", device, "--output", out), 4, "in use on this machine", "unmount it")
+            finally:
+                subprocess.run(["umount", point], check=True)
+            self.assertNotIn("in use", self.ok(slipway("cat", device, "/etc/hostname")).stderr)
+
     def test_it_is_read_and_never_written(self):
         image, out = mini(self.scratch / "a.raw"), self.scratch / "out.qcow2"
         before = digest(image)
