@@ -34,7 +34,7 @@ struct GuestDisk {
 struct GuestPartition {
     std::string name;    ///< "vda1"
     std::string disk;    ///< "vda"
-    unsigned number = 0; ///< from 1
+    unsigned number = 0; ///< from 1; 0: a filesystem on the whole disk, with the disk's name
     dev_t device = 0;
     std::uint64_t start = 0; ///< bytes from the start of the disk
     std::uint64_t size = 0;  ///< bytes

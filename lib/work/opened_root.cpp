@@ -67,13 +67,17 @@ Result<std::string> make_node(const std::string& name, dev_t device) {
     return path;
 }
 
-// A node where the kernel could mount it; the name is that of the bus the guest moves to.
+// Of the bus the guest moves to. A filesystem on a whole disk has the disk's own name.
+std::string node_name(unsigned index, const report::Volume& volume) {
+    return image::disk_name(index, "vd") +
+           (volume.partition == 0 ? "" : std::to_string(volume.partition));
+}
+
+// A node where the kernel could mount it.
 Result<mount::MountableVolume> mountable(image::AttachedDisk& disk, unsigned index,
                                          const report::Volume& volume) {
     SLIPWAY_TRY(auto device, disk.device_of(volume));
-    auto name = image::disk_name(index, "vd") +
-                (volume.partition == 0 ? "" : std::to_string(volume.partition));
-    SLIPWAY_TRY(auto node, make_node(name, device));
+    SLIPWAY_TRY(auto node, make_node(node_name(index, volume), device));
     return mount::MountableVolume{volume, node};
 }
 
@@ -195,10 +199,8 @@ Result<enter::Root*> OpenedRoot::need_chroot() {
         auto name = image::disk_name(index, "vd");
         spec.disks.push_back({.name = name, .device = disk.device(), .size = disk.disk().size});
         for (const auto& volume : disk.volumes()) {
-            if (volume.partition == 0)
-                continue;
             SLIPWAY_TRY(auto device, disk.device_of(volume));
-            spec.partitions.push_back({.name = name + std::to_string(volume.partition),
+            spec.partitions.push_back({.name = node_name(index, volume),
                                        .disk = name,
                                        .number = volume.partition,
                                        .device = device,

@@ -132,6 +132,12 @@ class Run(Case):
     def test_input_that_nobody_reads_is_no_failure(self):
         self.ok(slipway("run", self.image, "--", "/bin/true", input="x" * 5_000_000))
 
+    def test_a_filesystem_on_the_whole_disk_has_its_names_too(self):
+        image = mini(self.scratch / "whole.raw", "--table", "none")
+        said = self.ok(slipway("run", image, "--", "/bin/sh", "-c", "readlink /dev/disk/by-uuid/*; ls /dev/vd*; cat /proc/partitions")).stdout
+        self.assertEqual(said.split()[:2], ["../../vda", "/dev/vda"])
+        self.assertEqual(said.count("vda"), 3)
+
     def test_large_output_arrives_whole(self):
         result = self.ok(slipway("run", self.image, "--", "/bin/sh", "-c", "yes 0123456789 | head -n 500000"))
         self.assertEqual(len(result.stdout), 500000 * 11)
