@@ -13,7 +13,7 @@ namespace slipway::app {
 struct ProveOptions {
     std::string bus = "virtio";
     std::string firmware{};
-    unsigned timeout_seconds = 300; // a machine without an accelerator takes a minute or two
+    unsigned timeout_seconds = static_cast<unsigned>(ops::ProveOptions{}.timeout.count());
 };
 /// Adds --bus, --firmware and --timeout.
 void add_prove_options(CLI::App& command, ProveOptions& options);

@@ -18,7 +18,7 @@ struct ProveRequest {
     image::BlockGraph disk; ///< writable, of an overlay that is dropped
     vm::Bus bus = vm::Bus::Virtio;
     vm::Firmware firmware = vm::Firmware::Bios;
-    std::chrono::seconds timeout{180};
+    std::chrono::seconds timeout{300};
     unsigned memory_mib = 1024;
     std::string arch{};        ///< of the guest, "" unknown; x86 only
     bool until_kernel = false; ///< ends once the boot loader has handed over, or falls silent
@@ -56,7 +56,7 @@ struct ProveResult {
 struct ProveOptions {
     vm::Bus bus = vm::Bus::Virtio;
     std::optional<vm::Firmware> firmware{}; ///< unset: what the disk was installed for
-    std::chrono::seconds timeout{180};      ///< of each boot
+    std::chrono::seconds timeout{300};      ///< of each boot
 };
 
 /// Ends at a login prompt, three seconds after a definite failure, or at the timeout, which is no

@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The pages in docs/commands: the options are those that the program has, and the examples run as they stand."""
+import os
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+from support import SLIPWAY, Case, guest, mini, mini_tree, slipway
+
+PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/commands").glob("*.md"))
+
+
+def section(page, title):
+    """The lines of a page below a heading."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", page.read_text(), re.S | re.M)
+    return found[1].splitlines() if found else []
+
+
+def examples(page):
+    return [line.strip() for line in section(page, "Examples") if line.startswith("    ")]
+
+
+class Options(Case):
+    def test_each_page_has_the_options_of_its_verb(self):
+        option = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
+        for page in PAGES:
+            with self.subTest(page.stem):
+                rows = [line.split("|")[1] for line in page.read_text().splitlines() if re.match(r"\| `-", line)]
+                told = {name for row in rows for name in option.findall(row)}
+                said = self.ok(slipway(page.stem, "--help")).stdout
+                there = {name for line in said.splitlines() if line.startswith("  -") for name in option.findall(line[:28])}
+                self.assertEqual(told | {"-h", "--help", "--verbose", "--quiet"}, there)
+
+
+class Examples(Case):
+    """Booting ones are left to test_boot.py, and the network to nobody: a mirror may be out of reach."""
+
+    def setUp(self):
+        super().setUp()
+        tools = mini(self.scratch / "vm.raw", "--tree", mini_tree(self.scratch / "tools", {}))
+        subprocess.run(["qemu-img", "convert", "-O", "vhdx", tools, self.scratch / "vm.vhdx"], check=True)
+        (self.scratch / "data/pictures").mkdir(parents=True)
+        mini(self.scratch / "data.raw", "--tree", self.scratch / "data")
+        (self.scratch / "two.raw").symlink_to(guest("debian12-two"))
+        (self.scratch / "vm.vmdk").symlink_to(guest("debian12-ext4", "vmdk-stream"))
+        (self.scratch / "files").mkdir()
+        (self.scratch / "resolv.conf").write_text("nameserver 192.0.2.1\n")
+        for name in ("images", "out"):
+            (self.scratch / name).mkdir()
+
+    def shell(self, line):
+        line = line.replace("/var/lib/images", "images").replace("/srv/out", "out")
+        if output := re.search(r"--output (\S+)", line):
+            (self.scratch / output[1]).unlink(missing_ok=True)
+        return subprocess.run(["/bin/bash", "-euo", "pipefail", "-c", line], cwd=self.scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, timeout=300, env=dict(os.environ, PATH=f"{os.path.dirname(SLIPWAY)}:{os.environ['PATH']}"))
+
+    def test_all_that_do_not_boot(self):
+        lines = [line for page in PAGES for line in examples(page) if "prove" not in line and "--network" not in line]
+        self.assertGreater(len(lines), 20)
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", guest("debian12-stock"), self.scratch / "vm.qcow2"], check=True)
+        # Those that overwrite what others read come last.
+        for line in sorted(lines, key=lambda line: ("--output" in line, "fix" in line or "--write" in line)):
+            with self.subTest(line):
+                result = self.shell(line)
+                self.assertEqual(result.returncode, 0, result.stdout[-2000:] + result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
