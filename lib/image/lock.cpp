@@ -59,25 +59,26 @@ bool taken_by_others(sys::BorrowedFd file, unsigned mask, off_t base) {
     return false;
 }
 
-bool try_lock(sys::BorrowedFd file, Access access) {
-    unsigned have =
-        access == Access::Write ? consistent_read | write_data | resize : consistent_read;
+unsigned permissions(Access access) {
+    return access == Access::Write ? consistent_read | write_data | resize : consistent_read;
+}
+
+bool try_lock(sys::BorrowedFd file, Access access, Access announced) {
     unsigned unshared = write_data | resize;
-    int error = take(file, have, permission_base);
+    int error = take(file, permissions(announced), permission_base);
     if (error == 0)
         error = take(file, unshared, unshared_base);
     // ENOLCK, EINVAL, EOPNOTSUPP: a filesystem without locks; QEMU goes on there as well.
-    return error != EAGAIN && error != EACCES && !taken_by_others(file, have, unshared_base) &&
+    return error != EAGAIN && error != EACCES &&
+           !taken_by_others(file, permissions(access), unshared_base) &&
            !taken_by_others(file, unshared, permission_base);
 }
 
-} // namespace
-
-Status lock_image(sys::BorrowedFd file, Access access, const std::string& name) {
+Status lock(sys::BorrowedFd file, Access access, Access announced, const std::string& name) {
     // Whoever comes takes first and looks then, so that two who come at once see each other and
     // both would go. Each therefore lets go and comes again, at a moment of its own.
     std::random_device random;
-    for (int attempt = 0; !try_lock(file, access); ++attempt) {
+    for (int attempt = 0; !try_lock(file, access, announced); ++attempt) {
         unlock(file);
         if (attempt == attempts)
             return fail(
@@ -88,6 +89,16 @@ Status lock_image(sys::BorrowedFd file, Access access, const std::string& name) 
         std::this_thread::sleep_for(std::chrono::milliseconds(1 + random() % longest_pause_ms));
     }
     return {};
+}
+
+} // namespace
+
+Status lock_image(sys::BorrowedFd file, Access access, const std::string& name) {
+    return lock(file, access, access, name);
+}
+
+Status lock_extent(sys::BorrowedFd file, Access access, const std::string& name) {
+    return lock(file, access, Access::Read, name);
 }
 
 } // namespace slipway::image

@@ -15,5 +15,9 @@ enum class Access { Read, Write };
 /// still holds what excludes us after some 80 ms: of several that come at once, one gets it.
 /// Filesystems without such locks are not an error.
 [[nodiscard]] Status lock_image(sys::BorrowedFd file, Access access, const std::string& name);
+/// The same for a file that QEMU's tools open themselves, with locks of their own, because an image
+/// names it (an extent of a VMDK). To these, a writer looks like a reader; who opens the whole
+/// image meets the lock on the image.
+[[nodiscard]] Status lock_extent(sys::BorrowedFd file, Access access, const std::string& name);
 
 } // namespace slipway::image

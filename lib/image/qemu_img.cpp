@@ -30,9 +30,7 @@ sys::ProcessSpec qemu_img(std::vector<std::string> arguments, const BlockGraph& 
 }
 
 // What qemu-img complains of, without the graph that it was given: "File truncated, expecting …".
-// Under Landlock /dev/null is not for writing, so QEMU finds no OFD locks and complains. That must
-// stay so: the extents of a VMDK are opened by QEMU itself, without an option to leave locking to
-// us, and would collide with our own lock when a disk of flat extents is fixed.
+// Under Landlock /dev/null is not for writing, so QEMU finds no OFD locks and complains.
 std::string complaint(std::string_view said) {
     std::vector<std::string> reasons;
     for (auto line : split_lines(said)) {

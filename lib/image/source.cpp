@@ -149,7 +149,7 @@ Status Source::open_extents(const OpenOptions& options) {
             return fail(Code::Unsupported, fmt::format("{} has an extent of the type {}", path_,
                                                        printable(extent.type)));
         SLIPWAY_TRY(auto fd, open_beside(path_, extent.file, options.in_place ? O_RDWR : O_RDONLY));
-        SLIPWAY_CHECK(lock_image(fd, options.access, extent.file));
+        SLIPWAY_CHECK(lock_extent(fd, options.access, extent.file));
         SLIPWAY_CHECK(check_extent_length(fd, extent));
         SLIPWAY_TRY(auto number, add_file(std::move(fd), options.in_place));
         text += fmt::format("{} {} {} \"{}\"{}\n", extent.access, extent.sectors, extent.type,
@@ -233,6 +233,12 @@ BlockGraph Source::graph(bool writable) const {
             Json{{"driver", "raw"}, {"file", file_node(files_[*data_file_], writable)}};
     if (probe_.format == Format::Qcow2 || probe_.format == Format::Vmdk)
         graph.node["backing"] = nullptr;
+    // QEMU opens the extents itself, and its locks would meet ours. QMP has no such option; graphs
+    // to be written go to qemu-img only.
+    if (writable)
+        for (const auto& extent : probe_.extents)
+            if (extent.type != "ZERO")
+                graph.node["extents"].push_back({{"locking", "off"}});
     if (backing_) {
         auto below = backing_->graph();
         graph.node["backing"] = below.node;

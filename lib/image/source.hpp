@@ -66,7 +66,7 @@ public:
     [[nodiscard]] Status sync() const;
     /// The number after the last one that the graph uses in children.
     [[nodiscard]] int next_fd() const { return next_fd_; }
-    /// Read-only unless opened in_place and `writable`.
+    /// Read-only unless opened in_place and `writable`; those are for qemu-img, not for QMP.
     [[nodiscard]] BlockGraph graph(bool writable = false) const;
     /// Size of the virtual disk in bytes, as QEMU says. Corrupt, ToolFailed.
     [[nodiscard]] Result<std::uint64_t> virtual_size(const sys::Host& host) const;

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import schema_check
-from support import Case, digest, guest, mini, slipway
+from support import SLIPWAY, Case, digest, guest, mini, slipway
 
 
 def partition(image, scratch, start_mib, size_mib, image_format="raw"):
@@ -99,6 +99,21 @@ class Fix(Case):
                 again = json.loads(slipway("fix", image, "--json").stdout)
                 self.assertEqual([one for one in again["changes"] if one["repair"] == "fstab"], [])
         self.assertFalse([name for name in self.names() if "slipway" in name])
+
+    def test_a_kernel_without_landlock_will_do(self):
+        old_kernel = ["strace", "-f", "-o", "/dev/null", "-e", "inject=landlock_create_ruleset:error=ENOSYS"]
+        image = mini(self.scratch / "a.raw")
+        for options in (["-O", "qcow2"], ["-O", "vmdk", "-o", "subformat=monolithicFlat"], ["-O", "vmdk", "-o", "subformat=twoGbMaxExtentFlat"]):
+            disk, out = self.scratch / "disk", self.scratch / "out.qcow2"
+            subprocess.run(["qemu-img", "convert", *options, image, disk], check=True)
+            for verb in (["migrate", disk, "--output", out], ["fix", disk]):
+                with self.subTest((verb, options)):
+                    done = subprocess.run([*old_kernel, SLIPWAY, *verb], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                    changed = out if verb[0] == "migrate" else disk
+                    self.assertIn("UUID=", self.ok(slipway("cat", changed, "/etc/fstab")).stdout)
+            out.unlink()
+            disk.unlink()
 
     def test_dry_run_changes_nothing_and_says_what_it_would_do(self):
         image = mini(self.scratch / "a.raw")
