@@ -80,7 +80,7 @@ Status check_complete(const sys::Host& host, const Source& source) {
     }
     if (!checked)
         return fail(std::move(checked.error()).in(source.path()));
-    return {};
+    return source.backing() == nullptr ? Status{} : check_complete(host, *source.backing());
 }
 
 } // namespace slipway::image

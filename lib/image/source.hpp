@@ -56,6 +56,7 @@ public:
     [[nodiscard]] bool is_split() const {
         return !probe_.extents.empty() || data_file_.has_value();
     }
+    [[nodiscard]] const Source* backing() const { return backing_.get(); } ///< null: none
     [[nodiscard]] bool is_block_device() const { return block_device_; }
     /// A block device that this machine has mounted, or made part of LVM, MD, …
     [[nodiscard]] bool is_held() const { return held_; }

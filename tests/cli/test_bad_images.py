@@ -22,10 +22,10 @@ class BadImage(Case):
     def migrate(self, source, *options):
         return slipway("migrate", source, "--output", self.out, *options)
 
-    def never_copied(self, image, status, *words):
+    def never_copied(self, image, status, *words, options=()):
         """migrate refuses the image, and leaves it and the destination's directory as they were."""
         before = digest(image)
-        result = self.refused(self.migrate(image), status, *words)
+        result = self.refused(self.migrate(image, *options), status, *words)
         self.assertEqual(os.listdir(self.out.parent), [])
         self.assertEqual(digest(image), before)
         return result
@@ -76,6 +76,13 @@ class Chains(BadImage):
         for name in before:
             (self.scratch / name).unlink()
         self.assertIn("UUID=", self.ok(slipway("cat", self.scratch / "alone.qcow2", "/etc/fstab")).stdout)
+
+    def test_a_backing_file_that_is_cut_off_is_noticed(self):
+        base, top = self.scratch / "base.qcow2", self.scratch / "top.qcow2"
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", mini(self.scratch / "base.raw"), base], check=True)
+        create("-f", "qcow2", "-b", base, "-F", "qcow2", top)
+        os.truncate(base, base.stat().st_size * 3 // 4)
+        self.never_copied(top, 4, "base.qcow2", options=("--allow-backing",))
 
     def test_names_that_are_no_files_are_not_opened(self):
         for number, name in enumerate(("nbd://127.0.0.1:9/x", 'json:{"driver":"file","filename":"/etc/shadow"}', "/dev/full", "/etc")):
