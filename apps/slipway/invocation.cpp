@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "invocation.hpp"
 
+#include <cstdlib>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +32,9 @@ Result<ops::Context> Invocation::context() {
 
 Result<ops::ImageOptions> Invocation::image_options() const {
     auto options = image;
+    const char* untrusted = std::getenv("SLIPWAY_UNTRUSTED");
+    options.untrusted = options.untrusted || (untrusted != nullptr && *untrusted != '\0' &&
+                                              std::string_view(untrusted) != "0");
     if (!source_format.empty()) {
         SLIPWAY_TRY(options.format, image::parse_format(source_format));
     }
@@ -132,6 +137,21 @@ Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
     return std::optional(std::move(*file));
 }
 
+namespace {
+
+const char* summary_of(const report::Findings& findings) {
+    switch (report::worst_of(findings)) {
+    case report::Severity::Blocker:
+        return "done, but something remains that keeps the guest from booting";
+    case report::Severity::Error:
+        return "done, but what remains may keep the guest from booting";
+    default:
+        return "done: nothing remains that keeps the guest from booting";
+    }
+}
+
+} // namespace
+
 Result<int> finish(Invocation& invocation, const ops::Context& context, report::Report& report,
                    Status status, std::optional<sys::OutputFile> file) {
     if (!status)
@@ -140,9 +160,7 @@ Result<int> finish(Invocation& invocation, const ops::Context& context, report::
         report.summary = report.plan.empty() ? "dry run: nothing would be changed"
                                              : "dry run: nothing was changed";
     else
-        report.summary = report::is_bootable(report)
-                             ? "done: nothing remains that keeps the guest from booting"
-                             : "done, but something remains that keeps the guest from booting";
+        report.summary = summary_of(report.findings);
     if (file || invocation.json)
         report.tools = ops::tool_versions(context);
     Status written;

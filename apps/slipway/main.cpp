@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+
+#include <fcntl.h>
 
 #include "invocation.hpp"
 
@@ -26,9 +30,19 @@ void catch_stop_signals(const slipway::Cancel& cancel) {
     ::signal(SIGPIPE, SIG_IGN);
 }
 
+// Else the first sockets and files that are opened would be taken for them. /dev/null answers with
+// an error where it was not opened for the use that somebody makes of it.
+void fill_standard_streams() {
+    for (int stream : {0, 1, 2})
+        if (::fcntl(stream, F_GETFD) < 0 && errno == EBADF &&
+            ::open("/dev/null", stream == 1 ? O_RDONLY : O_RDWR) != stream)
+            std::abort();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+    fill_standard_streams();
     slipway::Cancel cancel;
     catch_stop_signals(cancel);
     slipway::app::Terminal terminal(slipway::sys::BorrowedFd(0), slipway::sys::BorrowedFd(1),

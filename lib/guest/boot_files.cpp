@@ -189,6 +189,12 @@ std::vector<ArgumentSite> argument_sites(BootFileKind kind, std::string_view tex
     switch (kind) {
     case BootFileKind::GrubConfig:
         return sites_of_grub_config(text);
+    case BootFileKind::GrubSnippet: {
+        auto sites = sites_of_grub_config(text);
+        for (auto& site : sites)
+            site.read_at_boot = false;
+        return sites;
+    }
     case BootFileKind::GrubLegacy:
         return sites_of_grub_legacy(text);
     case BootFileKind::GrubDefaults:

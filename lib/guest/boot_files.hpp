@@ -14,6 +14,7 @@ namespace slipway::guest {
 enum class BootFileKind {
     None,              ///< holds no kernel arguments
     GrubConfig,        ///< grub.cfg
+    GrubSnippet,       ///< what becomes part of a menu: custom.cfg, /etc/grub.d/40_custom
     GrubLegacy,        ///< menu.lst, grub.conf
     GrubDefaults,      ///< /etc/default/grub and grub.d/*.cfg
     GrubEnvironment,   ///< grubenv
@@ -43,6 +44,8 @@ inline constexpr std::array boot_file_places{
     BootFilePlace{"/usr/lib/kernel/cmdline", BootFileKind::KernelCommandLine},
     BootFilePlace{"/etc/initramfs-tools/initramfs.conf", BootFileKind::InitramfsTools},
     BootFilePlace{"/etc/dracut.conf", BootFileKind::Dracut},
+    BootFilePlace{"/boot/grub/custom.cfg", BootFileKind::GrubSnippet},
+    BootFilePlace{"/boot/grub2/custom.cfg", BootFileKind::GrubSnippet},
     BootFilePlace{"/boot/grub/grubenv", BootFileKind::GrubEnvironment},
     BootFilePlace{"/boot/grub2/grubenv", BootFileKind::GrubEnvironment},
 };
@@ -54,6 +57,7 @@ struct BootFileDirectory {
 };
 inline constexpr std::array boot_file_directories{
     BootFileDirectory{"/etc/default/grub.d", ".cfg", BootFileKind::GrubDefaults},
+    BootFileDirectory{"/etc/grub.d", "_custom", BootFileKind::GrubSnippet},
     BootFileDirectory{"/etc/cmdline.d", ".conf", BootFileKind::KernelCommandLine},
     BootFileDirectory{"/etc/initramfs-tools/conf.d", "", BootFileKind::InitramfsTools},
     BootFileDirectory{"/etc/dracut.conf.d", ".conf", BootFileKind::Dracut},

@@ -43,10 +43,53 @@ std::string title_of(std::string_view line) {
                                            : std::string(line.substr(open + 1, close - open - 1));
 }
 
+bool is_blank(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// The end of the command that starts at `at`: a line, or part of one up to ';' or a brace that
+// stands alone. A backslash continues it in the next line. A quote ends with its line at the
+// latest, for titles of GRUB legacy have apostrophes.
+std::size_t end_of_command(std::string_view text, std::size_t at) {
+    char quote = 0;
+    bool in_word = false;
+    for (; at < text.size() && text[at] != '\n'; ++at) {
+        char c = text[at];
+        bool escaped = c == '\\' && quote != '\'';
+        if (escaped && at + 1 < text.size()) {
+            bool carriage_return = text.substr(at + 1, 2) == "\r\n";
+            in_word = text[at + 1] != '\n' && !carriage_return;
+            at += carriage_return ? 2 : 1;
+            continue;
+        }
+        if (quote != 0)
+            quote = c == quote ? 0 : quote;
+        else if (c == '"' || c == '\'')
+            quote = c;
+        else if (c == ';' || (c == '#' && !in_word))
+            return at;
+        else if ((c == '{' || c == '}') && !in_word &&
+                 (at + 1 == text.size() || is_blank(text[at + 1]) || text[at + 1] == ';'))
+            return at + 1;
+        in_word = !is_blank(c);
+    }
+    return at;
+}
+
+std::size_t start_of_next(std::string_view text, std::size_t end) {
+    if (end < text.size() && text[end] == '#')
+        end = std::min(text.find('\n', end), text.size());
+    bool separator = end < text.size() && (text[end] == '\n' || text[end] == ';');
+    return separator ? end + 1 : end;
+}
+
 class KernelReader {
 public:
-    void read_line(std::string_view line, std::size_t offset, int line_no) {
+    void read_command(std::string_view line, std::size_t offset, int line_no) {
         auto words = split_words(line);
+        std::erase(words, "\\");
+        while (!words.empty() && is_one_of(words[0], {"then", "else", "do", "{"}))
+            words.erase(words.begin());
         if (words.empty() || words[0].front() == '#')
             return;
         auto command = words[0];
@@ -228,14 +271,16 @@ private:
 
 std::vector<GrubKernel> parse_grub_kernels(std::string_view text) {
     KernelReader reader;
-    int line_no = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        auto end = std::min(text.find('\n', at), text.size());
-        auto line = text.substr(at, end - at);
-        if (line.ends_with('\r'))
-            line.remove_suffix(1);
-        reader.read_line(line, at, ++line_no);
-        at = end + 1;
+    int line_no = 1;
+    for (std::size_t at = 0, counted = 0; at < text.size();) {
+        auto end = end_of_command(text, at);
+        auto begin = std::min(text.find_first_not_of(" \t\r\n", at), end);
+        auto command = text.substr(begin, end - begin);
+        command = command.substr(0, command.find_last_not_of(" \t\r") + 1);
+        line_no += line_of(text.substr(counted), begin - counted) - 1;
+        counted = begin;
+        reader.read_command(command, begin, line_no);
+        at = start_of_next(text, end);
     }
     return reader.take();
 }

@@ -13,11 +13,11 @@
 namespace slipway::ops {
 namespace {
 
-// Words that a boot loader would have to expand are left out.
+// Words that a boot loader would have to expand are left out, and its marks of a continued line.
 std::string plain_words(std::string_view arguments) {
     std::vector<std::string> kept;
     for (auto word : split_words(arguments))
-        if (word.find('$') == std::string_view::npos)
+        if (word != "\\" && word.find('$') == std::string_view::npos)
             kept.emplace_back(word);
     return join(kept, " ");
 }

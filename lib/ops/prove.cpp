@@ -51,7 +51,7 @@ std::vector<std::string> command_files(const Context& context, const ImageOption
     return paths;
 }
 
-// The guest's own command line; without one that names a root, the root that the inspection found.
+// The guest's own command line. None where no root= can be read: one of our making proves nothing.
 std::optional<BootCommand> boot_command(const Context& context, const ImageOptions& image,
                                         const report::Inventory& guest) {
     BootCommand found;
@@ -65,11 +65,7 @@ std::optional<BootCommand> boot_command(const Context& context, const ImageOptio
         if (found.arguments.find("root=") != std::string::npos)
             return found;
     }
-    const auto* root = guest.find_volume(guest.root);
-    if (root == nullptr || root->uuid.empty())
-        return std::nullopt;
-    found.arguments = fmt::format("root=UUID={} ro {}", root->uuid, found.arguments);
-    return found;
+    return std::nullopt;
 }
 
 const report::Kernel* kernel_named(const report::Inventory& guest, const std::string& path) {
@@ -161,7 +157,14 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image,
     request.arch = guest->os.arch;
     auto command = boot_command(context, image, *guest);
     const auto* kernel = command ? kernel_named(*guest, command->kernel) : nullptr;
-    if (kernel == nullptr || has_serial_console(command->arguments))
+    if (kernel == nullptr) {
+        SLIPWAY_TRY(auto result, boot(context, image, request));
+        if (!result.login)
+            result.method_reason = "booted as it is only: no kernel with a root= that can be read "
+                                   "was found in the boot loader's configuration";
+        return result;
+    }
+    if (has_serial_console(command->arguments))
         return boot(context, image, request);
     return prove_without_console(context, image, request, *kernel, *command);
 }

@@ -8,6 +8,7 @@
 #include "base/strings.hpp"
 #include "guest/boot_entries.hpp"
 #include "guest/boot_files.hpp"
+#include "guest/command_line.hpp"
 #include "guest/grub_cfg.hpp"
 #include "repair/judge_kernels.hpp"
 #include "repair/verify_boot.hpp"
@@ -25,6 +26,7 @@ struct MenuEntry {
     std::string where;
     std::string title;
     std::string kernel;
+    std::string arguments;
     std::vector<std::string> initrds;
     std::string search_uuid;
     bool from_menu = false; ///< stands in a file whose order is that of the menu
@@ -35,11 +37,14 @@ std::vector<MenuEntry> entries_of(const std::string& path, const std::string& te
     auto kind = guest::kind_of_boot_file(path);
     if (kind == guest::BootFileKind::GrubConfig || kind == guest::BootFileKind::GrubLegacy)
         for (auto& kernel : guest::parse_grub_kernels(text))
-            entries.push_back({fmt::format("{} line {}", path, kernel.line_no), kernel.entry,
-                               kernel.image, kernel.initrds, kernel.search_uuid, true});
+            entries.push_back(
+                {fmt::format("{} line {}", path, kernel.line_no), kernel.entry, kernel.image,
+                 text.substr(kernel.arguments_begin, kernel.arguments_end - kernel.arguments_begin),
+                 kernel.initrds, kernel.search_uuid, true});
     if (kind == guest::BootFileKind::BlsEntry)
         if (auto entry = guest::parse_boot_entry(text); !entry.kernel.empty())
-            entries.push_back({path, entry.title, entry.kernel, entry.initramfs, ""});
+            entries.push_back(
+                {path, entry.title, entry.kernel, entry.options, entry.initramfs, ""});
     return entries;
 }
 
@@ -137,10 +142,25 @@ const MenuEntry* default_entry(const Inventory& inventory, const std::vector<Men
     return entries.empty() ? nullptr : &entries.front();
 }
 
+// An initramfs may know its root otherwise, so this is no blocker.
+bool has_unknown_root(const MenuEntry& entry) {
+    auto arguments = guest::parse_command_line(entry.arguments);
+    bool named = std::any_of(arguments.begin(), arguments.end(), [](const auto& argument) {
+        return argument.key == "root" || argument.key == "$kernelopts" ||
+               argument.key == "${kernelopts}";
+    });
+    return !named && !entry.initrds.empty();
+}
+
 Findings check_entries(const BootPaths& paths, const Inventory& before,
                        const std::vector<MenuEntry>& entries) {
     Findings findings;
     const auto* default_one = default_entry(before, entries);
+    if (default_one != nullptr && has_unknown_root(*default_one))
+        findings.push_back(
+            {"kernel-root-unknown", Severity::Error, default_one->where,
+             fmt::format("'{}' gives its kernel no root= that can be read", default_one->title),
+             "prove the boot (--prove), and name the root by its UUID if it fails"});
     for (const auto& entry : entries) {
         auto mountpoint = paths.mountpoint_for(entry.search_uuid);
         if (!mountpoint) {

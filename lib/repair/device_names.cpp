@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "repair/device_names.hpp"
 
+#include <algorithm>
+#include <cctype>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -63,6 +66,14 @@ Result<std::string> partition_name(const Inventory& inventory, const Volume& vol
                     fmt::format("{} has no UUID that could stand for it", volume.name));
     SLIPWAY_CHECK(check_unique(inventory, volume, &Volume::partuuid));
     return "PARTUUID=" + volume.partuuid;
+}
+
+bool is_device_number(std::string_view device) {
+    // Kernel: name_to_dev_t() in init/do_mounts.c.
+    return device.size() >= 3 && device.size() <= 8 &&
+           std::isdigit(static_cast<unsigned char>(device.front())) != 0 &&
+           std::all_of(device.begin(), device.end(),
+                       [](unsigned char c) { return std::isxdigit(c) != 0 || c == ':'; });
 }
 
 bool is_host_device(std::string_view path) {

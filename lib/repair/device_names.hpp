@@ -26,6 +26,9 @@ find_device(const report::Inventory& inventory, std::string_view spec, std::stri
 [[nodiscard]] Result<std::string> partition_name(const report::Inventory& inventory,
                                                  const report::Volume& volume);
 
+/// A device by its numbers, as old boot loaders wrote it: 0801, 8:1.
+[[nodiscard]] bool is_device_number(std::string_view device);
+
 /// A name that only a host gives a guest's disk while it works on it: /dev/loop0, /dev/nbd0p2,
 /// /dev/mapper/loop0p1, /dev/mapper/nbd0p1, /dev/mapper/osprober-linux-….
 [[nodiscard]] bool is_host_device(std::string_view path);

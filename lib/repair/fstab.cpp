@@ -123,7 +123,8 @@ void comment_out(const mount::FstabLine& line, mount::Fstab& edited, report::Act
 // What is no bus name may still lead nowhere.
 void audit(const Inventory& inventory, const mount::FstabLine& line, report::Findings& findings) {
     if (mount::is_bus_dependent(line.spec)) {
-        findings.push_back({"fstab-unstable-name", Severity::Warning, where_of(line),
+        findings.push_back({"fstab-unstable-name",
+                            guest::severity_if_missing(line.type, line.options), where_of(line),
                             fmt::format("names {}, which may not exist after the move", line.spec),
                             "name the volume by its UUID (--fstab-mode stabilize-all)"});
         return;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // root= and resume= as kernel arguments, wherever a guest keeps them; nothing else of the command
 // line, and nothing outside of command lines.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/boot_arguments.hpp"
 #include "guest/boot_files.hpp"
 #include "guest/command_line.hpp"
 #include "guest/grub_env.hpp"
@@ -22,7 +25,7 @@ using report::Inventory;
 using report::Severity;
 
 bool is_unstable(std::string_view device) {
-    return mount::is_bus_dependent(device) || is_host_device(device);
+    return mount::is_bus_dependent(device) || is_host_device(device) || is_device_number(device);
 }
 
 // A kernel on its own knows partitions only; one with an initramfs finds filesystems.
@@ -35,15 +38,29 @@ bool has_initramfs(const Inventory& inventory, const guest::ArgumentSite& site) 
     return inventory.kernels.empty();
 }
 
+// Whether another argument names the root that was found.
+bool is_root_named(const Inventory& inventory, const report::Volume& root) {
+    for (const auto& [path, text] : inventory.files)
+        for (const auto& argument :
+             guest::find_boot_arguments(guest::kind_of_boot_file(path), text))
+            if (argument.name == "root")
+                if (auto found = find_device(inventory, argument.value, "");
+                    found && *found == &root)
+                    return true;
+    return false;
+}
+
 // A root= that names no volume here, yet the partition number of the root that was found: the disk
-// was another one in the old machine, or a host left its own name for it.
+// was another one in the old machine, or a host left its own name for it. Beside a right one it is
+// more likely another system's.
 Result<const report::Volume*> find_root(const Inventory& inventory, std::string_view device) {
     auto found = find_device(inventory, device, "");
     const auto* root = inventory.find_volume(inventory.root);
     if (found || root == nullptr)
         return found;
     auto place = mount::parse_device_name(device);
-    if (is_host_device(device) || (place && place->partition == root->partition))
+    if (is_host_device(device) ||
+        (place && place->partition == root->partition && !is_root_named(inventory, *root)))
         return root;
     return found;
 }
@@ -127,8 +144,9 @@ public:
                               .path = path_,
                               .reason = "root= and resume= by names that survive the move",
                               .content = guest::apply_edits(text_, std::move(edits_)),
-                              // Every file in conf.d is sourced, a copy of the old text too.
-                              .keep_backup = kind_ != guest::BootFileKind::InitramfsTools,
+                              // All in conf.d is sourced and all in grub.d run, copies too.
+                              .keep_backup = kind_ != guest::BootFileKind::InitramfsTools &&
+                                             kind_ != guest::BootFileKind::GrubSnippet,
                               .changes = std::move(changes_)};
         if (kind_ == guest::BootFileKind::GrubEnvironment) {
             auto padded = guest::pad_grub_env(action.content, text_.size());
@@ -171,14 +189,15 @@ private:
 
     void edit_value(const guest::ArgumentSite& site, const std::string& key,
                     std::string_view device, std::size_t begin, std::size_t end) {
+        if (key == "root")
+            first_root_ = std::min(first_root_, site.begin);
         if (!is_unstable(device))
             return;
         auto name = name_for(inventory_, key, device, site);
         if (!name) {
             findings_.push_back(
                 {name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
-                 key == "root" && site.read_at_boot ? Severity::Blocker : Severity::Warning,
-                 where(begin),
+                 severity_of(key, site), where(begin),
                  fmt::format("{}={} is kept as it is: {}", key, device, render_line(name.error())),
                  name.error().hint});
             return;
@@ -186,6 +205,15 @@ private:
         edits_.push_back({begin, end, *name});
         changes_.push_back({guest::line_of(text_, begin), key + "=", std::string(device), *name,
                             reason_for(*name)});
+    }
+
+    // The first entry of a menu is the one that boots; the others may be other systems.
+    [[nodiscard]] Severity severity_of(const std::string& key,
+                                       const guest::ArgumentSite& site) const {
+        if (key != "root" || !site.read_at_boot)
+            return Severity::Warning;
+        bool is_later = kind_ == guest::BootFileKind::GrubConfig && site.begin > first_root_;
+        return is_later ? Severity::Error : Severity::Blocker;
     }
 
     static std::string reason_for(std::string_view name) {
@@ -199,6 +227,7 @@ private:
     const std::string& path_;
     const std::string& text_;
     guest::BootFileKind kind_;
+    std::size_t first_root_ = std::string::npos; ///< site of the first root=
     std::vector<guest::Edit> edits_;
     std::vector<report::Change> changes_;
     report::Findings findings_;

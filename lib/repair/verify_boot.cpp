@@ -84,7 +84,7 @@ Findings check_argument(const std::string& where, std::string_view key, std::str
                         const Inventory& before, Severity severity) {
     if (is_host_device(device)) // told by check_host_names
         return {};
-    if (mount::is_bus_dependent(device))
+    if (mount::is_bus_dependent(device) || is_device_number(device))
         return {{"unstable-kernel-argument", severity, where,
                  fmt::format("{}={} may not exist after the move", key, device),
                  "name the volume by its UUID"}};
@@ -146,11 +146,15 @@ Findings check_host_names(std::string_view path, std::string_view text, const In
 Findings check_arguments(guest::BootFileKind kind, std::string_view name, std::string_view text,
                          const Inventory& before) {
     Findings findings;
+    bool is_first = true; // of a menu, whose other entries may be other systems
     for (const auto& argument : guest::find_boot_arguments(kind, text)) {
-        bool stops_boot = argument.name == "root" && argument.read_at_boot;
+        bool is_root = argument.name == "root" && argument.read_at_boot;
+        auto severity = !is_root                                              ? Severity::Warning
+                        : is_first || kind != guest::BootFileKind::GrubConfig ? Severity::Blocker
+                                                                              : Severity::Error;
+        is_first = is_first && !is_root;
         auto where = fmt::format("{} line {}", name, argument.line_no);
-        for (auto& finding : check_argument(where, argument.name, argument.value, before,
-                                            stops_boot ? Severity::Blocker : Severity::Warning))
+        for (auto& finding : check_argument(where, argument.name, argument.value, before, severity))
             findings.push_back(std::move(finding));
     }
     return findings;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/client.hpp"
+#include "session/wire.hpp"
 
 #include <array>
 #include <csignal>
@@ -55,11 +56,11 @@ Status Session::greet() {
     auto theirs = channel_.receive(std::chrono::seconds(30));
     if (!theirs || !*theirs || (*theirs)->type != FrameType::Hello)
         return fail(worker_died());
-    SLIPWAY_TRY(auto json, parse_json((*theirs)->payload, "the worker's hello"));
+    SLIPWAY_TRY(auto json, from_wire((*theirs)->payload, "the worker's hello"));
     if (json_get<int>(json, "version") != protocol_version)
         return fail(Code::Protocol, "client and worker are of different versions",
                     "install them together, or unset SLIPWAY_WORKER");
-    return channel_.send({FrameType::Hello, 0, render_json({{"version", protocol_version}})});
+    return channel_.send({FrameType::Hello, 0, to_wire({{"version", protocol_version}})});
 }
 
 Error Session::worker_died() const {
@@ -77,8 +78,8 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
     cancel_sent_.reset();
     hook_error_.reset();
     SLIPWAY_CHECK(host_.cancel.check());
-    if (!channel_.send({FrameType::Request, id,
-                        render_json({{"op", operation}, {"args", std::move(arguments)}})}))
+    if (!channel_.send(
+            {FrameType::Request, id, to_wire({{"op", operation}, {"args", std::move(arguments)}})}))
         return fail(worker_died());
     while (true) {
         auto answer = step(id, hooks);
@@ -114,11 +115,11 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
 Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHooks& hooks) {
     switch (frame.type) {
     case FrameType::Response: {
-        SLIPWAY_TRY(auto json, parse_json(frame.payload, "the worker's answer"));
+        SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's answer"));
         return std::optional<Json>(std::move(json));
     }
     case FrameType::Failure: {
-        SLIPWAY_TRY(auto json, parse_json(frame.payload, "the worker's answer"));
+        SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's answer"));
         return fail(error_from_json(json));
     }
     case FrameType::Data: {
@@ -139,7 +140,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
         break;
     }
     case FrameType::Progress: {
-        SLIPWAY_TRY(auto json, parse_json(frame.payload, "the worker's progress"));
+        SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's progress"));
         if (host_.progress)
             host_.progress({json_get<std::string>(json, "step"),
                             json_get<std::uint64_t>(json, "done"),
@@ -147,7 +148,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
         break;
     }
     case FrameType::Log: {
-        SLIPWAY_TRY(auto json, parse_json(frame.payload, "the worker's log"));
+        SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's log"));
         auto text = json_get<std::string>(json, "text");
         switch (json_get<int>(json, "level")) {
         case static_cast<int>(Level::Debug):

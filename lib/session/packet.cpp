@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/packet.hpp"
+#include "session/wire.hpp"
 
 #include <array>
 #include <cstring>
@@ -41,7 +42,7 @@ sys::Confinement confinement_from_json(const Json& json) {
 
 Status send_packet(sys::BorrowedFd socket, const Json& message,
                    const std::vector<sys::BorrowedFd>& fds) {
-    auto text = render_json(message);
+    auto text = to_wire(message);
     if (text.size() > max_packet || fds.size() > max_fds)
         return fail(Code::InvalidArgument, "a command line of this length cannot be passed on");
     iovec io{.iov_base = text.data(), .iov_len = text.size()};
@@ -95,8 +96,8 @@ Result<std::optional<Packet>> receive_packet(sys::BorrowedFd socket) {
     if (got == 0)
         return std::optional<Packet>{};
     SLIPWAY_TRY(packet.message,
-                parse_json(std::string_view(text).substr(0, static_cast<std::size_t>(got)),
-                           "a supervisor message"));
+                from_wire(std::string_view(text).substr(0, static_cast<std::size_t>(got)),
+                          "a supervisor message"));
     return std::optional<Packet>(std::move(packet));
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "base/json.hpp"
+#include "session/wire.hpp"
 #include "work/worker.hpp"
 
 namespace slipway::session {
@@ -27,11 +28,11 @@ public:
                   {"done", progress.done},
                   {"total", progress.total},
                   {"bytes", progress.bytes}};
-        note(channel_.send({FrameType::Progress, id_, render_json(json)}));
+        note(channel_.send({FrameType::Progress, id_, to_wire(json)}));
     }
     void log(Level level, std::string_view text) override {
-        note(channel_.send({FrameType::Log, id_,
-                            render_json({{"level", static_cast<int>(level)}, {"text", text}})}));
+        note(channel_.send(
+            {FrameType::Log, id_, to_wire({{"level", static_cast<int>(level)}, {"text", text}})}));
     }
     [[nodiscard]] Status send(work::Stream stream, std::string_view bytes) override {
         while (!bytes.empty()) {
@@ -127,19 +128,19 @@ private:
 
 Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const Frame& request) {
     peer.begin(request.id);
-    auto message = parse_json(request.payload, "a request");
+    auto message = from_wire(request.payload, "a request");
     if (!message)
         return fail(Code::Protocol, "the client sent a request that is no JSON");
     auto result =
         worker.handle(json_get<std::string>(*message, "op"), json_at(*message, "args"), peer);
     Frame reply{FrameType::Response, request.id, ""};
     if (result)
-        reply.payload = render_json(*result);
+        reply.payload = to_wire(*result);
     else
-        reply = {FrameType::Failure, request.id, render_json(error_to_json(result.error()))};
+        reply = {FrameType::Failure, request.id, to_wire(error_to_json(result.error()))};
     if (reply.payload.size() > max_payload)
         reply = {FrameType::Failure, request.id,
-                 render_json(error_to_json(
+                 to_wire(error_to_json(
                      {.code = Code::NoSpace, .what = "the answer is larger than 1 MiB"}))};
     return channel.send(reply);
 }
@@ -149,11 +150,11 @@ Json hello() {
 }
 
 Status greet(Channel& channel) {
-    SLIPWAY_CHECK(channel.send({FrameType::Hello, 0, render_json(hello())}));
+    SLIPWAY_CHECK(channel.send({FrameType::Hello, 0, to_wire(hello())}));
     SLIPWAY_TRY(auto theirs, channel.receive(std::chrono::seconds(30)));
     if (!theirs || theirs->type != FrameType::Hello)
         return fail(Code::Protocol, "the client did not say hello");
-    SLIPWAY_TRY(auto json, parse_json(theirs->payload, "the client's hello"));
+    SLIPWAY_TRY(auto json, from_wire(theirs->payload, "the client's hello"));
     if (json_get<int>(json, "version") != protocol_version)
         return fail(Code::Protocol, "client and worker are of different versions");
     return {};

@@ -77,18 +77,19 @@ Result<Outcomes> carry_out(const std::vector<report::Action>& actions,
     return outcomes;
 }
 
-bool ran_generator(const report::Outcome& outcome) {
-    return outcome.action.kind == report::ActionKind::RunTool && !outcome.action.kernel.empty();
+bool ran_a_tool(const report::Outcome& outcome) {
+    return outcome.action.kind == report::ActionKind::RunTool;
 }
 
-// What the default repair does for the kernels that the guest's generator left without virtio:
-// because it failed, or because it knew better.
-std::vector<report::Action> segments_instead(const OpenedRoot& opened) {
+// What the default repairs do about what the guest's tools left: kernels without virtio and names
+// of the old machine, because a tool failed, or because it knew better.
+std::vector<report::Action> actions_after_tools(const OpenedRoot& opened) {
     auto policy = opened.policy;
-    policy.regen_initramfs = false;
+    policy.regen_initramfs = policy.update_grub = false;
     auto plan = repair::plan_all(*opened.inventory, policy);
     std::erase_if(plan.actions, [](const report::Action& action) {
-        return action.kind != report::ActionKind::AppendInitramfs;
+        return action.kind != report::ActionKind::AppendInitramfs &&
+               action.repair != "kernel-arguments";
     });
     return std::move(plan.actions);
 }
@@ -157,10 +158,10 @@ Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     });
     auto context = context_of(opened, chroot);
     SLIPWAY_TRY(auto outcomes, carry_out(opened.plan->actions, context, peer));
-    if (std::any_of(outcomes.begin(), outcomes.end(), ran_generator)) {
+    if (std::any_of(outcomes.begin(), outcomes.end(), ran_a_tool)) {
         SLIPWAY_CHECK(opened.look_again());
         examine(opened, arguments);
-        SLIPWAY_TRY(auto more, carry_out(segments_instead(opened), context, peer));
+        SLIPWAY_TRY(auto more, carry_out(actions_after_tools(opened), context, peer));
         outcomes.insert(outcomes.end(), more.begin(), more.end());
     }
     auto json = Json::array();

@@ -4,6 +4,7 @@
 #include "fuzz_text.hpp"
 #include "image/attach.hpp"
 #include "session/frame.hpp"
+#include "session/wire.hpp"
 
 using namespace slipway;
 
@@ -18,7 +19,7 @@ void read_payload(const session::Frame& frame) {
         (void)session::decode_credit(frame.payload);
         break;
     default:
-        if (auto json = parse_json(frame.payload, "fuzz")) {
+        if (auto json = session::from_wire(frame.payload, "fuzz")) {
             (void)error_from_json(*json);
             (void)report::inventory_from_json(*json);
             (void)report::policy_from_json(*json);

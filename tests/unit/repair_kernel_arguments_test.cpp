@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "guest/grub_env.hpp"
@@ -65,6 +66,51 @@ TEST(KernelArguments, Trap1_FullGrubenvIsLeftWithAFinding) {
     auto plan = kernel_arguments_repair().plan(guest, {});
     EXPECT_TRUE(plan.actions.empty());
     EXPECT_TRUE(has_finding(plan.findings, "grubenv-full"));
+}
+
+TEST(KernelArguments, CommandsThatShareALineOrGoOverSeveral) {
+    EXPECT_EQ(edited("/boot/grub/grub.cfg",
+                     "menuentry 'a;b' { search x; linux /vmlinuz root=/dev/sda1 ro; initrd /i; }\n"
+                     "menuentry 'c' {\n\tlinux /vmlinuz \\\n\t\troot=/dev/sda1 \\\r\n\t\tro "
+                     "# root=/dev/sda1\n\tinitrd /i\n}\n"),
+              "menuentry 'a;b' { search x; linux /vmlinuz root=" + root_name +
+                  " ro; initrd /i; }\n"
+                  "menuentry 'c' {\n\tlinux /vmlinuz \\\n\t\troot=" +
+                  root_name + " \\\r\n\t\tro # root=/dev/sda1\n\tinitrd /i\n}\n");
+}
+
+TEST(KernelArguments, WhatTheAdministratorAddedToTheMenu) {
+    for (const auto* path : {"/boot/grub/custom.cfg", "/etc/grub.d/40_custom"})
+        EXPECT_EQ(edited(path, "#!/bin/sh\nexec tail -n +3 $0\nmenuentry 'x' {\n linux /vmlinuz "
+                               "root=/dev/sda1\n initrd /i\n}\n"),
+                  "#!/bin/sh\nexec tail -n +3 $0\nmenuentry 'x' {\n linux /vmlinuz root=" +
+                      root_name + "\n initrd /i\n}\n");
+    auto guest = one_disk_guest();
+    guest.files["/etc/grub.d/40_custom"] = "linux /vmlinuz root=/dev/sda1\ninitrd /i\n";
+    auto plan = kernel_arguments_repair().plan(guest, {});
+    ASSERT_EQ(plan.actions.size(), 1U);
+    EXPECT_FALSE(plan.actions[0].keep_backup) << "grub-mkconfig would run the copy as well";
+}
+
+TEST(KernelArguments, AnotherSystemsRootIsNotOurs) {
+    auto guest = one_disk_guest();
+    guest.files["/boot/grub/grub.cfg"] = "linux /vmlinuz root=" + root_name +
+                                         "\ninitrd /i\nlinux /vmlinuz root=/dev/sdb1\ninitrd /i\n";
+    auto plan = kernel_arguments_repair().plan(guest, {});
+    EXPECT_TRUE(plan.actions.empty());
+    ASSERT_EQ(plan.findings.size(), 1U);
+    EXPECT_EQ(plan.findings[0].severity, report::Severity::Error);
+}
+
+TEST(KernelArguments, DeviceNumbersAreKeptAndTold) {
+    auto guest = one_disk_guest();
+    for (const auto* number : {"0801", "8:1", "801"}) {
+        guest.files["/boot/grub/grub.cfg"] =
+            fmt::format("linux /vmlinuz root={}\ninitrd /i\n", number);
+        auto plan = kernel_arguments_repair().plan(guest, {});
+        ASSERT_EQ(plan.findings.size(), 1U) << number;
+        EXPECT_EQ(plan.findings[0].severity, report::Severity::Blocker);
+    }
 }
 
 TEST(KernelArguments, EveryKernelCommandOfGrub) {

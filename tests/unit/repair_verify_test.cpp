@@ -135,7 +135,26 @@ TEST_F(Verify, DeviceNamesThatRemainAreTold) {
     EXPECT_TRUE(finds("unstable-kernel-argument", Severity::Warning));
     EXPECT_FALSE(finds("unstable-kernel-argument"));
     write("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
+    EXPECT_TRUE(finds("fstab-unstable-name"));
+    write("/etc/fstab", "/dev/sda5 none swap sw 0 0\n");
     EXPECT_TRUE(finds("fstab-unstable-name", Severity::Warning));
+    write_menu(menu("0801"));
+    EXPECT_TRUE(finds("unstable-kernel-argument"));
+}
+
+TEST_F(Verify, OnlyTheFirstEntryOfAMenuCanBlock) {
+    write_menu(menu(std::string("UUID=") + root_uuid) + menu("/dev/sdb1"));
+    EXPECT_FALSE(finds("unstable-kernel-argument"));
+    EXPECT_TRUE(finds("unstable-kernel-argument", Severity::Error));
+}
+
+TEST_F(Verify, FirstEntryWithoutARootThatCanBeReadIsTold) {
+    std::string entry = "menuentry 'Debian' {\n\tlinux /boot/vmlinuz-6.1 $kopts ro\n"
+                        "\tinitrd /boot/initrd.img-6.1\n}\n";
+    write_menu(entry);
+    EXPECT_TRUE(finds("kernel-root-unknown", Severity::Error));
+    write_menu(menu(std::string("UUID=") + root_uuid) + entry);
+    EXPECT_FALSE(finds("kernel-root-unknown", Severity::Error));
 }
 
 TEST_F(Verify, FirstEntryMustLeadToFilesThatExist) {
