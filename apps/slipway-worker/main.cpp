@@ -6,12 +6,13 @@
 #include <string_view>
 
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "session/server.hpp"
 #include "session/supervisor.hpp"
 
 namespace {
-constexpr int inherited_socket = 3;
+constexpr int inherited_socket = 3, inherited_program = 4;
 }
 
 int main(int argc, char** argv) {
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
     if (role == "--supervise")
         return slipway::session::supervise(std::move(socket));
     if (role == "--serve") {
+        ::close(inherited_program); // it served to find us
         ::prctl(PR_SET_NAME, "slipway-worker");
         // A guest command that closes its input early is no reason to die.
         (void)::signal(SIGPIPE, SIG_IGN);

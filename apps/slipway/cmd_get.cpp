@@ -32,7 +32,10 @@ Result<int> run(Invocation& invocation, const Options& options) {
     if (std::filesystem::equivalent(local, image.path, ignored))
         return fail(Code::Exists, fmt::format("{} is the image itself", local),
                     "choose another name for the copy");
-    SLIPWAY_TRY(auto file, sys::OutputFile::create(local, {.replace = options.force}));
+    auto created = sys::OutputFile::create(local, {.replace = options.force});
+    if (!created && created.error().code == Code::Exists && !options.force)
+        created.error().hint = "--force replaces it";
+    SLIPWAY_TRY(auto file, std::move(created));
     SLIPWAY_TRY([[maybe_unused]] auto size,
                 ops::get(context, image, options.path, [&file](std::string_view bytes) {
                     return sys::write_all(file.fd(), bytes);

@@ -75,9 +75,10 @@ std::optional<std::pair<unsigned, unsigned>> window_of(int fd) {
 session::CallHooks hooks_for(Invocation& invocation) {
     session::CallHooks hooks{.input = invocation.terminal.in(), .take_signal = take_signal};
     hooks.on_data = [&invocation](int stream, std::string_view bytes) {
+        if (stream != 2)
+            return invocation.terminal.out(bytes);
         invocation.terminal.clear_progress();
-        return sys::write_all(stream == 2 ? sys::BorrowedFd(2) : invocation.terminal.out_fd(),
-                              bytes);
+        return sys::write_all(sys::BorrowedFd(2), bytes);
     };
     return hooks;
 }
@@ -133,10 +134,16 @@ void declare_run(CLI::App& app, Invocation& invocation) {
     command
         ->add_option("--env", options->request.env,
                      "NAME=value for the program's environment; may be repeated")
-        ->allow_extra_args(false);
+        ->allow_extra_args(false)
+        ->check([](const std::string& word) {
+            return word.find('=') == std::string::npos || word.front() == '='
+                       ? "write it as NAME=value"
+                       : "";
+        });
     command->add_option("--cwd", options->request.cwd, "Directory in the guest to run in")
         ->capture_default_str();
-    command->add_option("--timeout", options->timeout, "Seconds after which it is killed");
+    command->add_option("--timeout", options->timeout, "Seconds after which it is killed")
+        ->check(CLI::PositiveNumber);
     command->footer(
         "After -- follow the guest's program and its arguments: slipway run IMAGE -- CMD ...");
     command->callback([&invocation, options] {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "invocation.hpp"
 
 namespace slipway::app {
@@ -59,7 +60,10 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
         return terminal.out("slipway " SLIPWAY_VERSION "\n") ? 0 : 5;
     } catch (const CLI::ParseError& error) {
         auto chosen = app.get_subcommands();
-        terminal.say(fmt::format("slipway: {}\n  try: slipway {}{}--help", error.what(),
+        bool unknown = chosen.empty() && !arguments.empty() && !arguments.back().starts_with('-');
+        auto what = unknown ? fmt::format("'{}' is no command", printable(arguments.back()))
+                            : std::string(error.what());
+        terminal.say(fmt::format("slipway: {}\n  try: slipway {}{}--help", what,
                                  chosen.empty() ? "" : chosen.front()->get_name(),
                                  chosen.empty() ? "" : " "));
         return usage_error;

@@ -46,7 +46,14 @@ bool Terminal::out_is_terminal() const {
 
 Status Terminal::out(std::string_view text) {
     clear_progress();
-    return sys::write_all(out_, text);
+    auto written = sys::write_all(out_, text);
+    if (!written && written.error().errno_value != EPIPE) {
+        written.error().what = "writing to standard output";
+        written.error().hint = "see where standard output leads";
+        if (written.error().errno_value == EBADF)
+            written.error().code = Code::InvalidArgument;
+    }
+    return written;
 }
 
 void Terminal::say(std::string_view line) {

@@ -17,7 +17,6 @@ public:
     Terminal(sys::BorrowedFd in, sys::BorrowedFd out, sys::BorrowedFd err);
 
     [[nodiscard]] sys::BorrowedFd in() const { return in_; }
-    [[nodiscard]] sys::BorrowedFd out_fd() const { return out_; }
     [[nodiscard]] bool in_is_terminal() const;
     [[nodiscard]] bool out_is_terminal() const;
     /// Results, on standard output. A reader that has gone is an error of code Protocol.

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "image/identity.hpp"
 
 namespace slipway::image {
 namespace {
@@ -160,15 +161,15 @@ Status convert(const sys::Host& host, const BlockGraph& from, sys::BorrowedFd to
     std::vector<std::string> arguments{"convert", "-p", "-O", std::string(name_of(options.format))};
     if (options.compress)
         arguments.emplace_back("-c");
-    if (!options.subformat.empty())
-        arguments.insert(arguments.end(), {"-o", fmt::format("subformat={}", options.subformat)});
+    if (!options.create.empty())
+        arguments.insert(arguments.end(), {"-o", options.create});
     arguments.push_back(from.filename());
     arguments.push_back(sys::proc_path(target_number));
     auto spec = qemu_img(arguments, graph);
     sys::RunLimits limits{.deadline = convert_deadline};
     limits.on_stdout = [&host](std::string_view piece) { report_percent(host, piece); };
     SLIPWAY_TRY([[maybe_unused]] auto done, run_checked(host, spec, limits, "converting the disk"));
-    return {};
+    return options.format == Format::Vmdk ? name_vmdk_extent(to, options.name) : Status{};
 }
 
 Status commit(const sys::Host& host, const BlockGraph& graph) {

@@ -39,8 +39,9 @@ private:
 
 struct ConvertOptions {
     Format format = Format::Qcow2;
-    bool compress = false;   ///< qcow2 and streamOptimized vmdk only
-    std::string subformat{}; ///< of VMDK and VHD; "" is QEMU's default
+    bool compress = false; ///< qcow2 and streamOptimized vmdk only
+    std::string create{};  ///< qemu-img's -o: "subformat=fixed"; "" for its defaults
+    std::string name{};    ///< of the file, for formats that hold it
 };
 
 /// Writes the whole disk into an open file. Progress is reported in per mille under the step name

@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
+#include "image/identity.hpp"
 #include "ops/journal.hpp"
 
 namespace slipway::ops {
@@ -65,10 +67,17 @@ Status through_clone(const Context& context, OpenImage& opened) {
 Status through_rewrite(const Context& context, OpenImage& opened) {
     SLIPWAY_TRY(auto rewritten, sys::OutputFile::create(file_behind(opened.source->path()),
                                                         {.replace = true, .mode = 0600}));
-    SLIPWAY_CHECK(
-        image::convert(context.host, opened.graph(), rewritten.fd(),
-                       {.format = opened.source->format(),
-                        .subformat = opened.source->probe().subformat == "fixed" ? "fixed" : ""}));
+    const auto& source = *opened.source;
+    bool is_vdi = source.format() == image::Format::Vdi;
+    std::string create = source.probe().subformat == "fixed" ? "subformat=fixed" : "";
+    if (is_vdi && image::is_static_vdi(source.fd()))
+        create = "static=on";
+    SLIPWAY_CHECK(image::convert(context.host, opened.graph(), rewritten.fd(),
+                                 {.format = source.format(),
+                                  .create = create,
+                                  .name = std::string(basename_of(source.path()))}));
+    if (is_vdi)
+        SLIPWAY_CHECK(image::copy_vdi_uuids(source.fd(), rewritten.fd()));
     SLIPWAY_CHECK(take_over_attributes(opened.source->fd(), rewritten.fd()));
     return rewritten.publish();
 }

@@ -82,12 +82,18 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
     if (request.dry_run)
         return {};
     note_growth(request, report);
-    image::ConvertOptions options{.format = request.format, .compress = request.compress};
+    image::ConvertOptions options{.format = request.format,
+                                  .compress = request.compress,
+                                  .name = std::string(basename_of(request.output))};
     if (request.compress && request.format == image::Format::Vmdk)
-        options.subformat = "streamOptimized";
-    SLIPWAY_CHECK(timed(context, report, "convert", [&] {
+        options.create = "subformat=streamOptimized";
+    auto converted = timed(context, report, "convert", [&] {
         return image::convert(context.host, opened.graph(), output->fd(), options);
-    }));
+    });
+    if (!converted && converted.error().code == Code::NoSpace)
+        converted.error().hint = fmt::format("make room in {}, or choose another directory",
+                                             dirname_of(request.output));
+    SLIPWAY_CHECK(std::move(converted));
     SLIPWAY_CHECK(context.host.cancel.check());
     return timed(context, report, "publish", [&] { return output->publish(); });
 }

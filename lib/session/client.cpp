@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/client.hpp"
-#include "session/wire.hpp"
 
 #include <array>
 #include <csignal>
@@ -12,10 +11,14 @@
 
 #include <fmt/format.h>
 
+#include "session/wire.hpp"
+#include "sys/mount.hpp"
+
 namespace slipway::session {
 namespace {
 
-constexpr int session_number = 3; // of the worker's descriptor, see apps/slipway-worker
+// Of the worker's descriptors, see apps/slipway-worker.
+constexpr int session_number = 3, program_number = 4;
 constexpr std::chrono::seconds cancel_grace{5};
 constexpr std::chrono::milliseconds tick{50};
 
@@ -34,8 +37,12 @@ Session::start_host_engine(SupervisedRunner& runner, const sys::Host& host,
                     "run it with sudo");
     SLIPWAY_TRY(auto sockets, sys::make_socket_pair());
     sys::ProcessSpec spec;
-    spec.argv = {runner.worker_program(), "--serve"};
-    spec.fds = {{sockets.second, session_number}, {sys::BorrowedFd(2), 2}};
+    // The init of a guest's command is a copy of the worker, and its /proc/self/exe a way to the
+    // worker's file: through a mount where nothing can be done to it.
+    SLIPWAY_TRY(auto program, sys::open_read_only_mount(runner.worker_program()));
+    spec.argv = {sys::proc_path(program_number), "--serve"};
+    spec.fds = {
+        {sockets.second, session_number}, {program, program_number}, {sys::BorrowedFd(2), 2}};
     // PID 1 of a namespace: whatever it starts ends with it.
     spec.clone_flags = CLONE_NEWPID;
     auto arguments = Json::array();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/packet.hpp"
-#include "session/wire.hpp"
 
 #include <array>
 #include <cstring>
 
 #include <sys/socket.h>
+
+#include "session/wire.hpp"
 
 namespace slipway::session {
 namespace {

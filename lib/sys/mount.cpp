@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -135,6 +136,17 @@ Status enter_private_mount_namespace() {
     if (::unshare(CLONE_NEWNS) != 0)
         return fail_errno("making a mount namespace");
     return mount({.source = "none", .target = "/", .type = "", .flags = MS_REC | MS_PRIVATE});
+}
+
+Result<OwnedFd> open_read_only_mount(const std::string& file) {
+    OwnedFd mount(::open_tree(AT_FDCWD, file.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (!mount.valid())
+        return fail_errno(fmt::format("mounting {} for itself", file));
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (::mount_setattr(mount.raw(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
+        return fail_errno(fmt::format("mounting {} read-only for itself", file));
+    return mount;
 }
 
 Result<std::vector<std::string>> kernel_filesystems() {

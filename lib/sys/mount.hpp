@@ -33,6 +33,10 @@ struct MountSpec {
 [[nodiscard]] std::vector<std::string> users_of_mount(const std::string& path);
 /// unshare(CLONE_NEWNS) and make everything private.
 [[nodiscard]] Status enter_private_mount_namespace();
+/// A file through a read-only mount of its own, which no namespace shows and which lasts as long as
+/// the file is in use: whoever gets hold of it there can change neither content nor attributes
+/// (Linux 5.12, mount_setattr(2)). An O_PATH descriptor.
+[[nodiscard]] Result<OwnedFd> open_read_only_mount(const std::string& file);
 /// Filesystem types that this kernel has now (/proc/filesystems).
 [[nodiscard]] Result<std::vector<std::string>> kernel_filesystems();
 

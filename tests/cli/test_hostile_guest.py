@@ -12,7 +12,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from support import KERNEL, Case, digest, mini, mini_tree, slipway
+from support import KERNEL, SLIPWAY, Case, digest, mini, mini_tree, slipway
 
 SECRET = "this-is-of-the-host"
 KERNEL_FILES = (f"boot/vmlinuz-{KERNEL}", f"boot/initrd.img-{KERNEL}", f"boot/config-{KERNEL}", f"usr/lib/modules/{KERNEL}/modules.dep",
@@ -172,6 +172,38 @@ class Touched(HostileGuest):
         result = slipway("cat", self.image(), "/etc/\x1b[2J")
         self.assertEqual(result.returncode, 4)
         self.assertNotIn("\x1b", result.stderr)
+
+
+class Worker(Case):
+    LOADER = r"""
+    static long call(long number, long a, long b, long c) {
+        long result;
+        __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+        return result;
+    }
+    void _start(void) {
+        long file = call(2, (long)"/proc/self/exe", 0, 0);
+        long writable = call(2, (long)"/proc/self/exe", 1, 0), mode = call(91, file, 06777, 0), owner = call(93, file, 1234, 1234);
+        call(231, file >= 0 && writable < 0 && mode == -30 && owner == -30 ? 42 : 43, 0, 0);
+    }"""
+
+    @unittest.skipUnless(os.uname().machine == "x86_64", "this kernel has no x86-64 system calls")
+    def test_the_workers_own_file_cannot_be_changed(self):
+        """A guest's script can name /proc/self/exe as its interpreter: that is the worker, with the guest's loader."""
+        worker = self.scratch / "slipway-worker"
+        shutil.copy(Path(SLIPWAY).parents[1] / "libexec/slipway-worker", worker)
+        tree = mini_tree(self.scratch / "tree", {})
+        (tree / "usr/sbin/update-initramfs").write_text("#!/proc/self/exe\n")
+        (self.scratch / "loader.c").write_text(self.LOADER)
+        (tree / "lib64").mkdir(exist_ok=True)
+        subprocess.run(["gcc", "-nostdlib", "-static-pie", "-fPIE", "-O1", "-fno-stack-protector", "-o", tree / "lib64/ld-linux-x86-64.so.2",
+                        self.scratch / "loader.c"], check=True)
+        image = mini(self.scratch / "a.raw", "--tree", tree)
+        before = (digest(worker), os.stat(worker))
+        result = slipway("run", image, "--", "update-initramfs", env={"SLIPWAY_WORKER": str(worker)})
+        after = (digest(worker), os.stat(worker))
+        self.assertEqual((after[0], after[1].st_mode, after[1].st_uid), (before[0], before[1].st_mode, before[1].st_uid))
+        self.assertEqual(result.returncode, 42, result.stderr)
 
 
 class Extents(Case):
