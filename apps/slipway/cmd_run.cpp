@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <csignal>
 #include <cstring>
 
@@ -19,27 +20,32 @@ struct Options {
 };
 
 // Signals for the guest's command, noted by the handler and taken by the session's loop.
-volatile std::sig_atomic_t pending_signal = 0;
+constexpr std::array passed_signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+std::array<volatile std::sig_atomic_t, NSIG> pending{};
 volatile std::sig_atomic_t window_changed = 0;
 
 void note_signal(int number) {
     if (number == SIGWINCH)
         window_changed = 1;
     else
-        pending_signal = number;
+        pending.at(static_cast<std::size_t>(number)) = 1;
 }
 
 void pass_signals_on() {
     struct sigaction action {};
     action.sa_handler = note_signal;
-    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH})
+    for (int number : passed_signals)
         ::sigaction(number, &action, nullptr);
+    ::sigaction(SIGWINCH, &action, nullptr);
 }
 
 int take_signal() {
-    int number = pending_signal;
-    pending_signal = 0;
-    return number;
+    for (int number : passed_signals)
+        if (auto& noted = pending.at(static_cast<std::size_t>(number)); noted != 0) {
+            noted = 0;
+            return number;
+        }
+    return 0;
 }
 
 // Raw mode for as long as the guest's program has the terminal.

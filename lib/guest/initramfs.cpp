@@ -6,15 +6,21 @@
 #include <thread>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "base/units.hpp"
 #include "guest/initramfs_cache.hpp"
 #include "guest/initramfs_contents.hpp"
 #include "guest/module_tree.hpp"
 
 namespace slipway::guest {
 namespace {
+
+// A hole costs a hostile guest nothing, and reading it costs us time.
+constexpr off_t max_initramfs = off_t{2} << 30;
 
 Result<ModuleTree> modules_of(const report::Kernel& kernel, const sys::RootDir& root) {
     if (kernel.modules_dir.empty())
@@ -32,6 +38,13 @@ Result<InitramfsContents> contents_of(const report::Kernel& kernel, const sys::R
         return fail(Code::NotFound, "this kernel has no initramfs");
     SLIPWAY_TRY(auto path, sys::GuestPath::parse(kernel.initramfs));
     SLIPWAY_TRY(auto file, root.open_path(path, O_RDONLY));
+    struct stat info {};
+    if (::fstat(file.raw(), &info) != 0)
+        return fail_errno(fmt::format("looking at {}", kernel.initramfs));
+    if (info.st_size > max_initramfs)
+        return fail(Code::Unsupported,
+                    fmt::format("{} has {}, which is no initramfs", kernel.initramfs,
+                                format_size(static_cast<std::uint64_t>(info.st_size))));
     return cache.contents_of(file, kernel.modules_dir.empty() ? "" : kernel.version);
 }
 

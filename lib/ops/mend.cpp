@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/mend.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -46,18 +47,26 @@ report::Findings failures_of(const Json& outcomes) {
     return findings;
 }
 
+// Planning and verifying both tell what the plan leaves alone.
+void add_new(report::Findings& all, report::Findings some) {
+    for (auto& finding : some)
+        if (std::none_of(all.begin(), all.end(), [&](const auto& known) {
+                return known.id == finding.id && known.where == finding.where &&
+                       known.text == finding.text;
+            }))
+            all.push_back(std::move(finding));
+}
+
 Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Report& report) {
     SLIPWAY_TRY(auto answer, opened.call("verify", {{"cache_dir", cache_directory()}}));
     report.inventory_after = json_at(answer, "inventory");
-    for (auto& finding : failures_of(report.outcomes))
-        report.findings.push_back(std::move(finding));
-    for (auto& finding : report::findings_from_json(json_at(answer, "findings")))
-        report.findings.push_back(std::move(finding));
+    add_new(report.findings, failures_of(report.outcomes));
+    add_new(report.findings, report::findings_from_json(json_at(answer, "findings")));
     for (const auto& finding : report.findings)
         if (finding.id == "host-device-in-boot-file")
             return fail(Code::Corrupt, fmt::format("{}: {}", finding.where, finding.text),
-                        "this is a fault of the guest's tools or of Slipway; nothing was written, "
-                        "please report it");
+                        "nothing was written; if the guest's file had that name before, remove it "
+                        "there, else one of its tools or Slipway wrote it: please report that");
     return {};
 }
 

@@ -12,6 +12,9 @@
 namespace slipway::ops {
 namespace {
 
+// Virtual Hard Disk Image Format Specification 1.0; QEMU's block/vpc.c has the same limit.
+constexpr std::uint64_t largest_vhd = std::uint64_t{2040} << 30;
+
 Status check_request(const MigrateRequest& request) {
     if (request.output.empty())
         return fail(Code::InvalidArgument, "migrate needs --output");
@@ -73,6 +76,11 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
     report.destination = {{"path", request.output},
                           {"format", image::name_of(request.format)},
                           {"virtual_size", opened.size}};
+    if (request.format == image::Format::Vpc && opened.size > largest_vhd)
+        return fail(Code::InvalidArgument,
+                    fmt::format("a VHD holds at most {}, and the disk has {}",
+                                format_size(largest_vhd), format_size(opened.size)),
+                    "use --format vhdx");
     if (!request.dry_run)
         SLIPWAY_CHECK(check_space(request, opened));
     SLIPWAY_CHECK(
@@ -91,8 +99,8 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
         return image::convert(context.host, opened.graph(), output->fd(), options);
     });
     if (!converted && converted.error().code == Code::NoSpace)
-        converted.error().hint = fmt::format("make room in {}, or choose another directory",
-                                             dirname_of(request.output));
+        converted.error().hint =
+            fmt::format("make room in {}, or choose another directory", dirname_of(request.output));
     SLIPWAY_CHECK(std::move(converted));
     SLIPWAY_CHECK(context.host.cancel.check());
     return timed(context, report, "publish", [&] { return output->publish(); });

@@ -177,7 +177,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
 
 Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
     if (hooks.take_signal)
-        if (int number = hooks.take_signal(); number != 0)
+        while (int number = hooks.take_signal())
             SLIPWAY_CHECK(
                 channel_.send({FrameType::Signal, id, std::string(1, static_cast<char>(number))}));
     if (hooks.take_window)

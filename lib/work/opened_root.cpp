@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "work/opened_root.hpp"
 
+#include <algorithm>
+
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -142,6 +144,13 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
     if (picked)
         return mount_tree(picked->root, std::move(search.mounted), choice.writable);
     search.mounted.reset();
+    bool is_blank = std::all_of(volumes.begin(), volumes.end(),
+                                [](const auto& volume) { return volume.volume.type.empty(); });
+    if (is_blank && picked.error().code == Code::NotFound)
+        return fail(Code::NotFound,
+                    "no operating system was found in the image: no filesystem in it is known",
+                    "unpack an archive (OVA, tar, gzip) first; disks with sectors of 4096 bytes "
+                    "cannot be opened");
     if (choice.need_system && choice.name.empty())
         return fail(std::move(picked).error());
     auto name = choice.name;

@@ -100,6 +100,31 @@ class Fix(Case):
                 self.assertEqual([one for one in again["changes"] if one["repair"] == "fstab"], [])
         self.assertFalse([name for name in self.names() if "slipway" in name])
 
+    def test_a_rewritten_image_stays_the_one_it_was(self):
+        original = mini(self.scratch / "a.raw")
+        for name, options in (("fixed.vdi", ["-o", "static=on"]), ("d.vdi", [])):
+            with self.subTest(name):
+                image = self.scratch / name
+                subprocess.run(["qemu-img", "convert", "-O", "vdi", *options, original, image], check=True)
+                identity = lambda: [os.pread(file.fileno(), length, at) for at, length in ((0x4C, 4), (0x188, 64))]
+                with image.open("rb") as file:
+                    before = identity()
+                self.ok(slipway("fix", image))
+                with image.open("rb") as file:
+                    self.assertEqual(identity(), before)
+
+    def test_a_vmdk_knows_its_own_name(self):
+        original = mini(self.scratch / "a.raw")
+        for options in ([], ["--compress"]):
+            image = self.scratch / f"copy{len(options)}.vmdk"
+            self.ok(slipway("migrate", original, "--output", image, "--format", "vmdk", *options))
+            self.assertIn(f'SPARSE "{image.name}"'.encode(), image.read_bytes()[:11000])
+            self.ok(slipway("ls", image, "/"))
+
+    def test_a_disk_that_no_vhd_can_hold(self):
+        self.refused(slipway("migrate", mini(self.scratch / "a.raw"), "--output", self.scratch / "a.vhd", "--format", "vpc", "--resize", "+3T"), 2,
+                     "1.99 TiB", "vhdx")
+
     def test_a_kernel_without_landlock_will_do(self):
         old_kernel = ["strace", "-f", "-o", "/dev/null", "-e", "inject=landlock_create_ruleset:error=ENOSYS"]
         image = mini(self.scratch / "a.raw")

@@ -45,6 +45,24 @@ class Signals(Case):
         self.assertIn(slipway(*argv).returncode, statuses)
         return time.monotonic() - started
 
+    def test_run_passes_on_each_of_several_that_come_together(self):
+        image = mini(self.scratch / "a.raw")
+        script = 'trap "echo USR1" USR1; trap "echo USR2" USR2; trap "echo TERM; exit 9" TERM; echo ready; while :; do sleep 0.1; done'
+        process = subprocess.Popen([SLIPWAY, "run", image, "--", "/bin/sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
+            process.send_signal(number)
+        said = process.communicate(timeout=30)[0]
+        self.assertEqual((process.returncode, sorted(said.split())), (9, ["TERM", "USR1", "USR2"]))
+
+    def test_put_of_a_pipe_without_a_writer_can_be_stopped(self):
+        image, fifo = mini(self.scratch / "a.raw"), self.scratch / "fifo"
+        os.mkfifo(fifo)
+        process = subprocess.Popen([SLIPWAY, "put", image, fifo, "/srv/x"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=10), 128 + signal.SIGTERM)
+
     def test_migrate_leaves_a_whole_output_or_none(self):
         source, out = mini(self.scratch / "a.raw"), self.scratch / "out.qcow2"
         before = digest(source)
