@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-#include <csignal>
 #include <cstring>
 
 #include <sys/ioctl.h>
@@ -8,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "guest_signals.hpp"
 #include "invocation.hpp"
 #include "ops/look.hpp"
 
@@ -18,35 +17,6 @@ struct Options {
     ops::RunRequest request{};
     double timeout = 0;
 };
-
-// Signals for the guest's command, noted by the handler and taken by the session's loop.
-constexpr std::array passed_signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-std::array<volatile std::sig_atomic_t, NSIG> pending{};
-volatile std::sig_atomic_t window_changed = 0;
-
-void note_signal(int number) {
-    if (number == SIGWINCH)
-        window_changed = 1;
-    else
-        pending.at(static_cast<std::size_t>(number)) = 1;
-}
-
-void pass_signals_on() {
-    struct sigaction action {};
-    action.sa_handler = note_signal;
-    for (int number : passed_signals)
-        ::sigaction(number, &action, nullptr);
-    ::sigaction(SIGWINCH, &action, nullptr);
-}
-
-int take_signal() {
-    for (int number : passed_signals)
-        if (auto& noted = pending.at(static_cast<std::size_t>(number)); noted != 0) {
-            noted = 0;
-            return number;
-        }
-    return 0;
-}
 
 // Raw mode for as long as the guest's program has the terminal.
 class RawTerminal {
@@ -106,9 +76,8 @@ Result<int> run(Invocation& invocation, Options& options) {
         if (auto window = window_of(invocation.terminal.in().raw()))
             std::tie(request.rows, request.columns) = *window;
         hooks.take_window = [&invocation]() -> std::optional<std::pair<unsigned, unsigned>> {
-            if (window_changed == 0)
+            if (!take_window_change())
                 return std::nullopt;
-            window_changed = 0;
             return window_of(invocation.terminal.in().raw());
         };
         raw.emplace(invocation.terminal.in().raw());

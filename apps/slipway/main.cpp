@@ -27,7 +27,7 @@ void catch_stop_signals(const slipway::Cancel& cancel) {
     action.sa_handler = on_stop_signal;
     for (int number : {SIGINT, SIGTERM, SIGHUP})
         ::sigaction(number, &action, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
+    (void)::signal(SIGPIPE, SIG_IGN);
 }
 
 // Else the first sockets and files that are opened would be taken for them. /dev/null answers with
@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
         int status = slipway::app::run_program({argv, argv + argc}, terminal, cancel);
         return status == cancelled && stop_signal != 0 ? 128 + stop_signal : status;
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "slipway: a bug of Slipway: %s\n", error.what());
+        (void)std::fprintf(stderr, "slipway: a bug of Slipway: %s\n", error.what());
         return 5;
     }
 }

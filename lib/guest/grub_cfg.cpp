@@ -51,7 +51,7 @@ bool is_blank(char c) {
 // stands alone. A backslash continues it in the next line. A quote ends with its line at the
 // latest, for titles of GRUB legacy have apostrophes.
 std::size_t end_of_command(std::string_view text, std::size_t at) {
-    char quote = 0;
+    char quote = '\0';
     bool in_word = false;
     for (; at < text.size() && text[at] != '\n'; ++at) {
         char c = text[at];
@@ -63,7 +63,7 @@ std::size_t end_of_command(std::string_view text, std::size_t at) {
             continue;
         }
         if (quote != 0)
-            quote = c == quote ? 0 : quote;
+            quote = c == quote ? '\0' : quote;
         else if (c == '"' || c == '\'')
             quote = c;
         else if (c == ';' || (c == '#' && !in_word))
