@@ -2,6 +2,9 @@
 // root= and resume= as kernel arguments, wherever a guest keeps them; nothing else of the command
 // line, and nothing outside of command lines.
 #include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -38,36 +41,53 @@ bool has_initramfs(const Inventory& inventory, const guest::ArgumentSite& site) 
     return inventory.kernels.empty();
 }
 
-// Whether another argument names the root that was found.
-bool is_root_named(const Inventory& inventory, const report::Volume& root) {
-    for (const auto& [path, text] : inventory.files)
-        for (const auto& argument :
-             guest::find_boot_arguments(guest::kind_of_boot_file(path), text))
-            if (argument.name == "root")
-                if (auto found = find_device(inventory, argument.value, "");
-                    found && *found == &root)
-                    return true;
-    return false;
-}
+// Whether some argument names the root that was found. A hostile guest has many arguments, so this
+// is found out once.
+class RootNames {
+public:
+    explicit RootNames(const Inventory& inventory) : inventory_(inventory) {}
+    [[nodiscard]] bool any() {
+        if (!any_)
+            any_ = search();
+        return *any_;
+    }
+
+private:
+    [[nodiscard]] bool search() const {
+        const auto* root = inventory_.find_volume(inventory_.root);
+        std::set<std::string> seen;
+        for (const auto& [path, text] : inventory_.files)
+            for (const auto& argument :
+                 guest::find_boot_arguments(guest::kind_of_boot_file(path), text))
+                if (argument.name == "root" && seen.insert(argument.value).second)
+                    if (auto found = find_device(inventory_, argument.value, "");
+                        found && *found == root)
+                        return true;
+        return false;
+    }
+
+    const Inventory& inventory_;
+    std::optional<bool> any_;
+};
 
 // A root= that names no volume here, yet the partition number of the root that was found: the disk
 // was another one in the old machine, or a host left its own name for it. Beside a right one it is
 // more likely another system's.
-Result<const report::Volume*> find_root(const Inventory& inventory, std::string_view device) {
+Result<const report::Volume*> find_root(const Inventory& inventory, RootNames& names,
+                                        std::string_view device) {
     auto found = find_device(inventory, device, "");
     const auto* root = inventory.find_volume(inventory.root);
     if (found || root == nullptr)
         return found;
     auto place = mount::parse_device_name(device);
-    if (is_host_device(device) ||
-        (place && place->partition == root->partition && !is_root_named(inventory, *root)))
+    if (is_host_device(device) || (place && place->partition == root->partition && !names.any()))
         return root;
     return found;
 }
 
-Result<std::string> name_for(const Inventory& inventory, std::string_view key,
+Result<std::string> name_for(const Inventory& inventory, RootNames& names, std::string_view key,
                              std::string_view device, const guest::ArgumentSite& site) {
-    SLIPWAY_TRY(const auto* volume, key == "root" ? find_root(inventory, device)
+    SLIPWAY_TRY(const auto* volume, key == "root" ? find_root(inventory, names, device)
                                                   : find_device(inventory, device, "swap"));
     if (!mount::container_of_type(volume->type).empty())
         return fail(Code::Unsupported,
@@ -90,9 +110,9 @@ bool has_kernel_without_initramfs(const Inventory& inventory) {
 class FileEditor {
 public:
     /// `path` is how messages name the file.
-    FileEditor(const Inventory& inventory, const std::string& path, const std::string& text,
-               guest::BootFileKind kind)
-        : inventory_(inventory), path_(path), text_(text), kind_(kind) {}
+    FileEditor(const Inventory& inventory, RootNames& names, const std::string& path,
+               const std::string& text, guest::BootFileKind kind)
+        : inventory_(inventory), names_(names), path_(path), text_(text), kind_(kind) {}
 
     void edit_arguments() {
         for (const auto& site : guest::argument_sites(kind_, text_)) {
@@ -193,7 +213,7 @@ private:
             first_root_ = std::min(first_root_, site.begin);
         if (!is_unstable(device))
             return;
-        auto name = name_for(inventory_, key, device, site);
+        auto name = name_for(inventory_, names_, key, device, site);
         if (!name) {
             findings_.push_back(
                 {name.error().code == Code::Corrupt ? "duplicate-uuid" : "kernel-argument-unsure",
@@ -224,6 +244,7 @@ private:
     }
 
     const Inventory& inventory_;
+    RootNames& names_;
     const std::string& path_;
     const std::string& text_;
     guest::BootFileKind kind_;
@@ -235,8 +256,9 @@ private:
 
 report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) {
     report::Plan result;
+    RootNames names(inventory);
     for (const auto& [path, text] : inventory.files) {
-        FileEditor editor(inventory, path, text, guest::kind_of_boot_file(path));
+        FileEditor editor(inventory, names, path, text, guest::kind_of_boot_file(path));
         editor.edit_arguments();
         editor.allow_uuids_in_grub();
         editor.add_to(result);
@@ -252,7 +274,8 @@ Detection detect(const Inventory& inventory) {
 
 EditedText stabilize_arguments(const Inventory& inventory, guest::BootFileKind kind,
                                const std::string& name, const std::string& text) {
-    FileEditor editor(inventory, name, text, kind);
+    RootNames names(inventory);
+    FileEditor editor(inventory, names, name, text, kind);
     editor.edit_arguments();
     return std::move(editor).finish();
 }

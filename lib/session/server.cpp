@@ -141,7 +141,9 @@ Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const F
     if (reply.payload.size() > max_payload)
         reply = {FrameType::Failure, request.id,
                  to_wire(error_to_json(
-                     {.code = Code::NoSpace, .what = "the answer is larger than 1 MiB"}))};
+                     {.code = Code::Unsupported,
+                      .what = "the answer is larger than 1 MiB",
+                      .hint = "the guest's configuration has too many lines to tell of"}))};
     return channel.send(reply);
 }
 
