@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
 #include <cstring>
 
 #include <sys/ioctl.h>
@@ -118,7 +119,9 @@ void declare_run(CLI::App& app, Invocation& invocation) {
     command->add_option("--cwd", options->request.cwd, "Directory in the guest to run in")
         ->capture_default_str();
     command->add_option("--timeout", options->timeout, "Seconds after which it is killed")
-        ->check(CLI::PositiveNumber);
+        ->check([](const std::string& text) {
+            return std::strtod(text.c_str(), nullptr) > 0 ? "" : "give a number of seconds above 0";
+        });
     command->footer(
         "After -- follow the guest's program and its arguments: slipway run IMAGE -- CMD ...");
     command->callback([&invocation, options] {
