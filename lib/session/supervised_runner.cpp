@@ -105,7 +105,7 @@ Result<std::string> find_worker() {
         if (::access(named, X_OK) != 0)
             return fail(Code::NotFound,
                         fmt::format("SLIPWAY_WORKER names {}, which is no program", named));
-        return std::string(named);
+        return std::filesystem::absolute(named).string();
     }
     auto here = own_directory();
     for (const auto& path :

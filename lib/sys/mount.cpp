@@ -144,7 +144,12 @@ Result<OwnedFd> open_read_only_mount(const std::string& file) {
         return fail_errno(fmt::format("mounting {} for itself", file));
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    if (::mount_setattr(mount.raw(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
+    bool done =
+        ::mount_setattr(mount.raw(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0;
+    if (!done && errno == ENOSYS)
+        return fail(Code::Unsupported, "this kernel has no mount_setattr(2)",
+                    "use Linux 5.12 or newer");
+    if (!done)
         return fail_errno(fmt::format("mounting {} read-only for itself", file));
     return mount;
 }
