@@ -2,6 +2,7 @@
 // The client's side of the supervisor.
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 
 #include <linux/limits.h>
