@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Bad input: a clear error, the right exit code, nothing lost, nothing left."""
+import json
 import os
 import subprocess
 import unittest
 
-from support import Case, digest, guest, mini, slipway
+from support import Case, digest, guest, mini, mini_tree, slipway
 
 
 class BadInput(Case):
@@ -92,6 +93,19 @@ class BadInput(Case):
         image = guest("debian12-two")
         result = self.refused(slipway("inspect", image), 2, "--root")
         self.assertIn("sda", result.stderr)
+
+    def test_the_environment_can_ask_for_the_sandbox(self):
+        image = mini(self.scratch / "a.raw")
+        self.refused(slipway("inspect", image, env={"SLIPWAY_UNTRUSTED": "1"}), 3, "no sandbox engine")
+        self.ok(slipway("inspect", image, env={"SLIPWAY_UNTRUSTED": "0"}))
+
+    def test_a_proof_never_has_a_root_of_our_making(self):
+        tree = mini_tree(self.scratch / "tree")
+        menu = tree / "boot/grub/grub.cfg"
+        menu.write_text(menu.read_text().replace("root=/dev/sda1", "$where"))
+        proof = json.loads(slipway("prove", mini(self.scratch / "a.raw", "--tree", tree), "--timeout", "4", "--json").stdout)
+        self.assertIn("booted as it is only", proof["method_reason"])
+        self.assertFalse([stage for stage in proof["stages"] if stage["method"] == "direct-kernel"])
 
     def test_luks_and_lvm_are_unsupported_with_the_remedy(self):
         for option in ("--luks-header", "--lvm"):
