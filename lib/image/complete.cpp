@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/complete.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <span>
 
@@ -10,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "image/byte_order.hpp"
 #include "image/qemu_img.hpp"
 
 namespace slipway::image {
@@ -21,22 +20,15 @@ Error cut_off(std::string what) {
             .hint = "copy the image again from its origin"};
 }
 
-std::uint64_t number(std::span<const std::byte> bytes) {
-    std::uint64_t value = 0;
-    for (auto byte : bytes)
-        value = value << 8 | std::to_integer<std::uint64_t>(byte);
-    return value;
-}
-
 // With lazy refcounts a qcow2 that nobody closed has stale counts, which are no damage: QEMU's
 // docs/interop/qcow2.txt, "incompatible_features".
 bool has_stale_refcounts(sys::BorrowedFd file) {
-    std::array<std::byte, 80> head{};
-    if (!sys::read_exactly_at(file, head, 0))
+    std::string head(80, '\0');
+    if (!sys::read_exactly_at(file, std::as_writable_bytes(std::span(head)), 0))
         return false;
     constexpr std::uint64_t dirty_bit = 1;
-    auto bytes = std::span<const std::byte>(head);
-    return number(bytes.subspan(4, 4)) >= 3 && (number(bytes.subspan(72, 8)) & dirty_bit) != 0;
+    return big_endian<std::uint32_t>(head, 4) >= 3 &&
+           (big_endian<std::uint64_t>(head, 72) & dirty_bit) != 0;
 }
 
 } // namespace
@@ -45,11 +37,10 @@ Status check_vdi_length(sys::BorrowedFd file) {
     // VirtualBox, include/VBox/vdi.h (VDIHEADER1), little-endian.
     constexpr std::uint64_t data_offset = 0x158, block_size = 0x178, block_count = 0x184;
     auto field = [&](std::uint64_t at) -> std::uint64_t {
-        std::array<std::byte, 4> bytes{};
-        if (!sys::read_exactly_at(file, bytes, at))
+        std::string bytes(4, '\0');
+        if (!sys::read_exactly_at(file, std::as_writable_bytes(std::span(bytes)), at))
             return 0;
-        std::reverse(bytes.begin(), bytes.end());
-        return number(bytes);
+        return little_endian<std::uint32_t>(bytes, 0);
     };
     struct stat info {};
     if (::fstat(file.raw(), &info) != 0)

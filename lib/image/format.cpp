@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "image/byte_order.hpp"
 
 namespace slipway::image {
 namespace {
@@ -23,22 +24,6 @@ constexpr std::array format_names{
     FormatName{Format::Vmdk, "vmdk"}, FormatName{Format::Vpc, "vpc"},
     FormatName{Format::Vhdx, "vhdx"}, FormatName{Format::Vdi, "vdi"}};
 constexpr std::size_t max_descriptor = 64 << 10;
-
-template <class T> T big_endian(std::string_view bytes, std::size_t at) {
-    T value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i)
-        value = static_cast<T>(static_cast<std::uint64_t>(value) << 8 |
-                               static_cast<unsigned char>(bytes[at + i]));
-    return value;
-}
-
-template <class T> T little_endian(std::string_view bytes, std::size_t at) {
-    T value = 0;
-    for (std::size_t i = sizeof(T); i-- > 0;)
-        value = static_cast<T>(static_cast<std::uint64_t>(value) << 8 |
-                               static_cast<unsigned char>(bytes[at + i]));
-    return value;
-}
 
 // Up to `size` bytes at `offset`; shorter at the end of the file.
 std::string read_up_to(sys::BorrowedFd file, std::uint64_t offset, std::size_t size) {

@@ -2,12 +2,12 @@
 #include "image/identity.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "base/strings.hpp"
+#include "image/byte_order.hpp"
 
 namespace slipway::image {
 namespace {
@@ -15,11 +15,8 @@ namespace {
 constexpr std::uint64_t sector = 512;
 constexpr std::uint64_t max_descriptor = 1 << 20;
 
-std::uint64_t little_endian(std::span<const std::byte> bytes) {
-    std::uint64_t value = 0;
-    for (auto byte = bytes.rbegin(); byte != bytes.rend(); ++byte)
-        value = value << 8 | std::to_integer<std::uint64_t>(*byte);
-    return value;
+std::span<std::byte> writable(std::string& bytes) {
+    return std::as_writable_bytes(std::span(bytes));
 }
 
 // The descriptor with another name in its extent line; "" without such a line.
@@ -42,16 +39,14 @@ Status name_vmdk_extent(sys::BorrowedFd file, const std::string& name) {
     // SparseExtentHeader: magic, version, flags, capacity, grainSize, descriptorOffset and
     // descriptorSize in sectors.
     constexpr std::uint64_t descriptor_offset = 28, descriptor_size = 36;
-    std::array<std::byte, 44> head{};
-    SLIPWAY_CHECK(sys::read_exactly_at(file, head, 0));
-    auto header = std::span<const std::byte>(head);
-    auto offset = little_endian(header.subspan(descriptor_offset, 8)) * sector;
-    auto size = little_endian(header.subspan(descriptor_size, 8)) * sector;
+    std::string head(descriptor_size + sizeof(std::uint64_t), '\0');
+    SLIPWAY_CHECK(sys::read_exactly_at(file, writable(head), 0));
+    auto offset = little_endian<std::uint64_t>(head, descriptor_offset) * sector;
+    auto size = little_endian<std::uint64_t>(head, descriptor_size) * sector;
     if (offset == 0 || size == 0 || size > max_descriptor)
         return {};
     std::string descriptor(size, '\0');
-    SLIPWAY_CHECK(
-        sys::read_exactly_at(file, std::as_writable_bytes(std::span(descriptor)), offset));
+    SLIPWAY_CHECK(sys::read_exactly_at(file, writable(descriptor), offset));
     descriptor.resize(std::min(descriptor.find('\0'), descriptor.size()));
     auto text = renamed(descriptor, name);
     if (text.empty() || text.size() >= size || name != printable(name) ||
@@ -65,14 +60,15 @@ Status name_vmdk_extent(sys::BorrowedFd file, const std::string& name) {
 Status copy_vdi_uuids(sys::BorrowedFd from, sys::BorrowedFd to) {
     constexpr std::uint64_t uuids = 0x188;
     std::string four(std::size_t{4} * 16, '\0'); // image, last modification, link, parent
-    SLIPWAY_CHECK(sys::read_exactly_at(from, std::as_writable_bytes(std::span(four)), uuids));
+    SLIPWAY_CHECK(sys::read_exactly_at(from, writable(four), uuids));
     return sys::write_all_at(to, four, uuids);
 }
 
 bool is_static_vdi(sys::BorrowedFd file) {
     constexpr std::uint64_t image_type = 0x4c, fixed = 2;
-    std::array<std::byte, 4> type{};
-    return sys::read_exactly_at(file, type, image_type) && little_endian(type) == fixed;
+    std::string type(4, '\0');
+    return sys::read_exactly_at(file, writable(type), image_type) &&
+           little_endian<std::uint32_t>(type, 0) == fixed;
 }
 
 } // namespace slipway::image

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/mend.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -20,8 +19,7 @@ Status plan(const Context&, OpenImage& opened, const MendOptions& options, repor
     report.findings = report::findings_from_json(json_at(plan, "findings"));
     // Otherwise `verify` tells them, of the root as it was mounted to be written.
     if (options.dry_run)
-        for (auto& finding : report::findings_from_json(json_at(answer, "further_findings")))
-            report.findings.push_back(std::move(finding));
+        add_new(report.findings, report::findings_from_json(json_at(answer, "further_findings")));
     return {};
 }
 
@@ -47,19 +45,10 @@ report::Findings failures_of(const Json& outcomes) {
     return findings;
 }
 
-// Planning and verifying both tell what the plan leaves alone.
-void add_new(report::Findings& all, report::Findings some) {
-    for (auto& finding : some)
-        if (std::none_of(all.begin(), all.end(), [&](const auto& known) {
-                return known.id == finding.id && known.where == finding.where &&
-                       known.text == finding.text;
-            }))
-            all.push_back(std::move(finding));
-}
-
 Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Report& report) {
     SLIPWAY_TRY(auto answer, opened.call("verify", {{"cache_dir", cache_directory()}}));
     report.inventory_after = json_at(answer, "inventory");
+    // Planning and verifying both tell what the plan leaves alone.
     add_new(report.findings, failures_of(report.outcomes));
     add_new(report.findings, report::findings_from_json(json_at(answer, "findings")));
     for (const auto& finding : report.findings)

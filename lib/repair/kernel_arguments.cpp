@@ -149,25 +149,25 @@ public:
     }
 
     EditedText finish() && {
-        bool changed = !edits_.empty();
-        return {.content = changed ? guest::apply_edits(text_, std::move(edits_)) : text_,
+        return {.content = guest::apply_edits(text_, std::move(edits_)),
                 .changes = std::move(changes_),
                 .findings = std::move(findings_)};
     }
 
-    void add_to(report::Plan& plan) {
-        for (auto& finding : findings_)
-            plan.findings.push_back(std::move(finding));
-        if (edits_.empty())
+    void add_to(report::Plan& plan) && {
+        auto edited = std::move(*this).finish();
+        std::move(edited.findings.begin(), edited.findings.end(),
+                  std::back_inserter(plan.findings));
+        if (edited.changes.empty())
             return;
         report::Action action{.repair = "kernel-arguments",
                               .path = path_,
                               .reason = "root= and resume= by names that survive the move",
-                              .content = guest::apply_edits(text_, std::move(edits_)),
+                              .content = std::move(edited.content),
                               // All in conf.d is sourced and all in grub.d run, copies too.
                               .keep_backup = kind_ != guest::BootFileKind::InitramfsTools &&
                                              kind_ != guest::BootFileKind::GrubSnippet,
-                              .changes = std::move(changes_)};
+                              .changes = std::move(edited.changes)};
         if (kind_ == guest::BootFileKind::GrubEnvironment) {
             auto padded = guest::pad_grub_env(action.content, text_.size());
             if (!padded) {
@@ -261,7 +261,7 @@ report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) 
         FileEditor editor(inventory, names, path, text, guest::kind_of_boot_file(path));
         editor.edit_arguments();
         editor.allow_uuids_in_grub();
-        editor.add_to(result);
+        std::move(editor).add_to(result);
     }
     return result;
 }

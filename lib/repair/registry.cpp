@@ -8,20 +8,10 @@
 namespace slipway::repair {
 namespace {
 
+using report::add_new;
 using report::Findings;
 using report::Inventory;
 using report::Plan;
-
-bool says_the_same(const report::Finding& a, const report::Finding& b) {
-    return a.id == b.id && a.where == b.where && a.text == b.text;
-}
-
-void add_new(Findings& all, Findings&& some) {
-    for (auto& finding : some)
-        if (std::none_of(all.begin(), all.end(),
-                         [&](const auto& known) { return says_the_same(known, finding); }))
-            all.push_back(std::move(finding));
-}
 
 } // namespace
 

@@ -71,6 +71,15 @@ std::string render_text(const Finding& finding) {
     return printable(text);
 }
 
+void add_new(Findings& all, Findings some) {
+    for (auto& finding : some)
+        if (std::none_of(all.begin(), all.end(), [&](const auto& known) {
+                return known.id == finding.id && known.where == finding.where &&
+                       known.text == finding.text;
+            }))
+            all.push_back(std::move(finding));
+}
+
 Severity worst_of(const Findings& findings) {
     auto worst = Severity::Info;
     for (const auto& finding : findings)

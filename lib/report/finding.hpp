@@ -33,6 +33,8 @@ using Findings = std::vector<Finding>;
 [[nodiscard]] Findings findings_from_json(const Json& json);
 /// One line for a person: "warning: /etc/fstab line 3: …".
 [[nodiscard]] std::string render_text(const Finding& finding);
+/// Appends those that `all` does not tell in the same words already.
+void add_new(Findings& all, Findings some);
 [[nodiscard]] Severity worst_of(const Findings& findings);
 
 } // namespace slipway::report

@@ -197,3 +197,16 @@ class Case(unittest.TestCase):
 
     def report(self, result):
         return json.loads(result.stdout)
+
+
+class UnchangedImage(Case):
+    """Whatever is asked of it, the image stays as it was."""
+
+    def setUp(self):
+        super().setUp()
+        self.image = mini(self.scratch / "a.raw")
+        self.original = digest(self.image)
+
+    def tearDown(self):
+        self.assertEqual(digest(self.image), self.original)
+        super().tearDown()

@@ -6,18 +6,10 @@ import shutil
 import subprocess
 import unittest
 
-from support import SLIPWAY, Case, digest, mini, slipway, small_filesystem
+from support import SLIPWAY, Case, UnchangedImage, mini, slipway, small_filesystem
 
 
-class Destination(Case):
-    def setUp(self):
-        super().setUp()
-        self.image = mini(self.scratch / "a.raw")
-        self.source_digest = digest(self.image)
-
-    def tearDown(self):
-        self.assertEqual(digest(self.image), self.source_digest)
-
+class Destination(UnchangedImage):
     def to(self, output, *options):
         return slipway("migrate", self.image, "--output", output, *options)
 

@@ -5,18 +5,10 @@ import json
 import os
 import unittest
 
-from support import Case, digest, mini, slipway
+from support import UnchangedImage, slipway
 
 
-class ReportFile(Case):
-    def setUp(self):
-        super().setUp()
-        self.image = mini(self.scratch / "a.raw")
-        self.original = digest(self.image)
-
-    def tearDown(self):
-        self.assertEqual(digest(self.image), self.original)
-
+class ReportFile(UnchangedImage):
     def test_a_report_replaces_an_earlier_report_alone(self):
         letter, report = self.scratch / "letter", self.scratch / "r.json"
         letter.write_text("Dear Sir or Madam")
