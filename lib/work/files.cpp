@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "work/files.hpp"
 
-#include <array>
+#include <vector>
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -12,7 +12,7 @@
 namespace slipway::work {
 namespace {
 
-constexpr std::size_t piece_size = 64 << 10;
+constexpr std::size_t piece_size = 512 << 10;
 constexpr std::size_t max_entries = 2'000; // with names of 255 bytes still below the largest frame
 
 std::string_view type_of(mode_t mode) {
@@ -75,7 +75,7 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
                     "name a file; `slipway ls` lists a directory");
     SLIPWAY_TRY(auto file, root.open_path(path, O_RDONLY));
     std::uint64_t done = 0;
-    std::array<char, piece_size> buffer{};
+    std::vector<char> buffer(piece_size);
     while (true) {
         auto got = ::read(file.raw(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR)
