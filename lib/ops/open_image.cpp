@@ -203,7 +203,7 @@ Result<OpenImage> open_image(const Context& context, const ImageOptions& options
             opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
             SLIPWAY_TRY(opened.session, start_session(context, opened));
         }
-    context.host.log.info("engine {}: {}", opened.engine, opened.engine_reason);
+    context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
     return opened;
 }
 
