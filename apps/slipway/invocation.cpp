@@ -61,6 +61,10 @@ void add_image_options(CLI::App& command, Invocation& invocation) {
                      "Follow backing and data files that the image names");
     command.add_option("--engine", invocation.image.engine, "auto, host or sandbox")
         ->capture_default_str();
+    command.add_option("--sandbox", invocation.image.sandbox.machine,
+                       "The sandbox engine's machine: auto, uml or qemu");
+    command.add_option("--sandbox-kernel", invocation.image.sandbox.kernel,
+                       "Kernel of a QEMU sandbox (bzImage)");
     command.add_flag("--untrusted", invocation.image.untrusted,
                      "The image may be hostile: never let the host's kernel parse it");
     add_output_options(command, invocation);

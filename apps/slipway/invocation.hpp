@@ -39,7 +39,8 @@ struct Invocation {
     [[nodiscard]] Result<ops::ImageOptions> image_options() const;
 };
 
-/// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --untrusted, -v, -q and --json.
+/// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --sandbox,
+/// --sandbox-kernel, --untrusted, -v, -q and --json.
 void add_image_options(CLI::App& command, Invocation& invocation);
 /// Adds -v, -q and --json.
 void add_output_options(CLI::App& command, Invocation& invocation);

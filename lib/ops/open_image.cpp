@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/open_image.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -14,7 +13,6 @@
 #include "image/complete.hpp"
 #include "ops/journal.hpp"
 #include "sys/output_file.hpp"
-#include "vm/sandbox.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -37,10 +35,15 @@ Status choose_engine(const ImageOptions& options, OpenImage& opened) {
                     "with the host engine the host's kernel parses the image, which is not for "
                     "untrusted ones",
                     "leave --engine away, or --untrusted (SLIPWAY_UNTRUSTED)");
+    if (names_machine(options.sandbox) && options.engine == "host")
+        return fail(Code::InvalidArgument, "--sandbox chooses a machine of the sandbox engine",
+                    "leave --engine host or --sandbox away");
     if (options.untrusted)
         return choose("sandbox", "the image is not trusted");
     if (options.engine != "auto")
         return choose(options.engine.c_str(), "asked for");
+    if (names_machine(options.sandbox))
+        return choose("sandbox", "--sandbox asks for it");
     if (::geteuid() != 0)
         return choose("sandbox", "the host engine needs root");
     return choose("host", "root, and a kernel that can do all that the image needs; the host's "
@@ -158,31 +161,28 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
 
 namespace {
 
-// MiB of a sandbox's machine.
-unsigned sandbox_memory() {
-    const char* wanted = std::getenv("SLIPWAY_SANDBOX_MEMORY");
-    auto number = wanted == nullptr ? std::nullopt : parse_number(wanted);
-    return number ? static_cast<unsigned>(std::clamp<std::uint64_t>(*number, 128, 1 << 20))
-                  : session::MachineOptions{}.memory_mib;
-}
-
 Result<std::unique_ptr<session::Session>> start_session(const Context& context,
+                                                        const ImageOptions& options,
                                                         const OpenImage& opened) {
     std::vector<image::DiskSpec> disks{disk_spec(opened)};
+    SLIPWAY_TRY(auto machine, machine_options(options.sandbox));
     auto worker = opened.engine == "host"
                       ? session::start_on_host(*context.runner, disks)
-                      : session::start_in_sandbox(*context.runner, context.host, disks,
-                                                  {.memory_mib = sandbox_memory()});
+                      : session::start_in_sandbox(*context.runner, context.host, disks, machine);
     if (!worker)
         return fail(std::move(worker).error());
     return session::Session::open(std::move(*worker), context.host);
 }
 
 // What this host's kernel cannot do for the image, where a sandbox can.
-std::string missing_on_host(const OpenImage& opened) {
+std::string missing_on_host(const Context& context, const ImageOptions& options,
+                            const OpenImage& opened) {
     auto missing =
         json_get<std::vector<std::string>>(opened.session->opened(), "missing_in_kernel");
-    if (missing.empty() || !vm::Sandbox::requirements())
+    if (missing.empty())
+        return {};
+    auto machine = machine_options(options.sandbox);
+    if (!machine || !session::choose_machine(context.host, *machine))
         return {};
     return join(missing, ", ");
 }
@@ -192,16 +192,16 @@ std::string missing_on_host(const OpenImage& opened) {
 Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
                              OpenRequest request) {
     SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
-    auto session = start_session(context, opened);
+    auto session = start_session(context, options, opened);
     if (!session)
         return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
     if (opened.engine == "host" && options.engine == "auto")
-        if (auto missing = missing_on_host(opened); !missing.empty()) {
+        if (auto missing = missing_on_host(context, options, opened); !missing.empty()) {
             SLIPWAY_CHECK(opened.session->close());
             opened.engine = "sandbox";
             opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
-            SLIPWAY_TRY(opened.session, start_session(context, opened));
+            SLIPWAY_TRY(opened.session, start_session(context, options, opened));
         }
     context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
     return opened;

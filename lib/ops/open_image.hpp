@@ -8,6 +8,7 @@
 
 #include "image/qemu_img.hpp"
 #include "image/source.hpp"
+#include "ops/sandbox_options.hpp"
 #include "session/client.hpp"
 #include "sys/host.hpp"
 
@@ -27,6 +28,7 @@ struct ImageOptions {
     std::string root{};          ///< --root VOLUME, "" to find it
     std::string engine = "auto"; ///< "auto", "host", "sandbox"
     bool untrusted = false;
+    SandboxOptions sandbox{};
 };
 
 /// Where files without a name are made: TMPDIR or /var/tmp.

@@ -3,12 +3,15 @@
 
 #include <csignal>
 
+#include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "appliance/initramfs.hpp"
 #include "base/strings.hpp"
+#include "base/units.hpp"
 #include "sys/mount.hpp"
 #include "vm/sandbox.hpp"
 
@@ -54,6 +57,31 @@ private:
     vm::Sandbox sandbox_;
 };
 
+Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& host,
+                              std::vector<vm::SandboxDisk> disks, const MachineOptions& options) {
+    auto directory = std::string(dirname_of(runner.worker_program()));
+    return vm::Sandbox::start(host, vm::SandboxSpec{.worker = runner.worker_program(),
+                                                    .preload = directory + "/slipway-uml.so",
+                                                    .disks = std::move(disks),
+                                                    .memory_mib = options.memory_mib,
+                                                    .raid6 = options.raid6});
+}
+
+Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& host,
+                               std::vector<vm::SandboxDisk> disks, const MachineOptions& options,
+                               const MachineChoice& choice) {
+    auto started = Clock::now();
+    SLIPWAY_TRY(auto kernel, sys::open_file(choice.kernel.file, O_RDONLY));
+    SLIPWAY_TRY(auto initramfs,
+                appliance::build_initramfs(runner.worker_program(), choice.kernel));
+    host.log.debug("initramfs made in {}", format_seconds(seconds_since(started)));
+    return vm::Sandbox::start(host, vm::QemuSandboxSpec{.kernel = kernel,
+                                                        .initramfs = initramfs,
+                                                        .accelerator = choice.accelerator.name,
+                                                        .disks = std::move(disks),
+                                                        .memory_mib = options.memory_mib});
+}
+
 } // namespace
 
 Result<StartedWorker> start_on_host(SupervisedRunner& runner,
@@ -84,23 +112,26 @@ Result<StartedWorker> start_on_host(SupervisedRunner& runner,
 Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host& host,
                                        const std::vector<image::DiskSpec>& disks,
                                        const MachineOptions& options) {
-    auto directory = std::string(dirname_of(runner.worker_program()));
-    vm::SandboxSpec spec{.worker = runner.worker_program(),
-                         .preload = directory + "/slipway-uml.so",
-                         .memory_mib = options.memory_mib,
-                         .raid6 = options.raid6};
+    SLIPWAY_TRY(auto choice, choose_machine(host, options));
+    host.log.debug("sandbox {}: {}", choice.machine == Machine::Uml ? "uml" : "qemu",
+                   choice.reason);
+    std::vector<vm::SandboxDisk> given;
     auto arguments = Json::array();
     for (const auto& disk : disks) {
-        spec.disks.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
-                              disk.graph.write_fds, disk.writable});
+        given.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds, disk.graph.write_fds,
+                         disk.writable});
         auto inside = disk;
         inside.device = image::disk_name(static_cast<unsigned>(arguments.size()), "vd");
         arguments.push_back(image::to_json(inside));
     }
-    SLIPWAY_TRY(auto sandbox, vm::Sandbox::start(host, spec));
-    SLIPWAY_TRY(auto window, sys::duplicate(sandbox.window()));
-    Channel channel(sandbox.take_control(), Window(std::move(window), Window::End::Client));
-    return StartedWorker{std::make_unique<SandboxPlace>(std::move(sandbox)), std::move(channel),
+    auto sandbox = choice.machine == Machine::Uml
+                       ? start_uml(runner, host, std::move(given), options)
+                       : start_qemu(runner, host, std::move(given), options, choice);
+    if (!sandbox)
+        return fail(std::move(sandbox).error());
+    SLIPWAY_TRY(auto window, sys::duplicate(sandbox->window()));
+    Channel channel(sandbox->take_control(), Window(std::move(window), Window::End::Client));
+    return StartedWorker{std::make_unique<SandboxPlace>(std::move(*sandbox)), std::move(channel),
                          std::move(arguments)};
 }
 

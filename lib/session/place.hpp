@@ -7,6 +7,7 @@
 
 #include "image/attach.hpp"
 #include "session/channel.hpp"
+#include "session/machine_choice.hpp"
 #include "session/supervisor.hpp"
 #include "sys/host.hpp"
 
@@ -40,10 +41,6 @@ struct StartedWorker {
 [[nodiscard]] Result<StartedWorker> start_on_host(SupervisedRunner& runner,
                                                   const std::vector<image::DiskSpec>& disks);
 
-struct MachineOptions {
-    unsigned memory_mib = 1024;
-    bool raid6 = false; ///< see vm::UmlSpec
-};
 /// PID 1 of a sandbox. Needs no privilege. Unsupported, with the remedy, where the machine is not
 /// installed.
 [[nodiscard]] Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner,

@@ -135,6 +135,11 @@ Result<Accelerator> prove_accelerator(const sys::Host& host, const std::string& 
                                    captured->status, last.empty() ? "" : ": ", printable(last))};
 }
 
+bool is_kvm_known_to_work() {
+    auto kept = kept_verdict();
+    return kept && kept->name == "kvm" && ::access("/dev/kvm", R_OK | W_OK) == 0;
+}
+
 Result<Accelerator> choose_accelerator(const sys::Host& host) {
     if (::access("/dev/kvm", R_OK | W_OK) != 0)
         return Accelerator{"tcg", "no usable /dev/kvm"};

@@ -19,6 +19,9 @@ struct Accelerator {
 /// Unsupported where QEMU is missing.
 [[nodiscard]] Result<Accelerator> choose_accelerator(const sys::Host& host);
 
+/// Whether a kept verdict says so; nothing is run.
+[[nodiscard]] bool is_kvm_known_to_work();
+
 /// Whether the tiny guest runs under an accelerator, without looking at kept verdicts.
 [[nodiscard]] Result<Accelerator> prove_accelerator(const sys::Host& host, const std::string& name);
 

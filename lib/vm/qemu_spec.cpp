@@ -20,7 +20,9 @@ std::string accelerator_of(const QemuSpec& spec) {
 // With "graphics=off" SeaBIOS and every loader that prints through the BIOS write to the serial
 // port too (SeaBIOS's sercon): the guest needs no configuration for it.
 std::string machine_of(const QemuSpec& spec) {
-    std::string machine = "q35,graphics=off,usb=off,vmport=off";
+    std::string machine = "q35,usb=off,vmport=off";
+    if (spec.loud_firmware)
+        machine.insert(machine.find(','), ",graphics=off");
     if (spec.uefi)
         machine += ",pflash0=uefi-code,pflash1=uefi-vars";
     return machine;
@@ -41,11 +43,10 @@ Json flash_node(const std::string& name, const std::string& path, bool read_only
          {{"driver", "file"}, {"filename", path}, {"read-only", read_only}, {"locking", "off"}}}};
 }
 
-// Nothing of a throw-away disk needs to survive, so flushes are dropped.
 Json disk_node(const DiskSpec& disk, std::size_t index) {
     Json node = disk.node;
     node["node-name"] = fmt::format("disk{}", index);
-    node["cache"] = {{"direct", false}, {"no-flush", true}};
+    node["cache"] = {{"direct", false}, {"no-flush", disk.throw_away}};
     return node;
 }
 
@@ -54,6 +55,8 @@ void add_disk(Words& argv, const DiskSpec& disk, std::size_t index) {
     auto drive = fmt::format("drive=disk{},bootindex={}", index, index + 1);
     switch (disk.bus) {
     case Bus::Virtio:
+        if (!disk.serial.empty())
+            drive += ",serial=" + disk.serial;
         return add(argv, "-device", "virtio-blk-pci," + drive);
     case Bus::Sata: // the ports of the chipset's own AHCI controller
         return add(argv, "-device", fmt::format("ide-hd,bus=ide.{},{}", index, drive));
@@ -122,6 +125,11 @@ Words qemu_argv(const QemuSpec& spec) {
         if (!spec.direct->initrd.empty())
             add(argv, "-initrd", spec.direct->initrd);
         add(argv, "-append", spec.direct->append);
+    }
+    if (spec.control_fd) {
+        add(argv, "-chardev", fmt::format("socket,id=control,fd={}", *spec.control_fd));
+        add(argv, "-device", "virtio-serial-pci");
+        add(argv, "-device", fmt::format("virtserialport,chardev=control,name={}", control_port));
     }
     if (spec.debug_exit)
         add(argv, "-device", "isa-debug-exit,iobase=0x501,iosize=0x02");

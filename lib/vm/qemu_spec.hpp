@@ -24,6 +24,8 @@ enum class Firmware { Bios, Uefi };
 struct DiskSpec {
     Json node;
     Bus bus = Bus::Virtio;
+    std::string serial{};  ///< what the guest is told, on virtio; at most 20 characters
+    bool throw_away = true; ///< flushes of the guest are dropped
 };
 
 /// UEFI firmware as files that QEMU opens; it writes to `vars`, so that must be a private copy.
@@ -49,8 +51,13 @@ struct QemuSpec {
     std::optional<UefiFiles> uefi{}; ///< SeaBIOS without
     std::optional<DirectKernel> direct{};
     bool may_restart = true; ///< otherwise it ends where it would restart
+    /// A connected stream socket, inherited: the guest's virtio port of the name `control_port`.
+    std::optional<int> control_fd{};
+    bool loud_firmware = true; ///< what is printed through the BIOS goes to the serial port too
     bool debug_exit = false; ///< the guest can end QEMU: a byte N to port 0x501 is exit status 2N+1
 };
+
+constexpr std::string_view control_port = "slipway-control";
 
 /// Pure. The first word is the program's name.
 [[nodiscard]] std::vector<std::string> qemu_argv(const QemuSpec& spec);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A throw-away machine whose first program is a worker, and the storage daemons that hand it disks.
-// Needs no privilege. All of its processes end together.
+// A throw-away machine whose first program is a worker: User-mode Linux with the storage daemons
+// that hand it disks, or QEMU. Needs no privilege. All of its processes end together.
 #pragma once
 
 #include <memory>
@@ -25,22 +25,42 @@ struct SandboxDisk {
     bool writable = false;
 };
 
+/// A User-mode Linux.
 struct SandboxSpec {
     std::string worker;  ///< the program that becomes PID 1
     std::string preload; ///< slipway-uml.so
+    std::vector<std::string> arguments{"--sandbox"};
     std::vector<SandboxDisk> disks{};
     unsigned memory_mib = 1024;
     bool raid6 = false; ///< see UmlSpec
 };
+
+/// A QEMU, which opens the disks itself.
+struct QemuSandboxSpec {
+    sys::BorrowedFd kernel;
+    sys::BorrowedFd initramfs; ///< with the worker as /init
+    std::string accelerator = "tcg";
+    std::vector<SandboxDisk> disks{};
+    unsigned memory_mib = 1024;
+};
+
+/// What the process of a User-mode Linux may do: no file of the host but programs and libraries,
+/// and what it inherits. Its user is one without rights, where root starts it.
+[[nodiscard]] sys::Confinement machine_confinement(unsigned memory_mib);
+/// A user whom no account has, where root starts the machine.
+[[nodiscard]] std::optional<unsigned> user_to_become();
 
 class Sandbox {
 public:
     /// Unsupported, with the remedy, where User-mode Linux, the storage daemon or Landlock (without
     /// which hostfs would be no boundary) is missing.
     [[nodiscard]] static Result<Sandbox> start(const sys::Host& host, const SandboxSpec& spec);
+    /// Unsupported, with the remedy, where QEMU is missing.
+    [[nodiscard]] static Result<Sandbox> start(const sys::Host& host, const QemuSandboxSpec& spec);
 
-    /// Whether this machine has what a sandbox needs. Unsupported, with the remedy.
-    [[nodiscard]] static Status requirements();
+    /// Whether this host has what each of them needs. Unsupported, with the remedy.
+    [[nodiscard]] static Status uml_requirements();
+    [[nodiscard]] static Status qemu_requirements();
 
     /// The stream to the worker; once.
     [[nodiscard]] sys::OwnedFd take_control() { return std::move(control_); }
@@ -57,13 +77,23 @@ public:
     void kill();
 
 private:
-    Sandbox() = default;
+    Sandbox();
+    /// The links between the machine and us: its ends are given to the process, under the numbers
+    /// of `links`.
+    struct Links {
+        int control;
+        int window;
+    };
+    [[nodiscard]] Status start_process(const sys::Host& host, sys::ProcessSpec process,
+                                       const Links& links);
+    [[nodiscard]] std::optional<Error> known_end() const;
     [[nodiscard]] Result<sys::OwnedFd> start_daemon(const sys::Host& host, const SandboxDisk& disk);
     [[nodiscard]] Status start_machine(const sys::Host& host, const SandboxSpec& spec,
                                        const std::vector<sys::OwnedFd>& disks);
 
-    unsigned bundle_ = 0;
+    unsigned bundle_;
     std::optional<unsigned> user_;
+    std::string program_; ///< of the machine
     sys::OwnedFd control_;
     sys::OwnedFd window_;
     sys::OwnedFd console_pipe_;
@@ -72,6 +102,9 @@ private:
     std::vector<std::unique_ptr<sys::Child>> daemons_;
     std::unique_ptr<sys::Child> machine_; ///< ends first
 };
+
+/// By which the worker knows the window among the disks of a QEMU.
+constexpr std::string_view window_serial = "slipway-window";
 
 /// Bytes of the window: a half for each direction.
 constexpr std::uint64_t window_size = 16 << 20;

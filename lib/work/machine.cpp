@@ -2,6 +2,8 @@
 #include "work/machine.hpp"
 
 #include <array>
+#include <filesystem>
+#include <initializer_list>
 
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -9,11 +11,19 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "base/units.hpp"
 #include "sys/kernel_module.hpp"
 #include "sys/mount.hpp"
+#include "vm/qemu_spec.hpp"
+#include "vm/sandbox.hpp"
 
 namespace slipway::work {
 namespace {
+
+constexpr std::chrono::seconds device_deadline{10};
 
 struct Place {
     const char* target;
@@ -50,6 +60,56 @@ Status make_raw(sys::BorrowedFd terminal) {
     return {};
 }
 
+void load_drivers(std::initializer_list<const char*> drivers) {
+    for (const auto* driver : drivers)
+        [[maybe_unused]] auto loaded = sys::load_module(driver);
+}
+
+Result<MachineLinks> uml_links() {
+    load_drivers({"virtio_blk"});
+    MachineLinks links;
+    SLIPWAY_TRY(links.control, sys::open_file("/dev/ttyS0", O_RDWR | O_NOCTTY));
+    SLIPWAY_CHECK(make_raw(links.control));
+    SLIPWAY_TRY(links.window, sys::open_file("/dev/ubda", O_RDWR | O_DIRECT));
+    return links;
+}
+
+// The name of the device of a class whose attribute has this text, or "".
+std::string device_with(const std::string& class_directory, const char* attribute,
+                        std::string_view text) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(class_directory, ignored))
+        if (auto found = sys::read_file(entry.path().string() + "/" + attribute);
+            found && trim(*found) == text)
+            return entry.path().filename().string();
+    return {};
+}
+
+// A port of virtio appears some time after its driver was loaded: the machine tells of it later.
+Result<sys::OwnedFd> open_device(const std::string& class_directory, const char* attribute,
+                                 std::string_view text, int flags) {
+    auto until = Clock::now() + device_deadline;
+    auto name = device_with(class_directory, attribute, text);
+    while (name.empty() && Clock::now() < until) {
+        ::usleep(1000);
+        name = device_with(class_directory, attribute, text);
+    }
+    if (name.empty())
+        return fail(Code::Unsupported, fmt::format("this machine has no device {}", text),
+                    "its kernel lacks a driver: virtio_pci, virtio_blk or virtio_console");
+    return sys::open_file("/dev/" + name, flags);
+}
+
+Result<MachineLinks> qemu_links() {
+    load_drivers({"virtio_pci", "virtio_blk", "virtio_console"});
+    MachineLinks links;
+    SLIPWAY_TRY(links.control,
+                open_device("/sys/class/virtio-ports", "name", vm::control_port, O_RDWR));
+    SLIPWAY_TRY(links.window,
+                open_device("/sys/block", "serial", vm::window_serial, O_RDWR | O_DIRECT));
+    return links;
+}
+
 } // namespace
 
 Result<MachineLinks> bring_up_machine() {
@@ -60,13 +120,7 @@ Result<MachineLinks> bring_up_machine() {
     if (length > 0) [[maybe_unused]]
         auto written = sys::write_file("/proc/sys/kernel/modprobe",
                                        {own.data(), static_cast<std::size_t>(length)});
-    for (const auto* driver : {"virtio_blk"})
-        [[maybe_unused]] auto loaded = sys::load_module(driver);
-    MachineLinks links;
-    SLIPWAY_TRY(links.control, sys::open_file("/dev/ttyS0", O_RDWR | O_NOCTTY));
-    SLIPWAY_CHECK(make_raw(links.control));
-    SLIPWAY_TRY(links.window, sys::open_file("/dev/ubda", O_RDWR | O_DIRECT));
-    return links;
+    return ::access("/sys/block/ubda", F_OK) == 0 ? uml_links() : qemu_links();
 }
 
 void switch_off_machine() {

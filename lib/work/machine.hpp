@@ -8,11 +8,12 @@ namespace slipway::work {
 
 /// What a machine was given for talking to its client.
 struct MachineLinks {
-    sys::OwnedFd control; ///< a serial line, raw
+    sys::OwnedFd control; ///< a serial line, raw, or a virtio port
     sys::OwnedFd window;  ///< a disk for bulk data, without a cache
 };
 
-/// As PID 1: mounts /proc, /sys, /dev, /run and /tmp, loads drivers of disks, opens the links.
+/// As PID 1 of User-mode Linux, with the host's tree as its root, or of QEMU, with an initramfs:
+/// mounts /proc, /sys, /dev, /run and /tmp, loads drivers of disks, opens the links.
 [[nodiscard]] Result<MachineLinks> bring_up_machine();
 
 /// Writes all back and switches the machine off. Does not return.

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "appliance/initramfs.hpp"
+
+#include <array>
+#include <set>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "appliance/kernel_modules.hpp"
+#include "appliance/program_files.hpp"
+#include "archive/cpio_writer.hpp"
+#include "base/strings.hpp"
+#include "sys/process.hpp"
+
+namespace slipway::appliance {
+namespace {
+
+constexpr std::size_t largest_module = 64 << 20;
+
+// What a worker runs on a host, too: checks and tools of filesystems and volumes. Many are the same
+// file under several names; a link would have to lead to where that file is in the machine.
+constexpr std::array tools{"depmod",        "e2fsck",     "tune2fs",    "resize2fs",
+                           "mke2fs",        "xfs_repair", "xfs_admin",  "xfs_db",
+                           "mkfs.xfs",      "btrfs",      "btrfstune",  "mkfs.btrfs",
+                           "fsck.fat",      "mkfs.fat",   "ntfs-3g",    "ntfsfix",
+                           "lowntfs-3g",    "lvm",        "dmsetup",    "thin_check",
+                           "cache_check",   "mdadm",      "mdmon",      "zpool",
+                           "zfs",           "bash",       "mkfs.ntfs",  "mkswap"};
+struct Alias {
+    const char* name;
+    const char* tool;
+};
+constexpr std::array aliases{Alias{"fsck.ext2", "e2fsck"},  Alias{"fsck.ext3", "e2fsck"},
+                             Alias{"fsck.ext4", "e2fsck"},  Alias{"mkfs.ext2", "mke2fs"},
+                             Alias{"mkfs.ext3", "mke2fs"},  Alias{"mkfs.ext4", "mke2fs"},
+                             Alias{"fsck.vfat", "fsck.fat"}, Alias{"mkfs.vfat", "mkfs.fat"},
+                             Alias{"mount.ntfs-3g", "ntfs-3g"}, Alias{"mount.ntfs", "ntfs-3g"}};
+
+// Of kmod: it reads these only.
+constexpr std::array indexes{"modules.dep.bin",     "modules.alias.bin",
+                             "modules.symbols.bin", "modules.builtin.bin",
+                             "modules.builtin.alias.bin", "modules.softdep",
+                             "modules.builtin.modinfo"};
+
+class Tree {
+public:
+    // Directories come before what is in them.
+    void add(const std::string& absolute, mode_t mode, std::string content) {
+        auto path = absolute.substr(1);
+        for (auto slash = path.find('/'); slash != std::string::npos;
+             slash = path.find('/', slash + 1))
+            if (auto directory = path.substr(0, slash); directories_.insert(directory).second)
+                entries_.push_back({directory, S_IFDIR | 0755});
+        entries_.push_back({std::move(path), mode, std::move(content)});
+    }
+    void add_directory(const std::string& path) {
+        if (directories_.insert(path).second)
+            entries_.push_back({path, S_IFDIR | 0755});
+    }
+    [[nodiscard]] const std::vector<archive::CpioEntry>& entries() const { return entries_; }
+
+private:
+    std::vector<archive::CpioEntry> entries_;
+    std::set<std::string> directories_;
+};
+
+Status add_programs(const std::string& worker, Tree& tree) {
+    ProgramFiles programs;
+    auto added = programs.add_as(worker, "/init");
+    if (!added)
+        return fail(std::move(added.error()).in("taking the worker into the sandbox"));
+    // The kernel's wishes for modules come by the name that the worker has.
+    for (const auto* tool : tools)
+        if (auto path = sys::find_program(tool)) [[maybe_unused]]
+            auto tool_added = programs.add(*path); // or it is as if it were not installed
+    auto files = programs.take();
+    for (const auto& alias : aliases)
+        for (const auto* directory : {"/usr/sbin", "/usr/bin", "/sbin", "/bin"})
+            if (files.contains(fmt::format("{}/{}", directory, alias.tool))) {
+                tree.add(fmt::format("{}/{}", directory, alias.name), S_IFLNK | 0777, alias.tool);
+                break;
+            }
+    for (auto& [path, content] : files)
+        tree.add(path, S_IFREG | 0755, std::move(content));
+    return {};
+}
+
+Status add_modules(const Kernel& kernel, Tree& tree) {
+    auto inside = fmt::format("/lib/modules/{}/", kernel.release);
+    SLIPWAY_TRY(auto dependencies, sys::read_file(kernel.modules + "/modules.dep", largest_module));
+    for (const auto& path : module_closure(dependencies, modules_for_images())) {
+        SLIPWAY_TRY(auto content, sys::read_file(kernel.modules + "/" + path, largest_module));
+        tree.add(inside + path, S_IFREG | 0644, std::move(content));
+    }
+    for (const auto* name : indexes) {
+        auto content = sys::read_file(kernel.modules + "/" + name, largest_module);
+        if (content)
+            tree.add(inside + name, S_IFREG | 0644, std::move(*content));
+        else if (content.error().code != Code::NotFound)
+            return fail(std::move(content).error());
+    }
+    return {};
+}
+
+} // namespace
+
+Result<sys::OwnedFd> build_initramfs(const std::string& worker, const Kernel& kernel) {
+    Tree tree;
+    for (const auto* directory : {"proc", "sys", "dev", "run", "tmp", "etc", "root", "var"})
+        tree.add_directory(directory);
+    SLIPWAY_CHECK(add_programs(worker, tree));
+    SLIPWAY_CHECK(add_modules(kernel, tree));
+    SLIPWAY_TRY(auto archive, archive::write_cpio(tree.entries()));
+    return sys::make_memfd("initramfs", archive);
+}
+
+} // namespace slipway::appliance

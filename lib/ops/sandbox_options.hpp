@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the user may say about the machine of the sandbox engine, by options or environment.
+#pragma once
+
+#include <string>
+
+#include "session/machine_choice.hpp"
+
+namespace slipway::ops {
+
+struct SandboxOptions {
+    std::string machine{}; ///< --sandbox: "auto", "uml", "qemu"; "" for SLIPWAY_SANDBOX
+    std::string kernel{};  ///< --sandbox-kernel; "" for SLIPWAY_SANDBOX_KERNEL
+};
+
+/// Whether an option (not the environment) names a machine: that asks for the sandbox engine, too.
+[[nodiscard]] inline bool names_machine(const SandboxOptions& options) {
+    return !options.machine.empty() && options.machine != "auto";
+}
+
+/// With SLIPWAY_SANDBOX, _KERNEL, _MODULES and _MEMORY where no option says otherwise.
+/// InvalidArgument.
+[[nodiscard]] Result<session::MachineOptions> machine_options(const SandboxOptions& options);
+
+} // namespace slipway::ops

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sandbox as a QEMU with a kernel of its own.
+#include "vm/sandbox.hpp"
+
+#include <linux/capability.h>
+
+#include <fmt/format.h>
+
+#include "vm/accelerator.hpp"
+#include "vm/qemu_spec.hpp"
+
+namespace slipway::vm {
+namespace {
+
+// Above every number that a graph uses.
+constexpr int control_number = 400, window_number = 401, kernel_number = 402, initramfs_number = 403;
+// Of QEMU's own memory beside that of its guest: translated code, stacks of threads, caches.
+constexpr std::uint64_t own_memory = std::uint64_t{2} << 30;
+
+// A second processor costs an unaccelerated machine more at boot than it gives.
+unsigned processors(const std::string& accelerator) {
+    return accelerator == "tcg" ? 1 : 2;
+}
+
+// What a boot without an accelerator spends its time with: tests of the kernel's ciphers,
+// moving itself about, watching out for faults of processors that are not there. The last one is a
+// list of trace events.
+constexpr std::string_view kernel_arguments =
+    "console=ttyS0 loglevel=3 panic=-1 cryptomgr.notests nokaslr mitigations=off no_timer_check "
+    "initcall_blacklist=init_kprobe_trace -- --sandbox";
+
+DiskSpec window_disk() {
+    return {.node = {{"driver", "raw"},
+                     {"read-only", false},
+                     {"file",
+                      {{"driver", "file"},
+                       {"filename", sys::proc_path(window_number)},
+                       {"read-only", false},
+                       {"locking", "off"}}}},
+            .serial = std::string(window_serial)};
+}
+
+QemuSpec machine_of(const QemuSandboxSpec& spec) {
+    QemuSpec qemu{.accelerator = spec.accelerator,
+                  .memory_mib = spec.memory_mib,
+                  .cpus = processors(spec.accelerator),
+                  .direct = DirectKernel{sys::proc_path(kernel_number),
+                                         sys::proc_path(initramfs_number),
+                                         std::string(kernel_arguments)},
+                  .may_restart = false,
+                  .control_fd = control_number,
+                  .loud_firmware = false};
+    for (const auto& disk : spec.disks)
+        qemu.disks.push_back({.node = disk.node, .throw_away = !disk.writable});
+    qemu.disks.push_back(window_disk()); // the last, so that the image's have the first names
+    return qemu;
+}
+
+} // namespace
+
+Status Sandbox::qemu_requirements() {
+    if (!sys::find_program("qemu-system-x86_64"))
+        return fail(qemu_is_missing());
+    return {};
+}
+
+Result<Sandbox> Sandbox::start(const sys::Host& host, const QemuSandboxSpec& spec) {
+    SLIPWAY_CHECK(qemu_requirements());
+    Sandbox sandbox;
+    sys::ProcessSpec process{.argv = qemu_argv(machine_of(spec))};
+    process.fds = {{spec.kernel, kernel_number}, {spec.initramfs, initramfs_number}};
+    // DAC_OVERRIDE, where root started us: see qemu_confinement.
+    process.confinement = qemu_confinement(spec.accelerator);
+    process.confinement->user = sandbox.user_;
+    process.confinement->data_limit = (std::uint64_t{spec.memory_mib} << 20) + own_memory;
+    process.confinement->filter_calls = true;
+    process.confinement->read_fds = {kernel_number, initramfs_number};
+    for (const auto& disk : spec.disks) {
+        auto& confinement = *process.confinement;
+        process.fds.insert(process.fds.end(), disk.fds.begin(), disk.fds.end());
+        confinement.read_fds.insert(confinement.read_fds.end(), disk.read_fds.begin(),
+                                    disk.read_fds.end());
+        confinement.write_fds.insert(confinement.write_fds.end(), disk.write_fds.begin(),
+                                     disk.write_fds.end());
+    }
+    SLIPWAY_CHECK(sandbox.start_process(host, std::move(process), {control_number, window_number}));
+    return sandbox;
+}
+
+} // namespace slipway::vm
