@@ -22,12 +22,12 @@ unsigned processors(const std::string& accelerator) {
     return accelerator == "tcg" ? 1 : 2;
 }
 
-// What a boot without an accelerator spends its time with: tests of the kernel's ciphers,
-// moving itself about, watching out for faults of processors that are not there. The last one is a
-// list of trace events.
+// Left out is what a boot without an accelerator spends its time with: tests of the kernel's
+// ciphers, precautions against faults of processors, a list of trace events, and moving itself
+// about. The last is known to the boot stub only, and would else be the first argument of init.
 constexpr std::string_view kernel_arguments =
-    "console=ttyS0 loglevel=3 panic=-1 cryptomgr.notests nokaslr mitigations=off no_timer_check "
-    "initcall_blacklist=init_kprobe_trace -- --sandbox";
+    "console=ttyS0 loglevel=3 panic=-1 cryptomgr.notests mitigations=off no_timer_check "
+    "initcall_blacklist=init_kprobe_trace -- --sandbox nokaslr";
 
 DiskSpec window_disk() {
     return {.node = {{"driver", "raw"},
