@@ -7,6 +7,8 @@
 
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
+#include <linux/major.h>
+#include <linux/raid/md_u.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -24,7 +26,7 @@ namespace fs = std::filesystem;
 
 constexpr auto control_path = "/dev/mapper/control";
 constexpr unsigned misc_major = 10, mapper_minor = 236; // Documentation/admin-guide/devices.txt
-constexpr unsigned md_major = 9, last_md = 127;
+constexpr unsigned last_md = 127;
 constexpr std::uint64_t sector = 512;
 constexpr auto remedy = "try --engine sandbox (needs: apt install user-mode-linux)";
 
@@ -71,12 +73,16 @@ bool has_md() {
     return ::access("/proc/mdstat", F_OK) == 0;
 }
 
-// Opening a node of the number is what makes the kernel load its module.
-void open_once(const std::string& path, mode_t type, dev_t number) {
-    bool ours = ::mknod(path.c_str(), type | 0600, number) == 0;
-    (void)sys::open_file(path, O_RDWR | O_NONBLOCK);
-    if (ours)
-        ::unlink(path.c_str());
+// Opening a node of the number is what makes the kernel load the module; and it makes an empty
+// array of that number, which goes with its last user once it got a request (hold_active in md.c).
+// This one is refused where there is no array.
+void load_md() {
+    constexpr auto path = "/dev/.slipway-md";
+    if (::mknod(path, S_IFBLK | 0600, makedev(MD_MAJOR, last_md)) != 0)
+        return;
+    if (auto fd = sys::open_file(path, O_RDONLY); fd)
+        (void)::ioctl(fd->raw(), RESTART_ARRAY_RW, 0);
+    ::unlink(path);
 }
 
 } // namespace
@@ -97,7 +103,7 @@ Status need_device_mapper(std::string_view for_what) {
 
 Status need_md(std::string_view for_what) {
     if (!has_md())
-        open_once("/dev/.slipway-md", S_IFBLK, makedev(md_major, last_md));
+        load_md();
     if (!has_md())
         return fail(Code::Unsupported, fmt::format("no {} here: this kernel has no MD", for_what),
                     remedy);

@@ -57,7 +57,7 @@ std::vector<Group> groups_of(Opening& opening, const std::vector<std::size_t>& m
             if (opening.devices[index].read_only)
                 group.scope.read_only = {group.name.name};
         }
-        all.push_back(std::move(group));
+        all.push_back(group);
     }
     return all;
 }

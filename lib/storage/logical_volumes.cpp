@@ -58,7 +58,11 @@ std::optional<Error> obstacle(const Group& group, const LogicalVolume& volume) {
 }
 
 // Twins would get the same names in the kernel. lvm finds its devices by UUID, so it does not mind.
-Status rename_twins(const Group& group) {
+Status rename_twins(const Group& group, const std::vector<LogicalVolume>& volumes) {
+    auto links = fmt::format("/dev/{}", group.name.name);
+    for (const auto& volume : volumes)
+        ::unlink(fmt::format("{}/{}", links, volume.name).c_str());
+    ::rmdir(links.c_str());
     for (const auto& device : mapped_of(group.name.uuid)) {
         auto name = fmt::format("slipway-{}-{}", group.name.uuid.substr(0, 6), device.name);
         SLIPWAY_CHECK(rename_mapping(device.name, name));
@@ -166,7 +170,7 @@ Result<std::size_t> activate(Opening& opening, const Group& group) {
     auto status = sys::check_tool(spec, captured,
                                   fmt::format("activating the LVM group {}", group.name.name));
     if (group.name.twin)
-        SLIPWAY_CHECK(rename_twins(group));
+        SLIPWAY_CHECK(rename_twins(group, choice.wanted));
     auto before = opening.devices.size();
     Error otherwise{.code = Code::ToolFailed, .what = "lvm did not activate it"};
     if (!status)

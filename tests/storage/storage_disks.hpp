@@ -69,11 +69,10 @@ protected:
         int value = read_only ? 1 : 0;
         ASSERT_EQ(::ioctl(fd->raw(), BLKROSET, &value), 0);
     }
-    static std::string content_of(unsigned disk) {
+    std::string hash_of(unsigned disk) {
         auto fd = sys::open_file(node_of(disk), O_RDONLY);
-        EXPECT_EQ(::ioctl(fd->raw(), BLKFLSBUF, 0), 0);
-        auto content = sys::read_all(*fd, 64 << 20);
-        return content ? *content : "";
+        EXPECT_EQ(::ioctl(fd->raw(), BLKFLSBUF, 0), 0); // what the disk has, not the cache
+        return tool({"sha256sum", node_of(disk)});
     }
 
     std::string tool(Words argv, const std::string& input = "") {

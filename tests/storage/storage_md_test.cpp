@@ -76,7 +76,7 @@ TEST_F(StorageMd, ArrayThatLacksTooMuchStaysClosed) {
 
 TEST_F(StorageMd, ReadOnlyMembersStayAsTheyAre) {
     make_filled_array("1", {"/dev/ubda", "/dev/ubdb"});
-    auto first = content_of(0), second = content_of(1);
+    auto first = hash_of(0), second = hash_of(1);
     set_read_only(0, true);
     set_read_only(1, true);
     for (const auto& numbers : {std::vector<unsigned>{0, 1}, std::vector<unsigned>{0}}) {
@@ -86,8 +86,8 @@ TEST_F(StorageMd, ReadOnlyMembersStayAsTheyAre) {
         EXPECT_EQ(find(*stack, "md:data")->volume.label, "data");
         EXPECT_TRUE(stack->close());
     }
-    EXPECT_TRUE(first == content_of(0));
-    EXPECT_TRUE(second == content_of(1));
+    EXPECT_EQ(first, hash_of(0));
+    EXPECT_EQ(second, hash_of(1));
 }
 
 TEST_F(StorageMd, TwoArraysOfOneName) {

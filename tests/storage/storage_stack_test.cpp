@@ -75,14 +75,14 @@ TEST_F(StorageStack, LuksByUuidOnAReadOnlyDisk) {
     open_luks("/dev/ubda", "inner", "right");
     make_ext4("/dev/mapper/inner", "inside");
     tool({"cryptsetup", "close", "inner"});
-    auto before = content_of(0);
+    auto before = hash_of(0);
     set_read_only(0, true);
     auto stack = open({0}, with_key(disks({0}).at(0).volume.uuid, "right"));
     ASSERT_TRUE(stack) << render_text(stack.error());
     EXPECT_EQ(find(*stack, "luks:sda")->volume.label, "inside");
     EXPECT_TRUE(find(*stack, "luks:sda")->read_only);
     EXPECT_TRUE(stack->close());
-    EXPECT_TRUE(before == content_of(0));
+    EXPECT_EQ(before, hash_of(0));
 }
 
 TEST_F(StorageStack, LvmOnMirroredArray) {
