@@ -12,6 +12,11 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
+bool is_word(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_' || c == '.' || c == '+';
+}
+
 } // namespace
 
 std::string partition_base(const std::string& container) {
@@ -34,7 +39,12 @@ std::string mapper_uuid(std::string_view group_uuid, std::string_view volume_uui
 
 std::string array_name(std::string_view stored) {
     auto colon = stored.find(':');
-    return std::string(colon == std::string_view::npos ? stored : stored.substr(colon + 1));
+    std::string name(colon == std::string_view::npos ? stored : stored.substr(colon + 1));
+    // 32 bytes of the guest's choice become a part of names that people type.
+    for (auto& c : name)
+        if (!is_word(c))
+            c = '_';
+    return name;
 }
 
 std::string array_uuid(std::string_view mdadm_form) {

@@ -20,7 +20,8 @@ struct GroupName {
 [[nodiscard]] std::string mapper_name(std::string_view group, std::string_view volume);
 /// UUID of a logical volume in the kernel; of a whole group with `volume_uuid` "".
 [[nodiscard]] std::string mapper_uuid(std::string_view group_uuid, std::string_view volume_uuid);
-/// "data" of "guest:data"; "" where the array has no name.
+/// "data" of "guest:data", other characters than those of LVM's names replaced by '_'; "" where the
+/// array has no name.
 [[nodiscard]] std::string array_name(std::string_view stored);
 /// mdadm's 8781c3c5:864c055f:… as libblkid writes it: 8781c3c5-864c-055f-….
 [[nodiscard]] std::string array_uuid(std::string_view mdadm_form);
