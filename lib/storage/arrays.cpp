@@ -45,7 +45,8 @@ Status stop(const sys::Host& host, unsigned number) {
     auto state = sys::read_file(md_file(number, "array_state"), 64);
     if (!state || trim(*state) == "clear")
         return {};
-    SLIPWAY_CHECK(std::move(done));
+    if (!done)
+        return fail(std::move(done).error());
     SLIPWAY_CHECK(sys::check_tool(spec, *done, "stopping an MD array"));
     return fail(Code::Busy, "an MD array is still in use");
 }
@@ -155,6 +156,14 @@ bool has_twin(const std::map<std::string, Array>& arrays, const Array& array) {
            }) > 1;
 }
 
+// A mirror of two would otherwise run twice, each half by itself.
+Error late_member(const std::string& volume) {
+    return {.code = Code::Exists,
+            .what =
+                fmt::format("{} belongs to an MD array that is open already without it", volume),
+            .hint = "open the image without the disk that is a copy of another one"};
+}
+
 } // namespace
 
 Result<bool> open_arrays(Opening& opening, Completeness completeness) {
@@ -163,6 +172,11 @@ Result<bool> open_arrays(Opening& opening, Completeness completeness) {
     for (const auto& [uuid, array] : arrays) {
         if (completeness == Completeness::Whole && array.members.size() < array.record.devices)
             continue;
+        if (opening.names_in_use.contains("md:" + uuid)) {
+            for (auto index : array.members)
+                opening.refuse(index, late_member(opening.devices[index].volume.name));
+            continue;
+        }
         bool twin = has_twin(arrays, array);
         auto name = label_of(opening, array.record, twin);
         if (twin)
@@ -175,7 +189,7 @@ Result<bool> open_arrays(Opening& opening, Completeness completeness) {
         if (!started && started.error().code == Code::Cancelled)
             return fail(std::move(started).error());
         if (started)
-            opening.names_in_use.insert(name);
+            opening.names_in_use.insert({name, "md:" + uuid});
         for (auto index : array.members)
             started ? opening.done_with(index) : opening.refuse(index, started.error());
         found = found || (started && *started > 0);

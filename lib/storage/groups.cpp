@@ -89,6 +89,14 @@ Error lvm_missing() {
             .hint = "apt install lvm2"};
 }
 
+Error second_copy(const std::string& volume, const Group& group) {
+    return {.code = Code::Exists,
+            .what = fmt::format("{} holds a physical volume of the LVM group {}, which is open "
+                                "already without it",
+                                volume, group_label(group.name)),
+            .hint = "open the image without the disk that is a copy of another one"};
+}
+
 } // namespace
 
 Result<sys::Captured> run_lvm(const sys::Host& host, const sys::ProcessSpec& spec) {
@@ -118,11 +126,17 @@ Result<bool> open_groups(Opening& opening, Completeness completeness) {
     for (const auto& group : groups_of(opening, members, *listed)) {
         if (completeness == Completeness::Whole && !group.missing.empty())
             continue;
+        if (opening.names_in_use.contains("lvm:" + group.name.uuid)) {
+            for (auto index : group.members)
+                opening.refuse(index, second_copy(opening.devices[index].volume.name, group));
+            continue;
+        }
         tell(opening, group);
         auto activated = activate(opening, group);
         if (!activated && activated.error().code == Code::Cancelled)
             return fail(std::move(activated).error());
         opening.names_in_use.insert("lvm:" + group.name.name);
+        opening.names_in_use.insert("lvm:" + group.name.uuid);
         for (auto index : group.members)
             opening.done_with(index);
         if (!activated)

@@ -88,7 +88,8 @@ Status deactivate(const sys::Host& host, const Group& group) {
     }
     if (left.empty())
         return {};
-    SLIPWAY_CHECK(std::move(done));
+    if (!done)
+        return fail(std::move(done).error());
     SLIPWAY_CHECK(sys::check_tool(spec, *done, "deactivating an LVM group"));
     return fail(Code::Busy, fmt::format("volumes of the LVM group {} are still in use",
                                         group_label(group.name)));

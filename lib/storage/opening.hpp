@@ -21,7 +21,17 @@ struct Layer {
     std::function<Status()> close;
 };
 
-class Opening {
+/// What has been found and opened so far.
+struct Harvest {
+    Devices devices; ///< those given, then the new ones
+    std::size_t given = 0;
+    std::vector<Layer> layers;
+    std::vector<Unopened> unopened;
+    report::Findings findings;
+    std::set<std::string> names_in_use; ///< of VGs and arrays that were opened
+};
+
+class Opening : public Harvest {
 public:
     Opening(sys::Host host, const Options& options)
         : host_(std::move(host)), scratch_(options.scratch), options_(&options) {}
@@ -48,13 +58,6 @@ public:
     [[nodiscard]] Status add(Found found);
     /// A name for a mapped device of ours that no other process has.
     [[nodiscard]] std::string fresh_mapping();
-
-    Devices devices; ///< those given, then the new ones
-    std::size_t given = 0;
-    std::vector<Layer> layers;
-    std::vector<Unopened> unopened;
-    report::Findings findings;
-    std::set<std::string> names_in_use; ///< of VGs and arrays that were opened
 
 private:
     Status add_partition(const Device& container, report::Volume volume);

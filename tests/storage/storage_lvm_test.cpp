@@ -120,6 +120,34 @@ TEST_F(StorageLvm, ReadOnlyDisksStayAsTheyAre) {
     EXPECT_EQ(before, hash_of(0));
 }
 
+TEST_F(StorageLvm, ACopyOfADiskIsRefused) {
+    make_group("vg", {"/dev/ubda"}, {{"-L8M", "-nroot", "vg"}});
+    close_group("vg", {"/dev/ubda"});
+    tool({"dd", "if=/dev/ubda", "of=/dev/ubdb", "bs=1M", "conv=fsync", "status=none"});
+    auto stack = open({0, 1});
+    ASSERT_TRUE(stack) << render_text(stack.error());
+    EXPECT_THAT(names_of(*stack), ElementsAre("vg/root")) << why(*stack);
+    ASSERT_EQ(stack->unopened().size(), 1U);
+    EXPECT_EQ(stack->unopened()[0].error.code, Code::Exists);
+    EXPECT_TRUE(stack->close());
+}
+
+TEST_F(StorageLvm, MirroredVolumeWithoutOneLeg) {
+    load_target("raid");
+    make_group("vg", {"/dev/ubda", "/dev/ubdb"},
+               {{"--type", "raid1", "-m1", "-L8M", "--nosync", "-nroot", "vg"}});
+    make_ext4("/dev/mapper/vg-root", "root");
+    close_group("vg", {"/dev/ubda", "/dev/ubdb"});
+    for (const auto& numbers : {std::vector<unsigned>{0, 1}, std::vector<unsigned>{1}}) {
+        auto stack = open(numbers);
+        ASSERT_TRUE(stack) << render_text(stack.error());
+        EXPECT_EQ(find(*stack, "vg/root")->volume.label, "root");
+        EXPECT_EQ(has_finding(*stack, "lvm-incomplete"), numbers.size() == 1);
+        auto closed = stack->close();
+        EXPECT_TRUE(closed) << render_text(closed.error());
+    }
+}
+
 TEST_F(StorageLvm, BusyWhileInUseAndClosedAfterwards) {
     make_group("vg", {"/dev/ubda"}, {{"-L8M", "-nroot", "vg"}});
     close_group("vg", {"/dev/ubda"});

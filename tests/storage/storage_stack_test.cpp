@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers of several kinds, one in the other.
+#include "mount/ladder.hpp"
 #include "storage/storage_disks.hpp"
 
 namespace slipway::storage {
@@ -117,6 +118,53 @@ TEST_F(StorageStack, ArrayOverTwoEncryptedDisks) {
     EXPECT_THAT(names_of(*stack), ElementsAre("luks:sda", "luks:sdb", "md:data")) << why(*stack);
     EXPECT_THAT(stack->findings(), IsEmpty());
     EXPECT_TRUE(stack->close());
+}
+
+TEST_F(StorageStack, FirstVersionOfLuks) {
+    tool({"cryptsetup", "luksFormat", "-q", "--type", "luks1", "--pbkdf-force-iterations", "1000",
+          "--key-file=-", "/dev/ubda"},
+         "one");
+    auto stack = open({0}, with_key("/dev/sda", "one"));
+    ASSERT_TRUE(stack) << render_text(stack.error());
+    EXPECT_THAT(names_of(*stack), ElementsAre("luks:sda")) << why(*stack);
+    EXPECT_TRUE(stack->close());
+}
+
+TEST_F(StorageStack, DamagedHeaderLeavesTheOthersAlone) {
+    make_luks("/dev/ubda", "one");
+    make_luks("/dev/ubdb", "one");
+    auto devices = disks({0, 1});
+    auto fd = sys::open_file("/dev/ubda", O_WRONLY);
+    ASSERT_TRUE(fd && sys::write_all_at(*fd, std::string(64 << 10, 'x'), 64));
+    ASSERT_EQ(::fsync(fd->raw()), 0);
+    auto stack = Stack::open(host(), std::move(devices), with_key("all", "one"));
+    ASSERT_TRUE(stack) << render_text(stack.error());
+    EXPECT_THAT(names_of(*stack), ElementsAre("luks:sdb"));
+    ASSERT_EQ(stack->unopened().size(), 1U);
+    EXPECT_EQ(stack->unopened()[0].error.code, Code::Corrupt) << why(*stack);
+    EXPECT_TRUE(stack->close());
+}
+
+TEST_F(StorageStack, BtrfsOverTwoVolumesMountsByItsDevices) {
+    make_group("vg", {"/dev/ubda", "/dev/ubdb", "/dev/ubdc", "/dev/ubdd"}, // 109 MiB is its least
+               {{"-l50%VG", "-none", "vg"}, {"-l100%FREE", "-ntwo", "vg"}});
+    tool({"mkfs.btrfs", "-q", "-f", "-dsingle", "-msingle", "/dev/mapper/vg-one",
+          "/dev/mapper/vg-two"});
+    close_group("vg", {"/dev/ubda", "/dev/ubdb", "/dev/ubdc", "/dev/ubdd"});
+    auto stack = open({0, 1, 2, 3});
+    ASSERT_TRUE(stack) << render_text(stack.error());
+    mount::Volumes volumes;
+    for (const auto& each : stack->volumes())
+        volumes.push_back({each.volume, each.node});
+    ASSERT_EQ(volumes.size(), 2U) << why(*stack);
+    std::filesystem::create_directories("/run/mnt");
+    auto mounted = mount::mount_volume(
+        volumes[1], "/run/mnt",
+        {.writable = true, .other_nodes = mount::sibling_nodes(volumes[1], volumes)});
+    ASSERT_TRUE(mounted) << render_text(mounted.error());
+    EXPECT_TRUE(mounted->unmount());
+    auto closed = stack->close();
+    EXPECT_TRUE(closed) << render_text(closed.error());
 }
 
 TEST_F(StorageStack, PartitionsInsideALuksVolume) {
