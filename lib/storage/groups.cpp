@@ -44,7 +44,8 @@ std::vector<Group> groups_of(Opening& opening, const std::vector<std::size_t>& m
             group.missing.push_back(pv.uuid);
     }
     std::vector<Group> all;
-    for (auto& [uuid, group] : groups) {
+    for (const auto& entry : groups) {
+        auto group = entry.second;
         group.name.twin = opening.names_in_use.contains("lvm:" + group.name.name) ||
                           std::count_if(groups.begin(), groups.end(), [&](const auto& each) {
                               return each.second.name.name == group.name.name;
@@ -57,7 +58,7 @@ std::vector<Group> groups_of(Opening& opening, const std::vector<std::size_t>& m
             if (opening.devices[index].read_only)
                 group.scope.read_only = {group.name.name};
         }
-        all.push_back(group);
+        all.push_back(std::move(group));
     }
     return all;
 }

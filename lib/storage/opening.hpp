@@ -45,7 +45,7 @@ public:
     [[nodiscard]] std::vector<std::size_t> waiting(std::string_view type) const;
     void done_with(std::size_t index) { done_.insert(devices[index].volume.name); }
     void refuse(std::size_t index, Error error);
-    void refuse(Unopened unopened);
+    void refuse(Unopened refused);
 
     struct Found {
         std::string name;

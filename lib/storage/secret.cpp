@@ -32,6 +32,7 @@ Secret Secret::take(std::string&& bytes) {
 }
 
 // A short string lives inside its object, so moving it leaves bytes behind: copy and wipe.
+// NOLINTNEXTLINE(performance-move-constructor-init,cert-oop11-cpp)
 Secret::Secret(Secret&& other) noexcept : bytes_(other.bytes_) {
     other.wipe();
 }
