@@ -38,8 +38,10 @@ sys::ProcessSpec spec_of(const LvmScope& scope, const std::string& command,
                          std::vector<std::string> arguments) {
     std::vector<std::string> argv{"lvm", command, "--config", lvm_config(scope)};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
-    // libdevmapper then makes nodes and waits for no cookie.
-    return {.argv = std::move(argv), .env = {"DM_DISABLE_UDEV=1", "LVM_SUPPRESS_FD_WARNINGS=1"}};
+    // libdevmapper then makes nodes and waits for no cookie. The directory has no lvm.conf.
+    return {.argv = std::move(argv),
+            .env = {"DM_DISABLE_UDEV=1", "LVM_SUPPRESS_FD_WARNINGS=1",
+                    fmt::format("LVM_SYSTEM_DIR={}", scope.lock_dir)}};
 }
 
 Result<Json> rows_of(std::string_view text, std::string_view what) {
@@ -75,7 +77,8 @@ std::string lvm_config(const LvmScope& scope) {
         filter += filter_of(node);
     filter += "\"r|.*|\"";
     return fmt::format(
-        "devices{{dir=\"/dev\" scan=[\"/dev\"] use_devicesfile=0 scan_lvs=1 filter=[{0}] "
+        "devices{{dir=\"/dev\" scan=[\"/dev\"] use_devicesfile=0 hints=\"none\" scan_lvs=1 "
+        "filter=[{0}] "
         "global_filter=[{0}] "
         "obtain_device_list_from_udev=0 external_device_info_source=\"none\" "
         "multipath_component_detection=0 md_component_detection=0 fw_raid_component_detection=0}} "

@@ -103,6 +103,7 @@ Stack::~Stack() {
 
 Result<Stack> Stack::open(const sys::Host& host, Devices devices, const Options& options) {
     auto state = std::make_unique<State>(host, options);
+    std::erase_if(devices, [](const auto& device) { return device.node.empty(); });
     for (auto& device : devices) {
         SLIPWAY_TRY(auto node, state_of_node(device.node));
         device.number = node.number;

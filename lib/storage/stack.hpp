@@ -54,7 +54,8 @@ struct Unopened {
 class Stack {
 public:
     /// Opens all that can be opened. The Status fails only where going on makes no sense:
-    /// Cancelled, a device that is none. What could not be opened is in `unopened`.
+    /// Cancelled, a device that is none; volumes without a node are left out. What could not be
+    /// opened is in `unopened`.
     static Result<Stack> open(const sys::Host& host, Devices devices, const Options& options);
     Stack(Stack&&) noexcept;
     Stack& operator=(Stack&&) noexcept;

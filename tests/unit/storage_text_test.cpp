@@ -32,7 +32,8 @@ TEST(StorageLvmText, ConfigurationSeesTheNamedNodesOnly) {
     for (const auto* setting :
          {"use_devicesfile=0", "obtain_device_list_from_udev=0", "multipath_component_detection=0",
           "md_component_detection=0", "udev_sync=0", "udev_rules=0", "backup=0", "archive=0",
-          "use_lvmpolld=0", "event_activation=0", "notify_dbus=0", "locking_dir=\"/run/x\""})
+          "use_lvmpolld=0", "hints=\"none\"", "event_activation=0", "notify_dbus=0",
+          "locking_dir=\"/run/x\""})
         EXPECT_THAT(text, HasSubstr(setting));
     EXPECT_THAT(text, Not(HasSubstr("read_only")));
 }
@@ -54,6 +55,7 @@ TEST(StorageLvmText, CommandLines) {
     EXPECT_THAT(deactivate_spec(scope, "vg").argv,
                 ElementsAre("lvm", "vgchange", "--config", config, "-y", "-an", "vg"));
     EXPECT_THAT(deactivate_spec(scope, "vg").env, Contains("DM_DISABLE_UDEV=1"));
+    EXPECT_THAT(deactivate_spec(scope, "vg").env, Contains("LVM_SYSTEM_DIR=/x"));
 }
 
 TEST(StorageLvmText, ReportOfAGroupThatLacksAVolume) {
