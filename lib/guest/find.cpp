@@ -141,6 +141,13 @@ bool is_further_device(const MountableVolume& volume, const mount::Volumes& volu
     return false;
 }
 
+bool is_opened(const MountableVolume& container, const mount::Volumes& volumes) {
+    return std::any_of(volumes.begin(), volumes.end(), [&](const auto& each) {
+        const auto& below = each.volume.stands_on;
+        return std::find(below.begin(), below.end(), container.volume.name) != below.end();
+    });
+}
+
 } // namespace
 
 Result<SystemSearch> find_systems(const mount::Volumes& volumes, const std::string& target,
@@ -152,9 +159,10 @@ Result<SystemSearch> find_systems(const mount::Volumes& volumes, const std::stri
         return searcher.take();
     }
     for (const auto& volume : volumes) {
-        if (auto container = mount::container_of_type(volume.volume.type); !container.empty())
-            searcher.note_closed(volume, container);
-        else if (may_hold_a_system(volume) && !is_further_device(volume, volumes))
+        if (auto container = mount::container_of_type(volume.volume.type); !container.empty()) {
+            if (!is_opened(volume, volumes))
+                searcher.note_closed(volume, container);
+        } else if (may_hold_a_system(volume) && !is_further_device(volume, volumes))
             searcher.look_into_all_of(volume);
     }
     return searcher.take();

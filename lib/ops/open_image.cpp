@@ -166,8 +166,16 @@ unsigned sandbox_memory() {
                   : session::MachineOptions{}.memory_mib;
 }
 
-Result<std::unique_ptr<session::Session>> start_session(const Context& context,
-                                                        const OpenImage& opened) {
+Json to_json(const std::shared_ptr<const std::vector<storage::Key>>& keys) {
+    auto json = Json::array();
+    if (keys)
+        for (const auto& key : *keys)
+            json.push_back({{"selector", key.selector}, {"secret", key.secret.expose()}});
+    return json;
+}
+
+Result<std::unique_ptr<session::Session>>
+start_session(const Context& context, const ImageOptions& options, const OpenImage& opened) {
     std::vector<image::DiskSpec> disks{disk_spec(opened)};
     auto worker = opened.engine == "host"
                       ? session::start_on_host(*context.runner, disks)
@@ -175,7 +183,7 @@ Result<std::unique_ptr<session::Session>> start_session(const Context& context,
                                                   {.memory_mib = sandbox_memory()});
     if (!worker)
         return fail(std::move(worker).error());
-    return session::Session::open(std::move(*worker), context.host);
+    return session::Session::open(std::move(*worker), context.host, to_json(options.keys));
 }
 
 // What this host's kernel cannot do for the image, where a sandbox can.
@@ -192,7 +200,7 @@ std::string missing_on_host(const OpenImage& opened) {
 Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
                              OpenRequest request) {
     SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
-    auto session = start_session(context, opened);
+    auto session = start_session(context, options, opened);
     if (!session)
         return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
@@ -201,7 +209,7 @@ Result<OpenImage> open_image(const Context& context, const ImageOptions& options
             SLIPWAY_CHECK(opened.session->close());
             opened.engine = "sandbox";
             opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
-            SLIPWAY_TRY(opened.session, start_session(context, opened));
+            SLIPWAY_TRY(opened.session, start_session(context, options, opened));
         }
     context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
     return opened;

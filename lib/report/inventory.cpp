@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/inventory.hpp"
 
+#include <algorithm>
+
 #include "base/strings.hpp"
 
 namespace slipway::report {
@@ -13,7 +15,8 @@ Json volume_to_json(const Volume& volume) {
               {"label", volume.label},         {"uuid", volume.uuid},
               {"partuuid", volume.partuuid},   {"partlabel", volume.partlabel},
               {"parttype", volume.parttype},   {"bootable", volume.bootable},
-              {"dirty", volume.dirty}};
+              {"dirty", volume.dirty},         {"kind", volume.kind},
+              {"stands_on", volume.stands_on}};
     json["used"] = volume.used ? Json(*volume.used) : Json();
     return json;
 }
@@ -31,7 +34,9 @@ Volume volume_from_json(const Json& json) {
                   .partlabel = json_get<std::string>(json, "partlabel"),
                   .parttype = json_get<std::string>(json, "parttype"),
                   .bootable = json_get<bool>(json, "bootable"),
-                  .dirty = json_get<bool>(json, "dirty")};
+                  .dirty = json_get<bool>(json, "dirty"),
+                  .kind = json_get<std::string>(json, "kind"),
+                  .stands_on = json_get<std::vector<std::string>>(json, "stands_on")};
     if (const auto& used = json_at(json, "used"); used.is_number_unsigned())
         volume.used = used.get<std::uint64_t>();
     return volume;
@@ -150,6 +155,13 @@ const Volume* Inventory::find_volume(std::string_view name) const {
             if (name.substr(subvolume.size()).starts_with(volume.name + "/"))
                 return &volume;
     return nullptr;
+}
+
+bool Inventory::is_opened(const Volume& container) const {
+    return std::any_of(volumes.begin(), volumes.end(), [&](const auto& volume) {
+        return std::find(volume.stands_on.begin(), volume.stands_on.end(), container.name) !=
+               volume.stands_on.end();
+    });
 }
 
 const Volume* Inventory::volume_with_uuid(std::string_view uuid) const {

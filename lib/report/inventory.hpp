@@ -40,6 +40,10 @@ struct Volume {
     bool bootable = false;               ///< active flag of an MBR partition
     std::optional<std::uint64_t> used{}; ///< bytes; only of mounted filesystems
     bool dirty = false;                  ///< its journal waits for recovery
+    /// Of a volume inside others: "luks", "bitlocker", "md", "lvm", "partition"; "" for a partition
+    /// of a disk.
+    std::string kind{};
+    std::vector<std::string> stands_on{}; ///< names of the volumes right below it
 };
 
 struct OperatingSystem {
@@ -111,6 +115,8 @@ struct Inventory {
     /// "btrfs:sda2/@" finds the volume that carries the subvolume, sda2.
     [[nodiscard]] const Volume* find_volume(std::string_view name) const;
     [[nodiscard]] const Volume* volume_with_uuid(std::string_view uuid) const;
+    /// Whether a volume stands on this one: a container that was opened.
+    [[nodiscard]] bool is_opened(const Volume& container) const;
     [[nodiscard]] const std::string* file(const std::string& path) const;
 };
 
