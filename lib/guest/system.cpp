@@ -114,6 +114,28 @@ std::string detect_package_manager(const GuestFiles& files, const OperatingSyste
     return {};
 }
 
+struct Format {
+    std::string_view name;
+    std::string_view manager;
+};
+constexpr std::array formats{
+    Format{"deb", "apt"},       Format{"rpm", "dnf"},   Format{"rpm", "yum"},
+    Format{"rpm", "zypper"},    Format{"apk", "apk"},   Format{"pacman", "pacman"},
+    Format{"ebuild", "emerge"}, Format{"xbps", "xbps"},
+};
+
+// A small or old system may have the database and no program that we know.
+std::string detect_package_format(const GuestFiles& files, const OperatingSystem& os) {
+    for (const auto& format : formats)
+        if (format.manager == os.package_manager)
+            return std::string(format.name);
+    if (files.exists("/var/lib/dpkg/status") || files.exists("/var/lib/dpkg/status.d"))
+        return "deb";
+    if (files.exists("/usr/lib/sysimage/rpm") || files.exists("/var/lib/rpm"))
+        return "rpm";
+    return {};
+}
+
 // What /sbin/init is decides: Debian keeps systemd's files beside sysvinit.
 std::string detect_init(const GuestFiles& files) {
     auto init = files.root().real_path(GuestPath("/sbin/init"));
@@ -245,6 +267,7 @@ OperatingSystem detect_system(const GuestFiles& files) {
     os.arch = detect_arch(files.root());
     os.hostname = detect_hostname(files);
     os.package_manager = detect_package_manager(files, os);
+    os.package_format = detect_package_format(files, os);
     os.init_system = detect_init(files);
     report_missing_init(files);
     return os;

@@ -91,6 +91,7 @@ Json os_to_json(const OperatingSystem& os) {
             {"arch", os.arch},
             {"hostname", os.hostname},
             {"package_manager", os.package_manager},
+            {"package_format", os.package_format},
             {"init_system", os.init_system}};
 }
 
@@ -104,6 +105,7 @@ OperatingSystem os_from_json(const Json& json) {
             .arch = json_get<std::string>(json, "arch"),
             .hostname = json_get<std::string>(json, "hostname"),
             .package_manager = json_get<std::string>(json, "package_manager"),
+            .package_format = json_get<std::string>(json, "package_format"),
             .init_system = json_get<std::string>(json, "init_system")};
 }
 
@@ -185,6 +187,8 @@ Json to_json(const Inventory& inventory) {
     for (const auto& [path, volume] : inventory.mountpoints)
         mountpoints.push_back({{"path", path}, {"volume", volume}});
     json["findings"] = to_json(inventory.findings);
+    if (inventory.packages)
+        json["packages"] = to_json(*inventory.packages);
     return json;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/json.hpp"
 #include "report/finding.hpp"
+#include "report/packages.hpp"
 
 namespace slipway::report {
 
@@ -52,6 +53,7 @@ struct OperatingSystem {
     std::string arch; ///< of /bin programs: x86_64, i386, aarch64, …; "" unknown
     std::string hostname{};
     std::string package_manager{}; ///< apt, dnf, yum, zypper, pacman, apk
+    std::string package_format{};  ///< deb, rpm, pacman, apk, ebuild, xbps, pkg, …
     std::string init_system{};     ///< systemd, openrc, sysvinit, busybox
 };
 
@@ -104,6 +106,7 @@ struct Inventory {
     std::vector<FstabEntry> fstab;
     std::map<std::string, std::string> mountpoints; ///< guest path -> volume, as mounted here
     Findings findings;
+    std::optional<PackageList> packages{}; ///< only where it was asked for
 
     /// Small configuration files of the guest by path: the input of pure planning. Not in the JSON.
     std::map<std::string, std::string> files{};

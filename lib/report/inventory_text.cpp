@@ -72,6 +72,8 @@ std::string render_text(const Inventory& inventory) {
     for (const auto& entry : inventory.fstab)
         text += fmt::format("  line {}: {} on {} ({}) -> {}\n", entry.line_no, entry.spec,
                             entry.mountpoint, entry.type, or_dash(entry.volume));
+    if (inventory.packages)
+        text += render_text(*inventory.packages);
     if (!inventory.findings.empty())
         text += "Findings:\n";
     for (const auto& finding : inventory.findings)
