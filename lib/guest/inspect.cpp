@@ -78,7 +78,7 @@ OpenedGuest opened_guest(const mount::MountTree& tree, std::vector<mount::Mounta
 Result<Inventory> inspect(const OpenedGuest& guest) {
     auto inventory = start_inventory(guest);
     GuestFiles files(guest.root, inventory.findings);
-    inventory.os = detect_system(files);
+    inventory.os = detect_system(files, inventory);
     if (inventory.os.type.empty())
         return fail(Code::NotFound, fmt::format("{} holds no operating system", guest.root_name));
     note_mounts(guest, inventory);

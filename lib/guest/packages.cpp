@@ -48,7 +48,7 @@ Packages read_dpkg(const GuestFiles& files) {
     const std::string folder = "/var/lib/dpkg/status.d";
     for (const auto& name : files.list(folder))
         if (!name.ends_with(".md5sums"))
-            add(folder + "/" + name);
+            add(fmt::format("{}/{}", folder, name));
     return packages;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/strings.hpp"
 #include "guest/os_release.hpp"
+#include "guest/windows.hpp"
 
 namespace slipway::guest {
 namespace {
@@ -23,19 +24,6 @@ using sys::GuestPath;
 // Even where it dangles: /etc/os-release points into /usr, which may be a filesystem of its own.
 bool is_there(const sys::RootDir& root, std::string_view path) {
     return root.stat(GuestPath(path), false).has_value();
-}
-
-bool has_windows(const sys::RootDir& root) {
-    report::Findings unused;
-    GuestFiles files(root, unused);
-    for (const auto& name : files.list("/")) {
-        if (to_lower(name) != "windows")
-            continue;
-        for (const auto& below : files.list("/" + name))
-            if (to_lower(below) == "system32")
-                return true;
-    }
-    return false;
 }
 
 struct Machine {
@@ -235,8 +223,8 @@ std::string elf_machine(std::string_view header) {
         return "s390";
     if (machine == EM_RISCV && !is_64_bit)
         return "riscv32";
-    auto known = std::find_if(machines.begin(), machines.end(),
-                              [&](const auto& each) { return each.elf == machine; });
+    const auto* known = std::find_if(machines.begin(), machines.end(),
+                                     [&](const auto& each) { return each.elf == machine; });
     return known == machines.end() ? std::string{} : std::string(known->name);
 }
 
@@ -244,17 +232,18 @@ std::string detect_system_type(const sys::RootDir& root) {
     bool named = is_there(root, "/etc/os-release") || is_there(root, "/etc/fstab");
     if (named && (is_there(root, "/usr") || is_there(root, "/bin")))
         return "linux";
-    return has_windows(root) ? "windows" : "";
+    report::Findings unused;
+    return find_windows(GuestFiles(root, unused)) ? "windows" : "";
 }
 
-OperatingSystem detect_system(const GuestFiles& files) {
+OperatingSystem detect_system(const GuestFiles& files, const report::Inventory& inventory) {
     OperatingSystem os{.type = detect_system_type(files.root()),
                        .distro = "",
                        .product = "",
                        .version = "",
                        .arch = ""};
     if (os.type == "windows")
-        os.product = "Windows";
+        return read_windows(files, find_windows(files).value_or(""), inventory);
     if (os.type != "linux")
         return os;
     auto release = files.read("/etc/os-release", 65536);

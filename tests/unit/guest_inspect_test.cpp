@@ -199,7 +199,7 @@ TEST_F(Inspect, NoSystemIsNotFound) {
 
 TEST_F(Inspect, WindowsIsNamedAndLeftAlone) {
     GuestTree windows;
-    windows.dir("/Windows/System32").file("/etc/fstab", "/dev/sda1 / ext4\n");
+    windows.dir("/Windows/System32/config").file("/etc/fstab", "/dev/sda1 / ext4\n");
     auto root = windows.root();
     auto inventory = inspect({.root = root, .root_name = "sda1"});
     ASSERT_TRUE(inventory);

@@ -32,7 +32,7 @@ std::string elf_header(unsigned char elf_class, unsigned char data, unsigned mac
 OperatingSystem detect(const GuestTree& tree) {
     report::Findings findings;
     auto root = tree.root();
-    return detect_system(GuestFiles(root, findings));
+    return detect_system(GuestFiles(root, findings), {});
 }
 
 TEST(OsRelease, QuotesEscapesAndComments) {
@@ -204,7 +204,7 @@ TEST(SystemType, OnlyARootCounts) {
     separate_usr.dir("/usr").link("/etc/os-release", "../usr/lib/os-release");
     EXPECT_EQ(detect_system_type(separate_usr.root()), "linux");
     GuestTree windows;
-    windows.dir("/WINDOWS/system32").file("/bootmgr");
+    windows.dir("/WINDOWS/system32/Config").file("/bootmgr");
     EXPECT_EQ(detect_system_type(windows.root()), "windows");
 }
 
