@@ -10,7 +10,8 @@
 
 namespace slipway::guest {
 
-/// "linux" where there is /etc/os-release or /etc/fstab, and /usr or /bin; "windows" where there is
+/// "freebsd", "netbsd" or "openbsd" by marks of their own; "linux" where there is /etc/os-release,
+/// /etc/fstab or a release file, and /usr or /bin; "windows" where there is
 /// /Windows/System32/config in any case of letters; else "". A /boot, /usr or /home filesystem is
 /// none.
 [[nodiscard]] std::string detect_system_type(const sys::RootDir& root);
