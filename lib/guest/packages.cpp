@@ -21,7 +21,8 @@ using report::Package;
 using report::Severity;
 using Packages = std::optional<std::vector<Package>>; ///< nothing: there is no such database
 
-constexpr std::size_t largest_text = 128 << 20; // ten times that of 10 000 packages
+constexpr std::size_t largest_text = 128 << 20;  // ten times that of 10 000 packages
+constexpr std::size_t largest_of_one = 64 << 10; // where each package has a file
 
 void find_incomplete(const GuestFiles& files, const std::string& path, std::string text) {
     files.find({.id = "packages-incomplete",
@@ -32,8 +33,8 @@ void find_incomplete(const GuestFiles& files, const std::string& path, std::stri
 
 Packages read_dpkg(const GuestFiles& files) {
     Packages packages;
-    auto add = [&](const std::string& path) {
-        auto text = files.read(path, largest_text);
+    auto add = [&](const std::string& path, std::size_t limit) {
+        auto text = files.read(path, limit);
         if (!text)
             return;
         auto found = parse_dpkg_status(*text);
@@ -43,12 +44,12 @@ Packages read_dpkg(const GuestFiles& files) {
         found.resize(std::min(found.size(), room));
         std::move(found.begin(), found.end(), std::back_inserter(*packages));
     };
-    add("/var/lib/dpkg/status");
+    add("/var/lib/dpkg/status", largest_text);
     // Images that were made without dpkg (distroless) have a file for each package.
     const std::string folder = "/var/lib/dpkg/status.d";
     for (const auto& name : files.list(folder))
         if (!name.ends_with(".md5sums"))
-            add(fmt::format("{}/{}", folder, name));
+            add(fmt::format("{}/{}", folder, name), largest_of_one);
     return packages;
 }
 
@@ -67,7 +68,7 @@ Packages read_pacman(const GuestFiles& files) {
     for (const auto& name : files.list(folder, max_packages)) {
         if (name == "ALPM_DB_VERSION")
             continue;
-        if (auto text = files.read(fmt::format("{}/{}/desc", folder, name)))
+        if (auto text = files.read(fmt::format("{}/{}/desc", folder, name), largest_of_one))
             if (auto package = parse_pacman_desc(*text))
                 packages->push_back(std::move(*package));
     }

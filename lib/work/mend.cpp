@@ -130,6 +130,10 @@ Result<Json> list_packages(OpenedRoot& opened, const Json& arguments, Peer&) {
     if (!opened.packages) {
         guest::GuestFiles files(opened.tree->root(), opened.package_findings);
         opened.packages = guest::read_packages(files, opened.inventory->os.package_format);
+        // Each package can have a file of its own that is too large.
+        constexpr std::size_t most_findings = 100;
+        if (opened.package_findings.size() > most_findings)
+            opened.package_findings.resize(most_findings);
     }
     // Pages keep the answer below the largest frame: a package has some 100 bytes as a rule, and
     // can have ten times as many.

@@ -207,6 +207,21 @@ TEST_F(Inspect, WindowsIsNamedAndLeftAlone) {
     EXPECT_TRUE(inventory->fstab.empty());
 }
 
+TEST_F(Inspect, NamesInTheFstabOfAnotherKernelAreNoFindings) {
+    GuestTree freebsd;
+    freebsd.file("/bin/freebsd-version", "USERLAND_VERSION=\"14.0-RELEASE\"\n")
+        .file("/etc/rc.conf");
+    auto root = freebsd.root();
+    OpenedGuest guest{.root = root, .root_name = "sda2"};
+    guest.findings = {{.id = "fstab-unresolved", .severity = report::Severity::Blocker},
+                      {.id = "journal-dirty"}};
+    auto inventory = inspect(guest);
+    ASSERT_TRUE(inventory);
+    EXPECT_EQ(inventory->os.type, "freebsd");
+    ASSERT_EQ(inventory->findings.size(), 1U);
+    EXPECT_EQ(inventory->findings[0].id, "journal-dirty");
+}
+
 TEST_F(Inspect, Trap10_HostileFilesAreLimitedAndStayInside) {
     std::ofstream(tree_.outside() / "shadow") << "root:secret\n";
     auto shadow = (tree_.outside() / "shadow").string();
