@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 
 #include <hivex.h>
 #include <unistd.h>
@@ -73,9 +74,17 @@ template <class T> std::unique_ptr<T, void (*)(void*)> owned(T* memory) {
 }
 
 struct Value {
-    hive_type type;
+    std::uint32_t type;
     std::string bytes;
 };
+
+// The guest's number is in it, which C++ does not let us look at as an enumeration.
+std::uint32_t number_of(const hive_type& type) {
+    static_assert(sizeof type == sizeof(std::uint32_t));
+    std::uint32_t number = 0;
+    std::memcpy(&number, &type, sizeof number);
+    return number;
+}
 
 std::optional<Value> read_value(hive_h* hive, hive_value_h value) {
     hive_type type{};
@@ -85,7 +94,7 @@ std::optional<Value> read_value(hive_h* hive, hive_value_h value) {
     auto bytes = owned(hivex_value_value(hive, value, &type, &size));
     if (!bytes)
         return std::nullopt;
-    return Value{type, std::string(bytes.get(), size)};
+    return Value{number_of(type), std::string(bytes.get(), size)};
 }
 
 std::optional<Value> find_value(hive_h* hive, std::string_view key, const std::string& name) {
