@@ -17,7 +17,7 @@ using report::OperatingSystem;
 struct ReleaseFile {
     std::string_view path;
     std::string_view distro;
-    std::string_view name = ""; ///< of the system, where the file has only its version
+    std::string_view name{}; ///< of the system, where the file has only its version
 };
 // A more specific file comes before the one that is made like it, or is a link to it.
 constexpr std::array release_files{

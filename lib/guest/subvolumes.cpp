@@ -118,6 +118,7 @@ std::vector<std::string> find_system_subvolumes(const mount::MountedVolume& top)
             systems.push_back(std::move(*found));
     }
     std::vector<std::string> paths;
+    paths.reserve(systems.size());
     for (auto& system : systems)
         paths.push_back(std::move(system.path));
     for (const std::string base : {"@/", ""})
