@@ -10,13 +10,35 @@
 
 #include "session/server.hpp"
 #include "session/supervisor.hpp"
+#include "work/machine.hpp"
 
 namespace {
+
 constexpr int inherited_socket = 3, inherited_program = 4;
+
+// PID 1 of a machine of its own.
+[[noreturn]] void serve_in_machine() {
+    (void)::signal(SIGPIPE, SIG_IGN);
+    auto links = slipway::work::bring_up_machine();
+    if (links)
+        (void)slipway::session::serve(slipway::session::Channel(
+            std::move(links->control),
+            slipway::session::Window(std::move(links->window),
+                                     slipway::session::Window::End::Machine)));
+    else
+        (void)std::fputs(slipway::render_text(links.error()).c_str(), stderr);
+    slipway::work::switch_off_machine();
 }
 
+} // namespace
+
 int main(int argc, char** argv) {
-    std::string_view role = argc == 2 ? argv[1] : "";
+    std::string_view role = argc >= 2 ? argv[1] : "";
+    // The kernel of a sandbox asks for a module.
+    if (role == "-q" && argc == 4)
+        return slipway::work::load_wanted_module(argv[3]);
+    if (role == "--sandbox")
+        serve_in_machine();
     slipway::sys::OwnedFd socket(inherited_socket);
     if (role == "--supervise")
         return slipway::session::supervise(std::move(socket));
@@ -25,7 +47,7 @@ int main(int argc, char** argv) {
         ::prctl(PR_SET_NAME, "slipway-worker");
         // A guest command that closes its input early is no reason to die.
         (void)::signal(SIGPIPE, SIG_IGN);
-        return slipway::session::serve(std::move(socket));
+        return slipway::session::serve(slipway::session::Channel(std::move(socket)));
     }
     (void)std::fputs("slipway-worker is started by slipway; there is no other use for it.\n",
                      stderr);

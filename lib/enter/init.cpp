@@ -24,6 +24,7 @@
 #include "enter/syscall_filter.hpp"
 #include "sys/confine.hpp"
 #include "sys/process.hpp"
+#include "sys/syscall_filter.hpp"
 
 namespace slipway::enter {
 namespace {
@@ -198,7 +199,7 @@ void drop_privileges(const InitPlan& plan) {
     // CAP_SYS_PTRACE (ptrace(2), "Ptrace access mode checking").
     if (::prctl(PR_SET_DUMPABLE, 0) != 0)
         give_up(plan, InitStep::Privileges);
-    if (int error = install_syscall_filter(plan.filter); error != 0)
+    if (int error = sys::install_syscall_filter(plan.filter); error != 0)
         give_up(plan, static_cast<int>(InitStep::Filter), error);
 }
 

@@ -16,6 +16,7 @@
 #include "enter/root_state.hpp"
 #include "enter/syscall_filter.hpp"
 #include "sys/mount.hpp"
+#include "sys/syscall_filter.hpp"
 
 namespace slipway::enter {
 namespace {
@@ -237,7 +238,7 @@ Result<Root> Root::prepare(RootSpec spec, const sys::Host& host) {
             fmt::format("block device nodes are kept from the guest's commands by a system call "
                         "filter only: {}",
                         render_text(cgroup.error())));
-    if (has_syscall_filters()) {
+    if (sys::has_syscall_filters()) {
         SLIPWAY_TRY(state->filter, build_syscall_filter({.deny_block_nodes = !state->cgroup}));
     } else
         state->notes.emplace_back("this kernel has no system call filters");

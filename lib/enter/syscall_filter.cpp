@@ -3,24 +3,14 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
-#include <memory>
-#include <span>
 
 #include <linux/capability.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
-#include <seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <fmt/format.h>
-
-#include "sys/fd.hpp"
+#include "sys/syscall_filter.hpp"
 
 namespace slipway::enter {
 namespace {
@@ -98,116 +88,53 @@ constexpr DeniedIoctl denied_ioctls[] = {
     {0xFFFFFF00, 0x4C00, ENOTTY}, // LOOP_*: the guest's disk is a loop device of the host
 };
 
-class Filter {
-public:
-    Filter() : context_(seccomp_init(SCMP_ACT_ALLOW)) {}
-    ~Filter() {
-        if (context_ != nullptr)
-            seccomp_release(context_);
-    }
-    Filter(const Filter&) = delete;
-    Filter& operator=(const Filter&) = delete;
+using sys::ArgumentIs;
+using sys::SyscallFilter;
 
-    [[nodiscard]] scmp_filter_ctx get() const { return context_; }
-    // Calls that an architecture or this libseccomp does not have are left out.
-    [[nodiscard]] Status deny(const char* name, int error,
-                              std::span<const scmp_arg_cmp> arguments = {}) {
-        int number = seccomp_syscall_resolve_name(name);
-        if (number == __NR_SCMP_ERROR)
-            return {};
-        auto result = seccomp_rule_add_array(
-            context_, SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), number,
-            static_cast<unsigned>(arguments.size()), arguments.data());
-        if (result != 0)
-            return fail_errno(fmt::format("adding {} to the system call filter", name), -result);
-        return {};
-    }
-
-private:
-    scmp_filter_ctx context_;
-};
-
-scmp_arg_cmp equal(unsigned argument, std::uint64_t value, std::uint64_t mask = low_word) {
-    return {.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
-}
-
-Status add_architectures(Filter& filter) {
-    std::array<std::uint32_t, 2> others{};
-    switch (seccomp_arch_native()) {
-    case SCMP_ARCH_X86_64:
-        others = {SCMP_ARCH_X86, SCMP_ARCH_X32};
-        break;
-    case SCMP_ARCH_AARCH64:
-        others = {SCMP_ARCH_ARM, 0};
-        break;
-    default:
-        break; // calls of any other architecture end the process
-    }
-    for (auto architecture : others)
-        if (architecture != 0)
-            if (auto result = seccomp_arch_add(filter.get(), architecture);
-                result != 0 && result != -EEXIST)
-                return fail_errno("adding an architecture to the system call filter", -result);
-    return {};
-}
-
-Status deny_user_namespaces(Filter& filter) {
-    std::array<scmp_arg_cmp, 1> flags{equal(0, CLONE_NEWUSER, CLONE_NEWUSER)};
+Status deny_user_namespaces(SyscallFilter& filter) {
+    std::array<ArgumentIs, 1> flags{
+        ArgumentIs{.argument = 0, .value = CLONE_NEWUSER, .mask = CLONE_NEWUSER}};
     SLIPWAY_CHECK(filter.deny("clone", EPERM, flags));
     return filter.deny("unshare", EPERM, flags);
 }
 
 // A core dump limit of 1 keeps the host's core_pattern handler from running (core(5)). A program
 // that lowers it to 0, as daemons do, would bring the handler back, so it is told "done".
-Status keep_core_limit(Filter& filter) {
-    std::array<scmp_arg_cmp, 1> old_call{equal(0, RLIMIT_CORE)};
+Status keep_core_limit(SyscallFilter& filter) {
+    std::array<ArgumentIs, 1> old_call{ArgumentIs{.argument = 0, .value = RLIMIT_CORE}};
     SLIPWAY_CHECK(filter.deny("setrlimit", pretend_success, old_call));
-    std::array<scmp_arg_cmp, 2> new_call{equal(1, RLIMIT_CORE),
-                                         {.arg = 2, .op = SCMP_CMP_NE, .datum_a = 0, .datum_b = 0}};
+    std::array<ArgumentIs, 2> new_call{
+        ArgumentIs{.argument = 1, .value = RLIMIT_CORE},
+        ArgumentIs{.argument = 2, .value = 0, .test = ArgumentIs::Test::Differs}};
     return filter.deny("prlimit64", pretend_success, new_call);
 }
 
 // Sockets that no network namespace confines: to the hypervisor, and the kernel's device events.
-Status deny_host_sockets(Filter& filter) {
-    std::array<scmp_arg_cmp, 1> vsock{equal(0, AF_VSOCK)};
+Status deny_host_sockets(SyscallFilter& filter) {
+    std::array<ArgumentIs, 1> vsock{ArgumentIs{.argument = 0, .value = AF_VSOCK}};
     SLIPWAY_CHECK(filter.deny("socket", EAFNOSUPPORT, vsock));
     constexpr std::uint64_t kobject_uevent = 15; // NETLINK_KOBJECT_UEVENT
-    std::array<scmp_arg_cmp, 2> uevent{equal(0, AF_NETLINK), equal(2, kobject_uevent)};
+    std::array<ArgumentIs, 2> uevent{ArgumentIs{.argument = 0, .value = AF_NETLINK},
+                                     ArgumentIs{.argument = 2, .value = kobject_uevent}};
     return filter.deny("socket", EPROTONOSUPPORT, uevent);
 }
 
-Status deny_block_nodes(Filter& filter) {
-    std::array<scmp_arg_cmp, 1> mknod{equal(1, S_IFBLK, S_IFMT)};
+Status deny_block_nodes(SyscallFilter& filter) {
+    std::array<ArgumentIs, 1> mknod{ArgumentIs{.argument = 1, .value = S_IFBLK, .mask = S_IFMT}};
     SLIPWAY_CHECK(filter.deny("mknod", EPERM, mknod));
-    std::array<scmp_arg_cmp, 1> mknodat{equal(2, S_IFBLK, S_IFMT)};
+    std::array<ArgumentIs, 1> mknodat{ArgumentIs{.argument = 2, .value = S_IFBLK, .mask = S_IFMT}};
     return filter.deny("mknodat", EPERM, mknodat);
-}
-
-Result<std::vector<sock_filter>> export_program(const Filter& filter) {
-    SLIPWAY_TRY(auto file, sys::make_memfd("filter"));
-    if (auto result = seccomp_export_bpf(filter.get(), file.raw()); result != 0)
-        return fail_errno("compiling the system call filter", -result);
-    if (::lseek(file.raw(), 0, SEEK_SET) != 0)
-        return fail_errno("reading the system call filter");
-    SLIPWAY_TRY(auto bytes, sys::read_all(file, std::size_t{BPF_MAXINSNS} * sizeof(sock_filter)));
-    std::vector<sock_filter> program(bytes.size() / sizeof(sock_filter));
-    std::memcpy(program.data(), bytes.data(), program.size() * sizeof(sock_filter));
-    return program;
 }
 
 } // namespace
 
 Result<std::vector<sock_filter>> build_syscall_filter(const FilterOptions& options) {
-    Filter filter;
-    if (filter.get() == nullptr)
-        return fail(Code::NoSpace, "making a system call filter");
-    SLIPWAY_CHECK(add_architectures(filter));
-    // A binary tree over the numbers instead of a list: calls that are allowed pay least.
-    seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    SLIPWAY_TRY(auto filter, SyscallFilter::make());
     for (const auto& denial : denied_calls)
         SLIPWAY_CHECK(filter.deny(denial.name, denial.error));
     for (const auto& denial : denied_ioctls) {
-        std::array<scmp_arg_cmp, 1> request{equal(1, denial.value, denial.mask)};
+        std::array<ArgumentIs, 1> request{
+            ArgumentIs{.argument = 1, .value = denial.value, .mask = denial.mask}};
         SLIPWAY_CHECK(filter.deny("ioctl", denial.error, request));
     }
     SLIPWAY_CHECK(deny_user_namespaces(filter));
@@ -215,12 +142,7 @@ Result<std::vector<sock_filter>> build_syscall_filter(const FilterOptions& optio
     SLIPWAY_CHECK(deny_host_sockets(filter));
     if (options.deny_block_nodes)
         SLIPWAY_CHECK(deny_block_nodes(filter));
-    return export_program(filter);
-}
-
-bool has_syscall_filters() {
-    std::uint32_t action = SECCOMP_RET_ERRNO;
-    return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+    return filter.program();
 }
 
 std::uint64_t kept_capabilities() {
@@ -235,14 +157,6 @@ std::uint64_t kept_capabilities() {
     for (int capability : kept)
         mask |= std::uint64_t{1} << capability;
     return mask;
-}
-
-int install_syscall_filter(const sock_fprog& program) {
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return errno;
-    if (program.len == 0)
-        return 0;
-    return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : errno;
 }
 
 } // namespace slipway::enter

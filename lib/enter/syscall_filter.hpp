@@ -20,15 +20,8 @@ struct FilterOptions {
 /// also runs (i386 and x32 on x86-64). Unsupported where libseccomp does not know this kernel's.
 [[nodiscard]] Result<std::vector<sock_filter>> build_syscall_filter(const FilterOptions& options);
 
-/// Whether this kernel has filters (CONFIG_SECCOMP_FILTER).
-[[nodiscard]] bool has_syscall_filters();
-
 /// Capabilities that remain, bit N for capability N (capabilities(7)). All others go, those that
 /// are yet to be invented included.
 [[nodiscard]] std::uint64_t kept_capabilities();
-
-/// Enters no_new_privs and the filter, unless that is empty. Returns 0 or an errno. Allocates
-/// nothing.
-[[nodiscard]] int install_syscall_filter(const sock_fprog& program);
 
 } // namespace slipway::enter

@@ -108,6 +108,11 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
 } // namespace
 
 Json to_json(const DiskSpec& spec) {
+    if (!spec.device.empty())
+        return {{"format", spec.format},
+                {"device", spec.device},
+                {"size", spec.size},
+                {"writable", spec.writable}};
     return {{"format", spec.format},
             {"graph", spec.graph.to_json()},
             {"raw_fd", spec.raw_fd},
@@ -119,7 +124,10 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
     DiskSpec spec{.format = json_get<std::string>(json, "format"),
                   .raw_fd = json_get<int>(json, "raw_fd", -1),
                   .size = json_get<std::uint64_t>(json, "size"),
-                  .writable = json_get<bool>(json, "writable")};
+                  .writable = json_get<bool>(json, "writable"),
+                  .device = json_get<std::string>(json, "device")};
+    if (!spec.device.empty())
+        return spec;
     const auto& graph = json_at(json, "graph");
     spec.graph.node = json_at(graph, "node");
     spec.graph.read_fds = json_get<std::vector<int>>(graph, "read_fds");
@@ -136,28 +144,39 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
     return spec;
 }
 
-Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec& spec,
-                                          unsigned index, const std::string& directory) {
-    AttachedDisk attached;
-    attached.disk_ = {.name = disk_name(index), .format = spec.format, .size = spec.size};
+Status AttachedDisk::attach_loop(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                 const std::string& directory) {
     sys::OwnedFd file;
     if (spec.raw_fd >= 0 && !spec.writable) {
         SLIPWAY_TRY(file, sys::open_file(sys::proc_path(spec.raw_fd), O_RDONLY));
     } else {
         SLIPWAY_TRY(auto exported, start_daemon(host, spec, index, directory));
-        attached.gate_ = std::move(exported.gate);
-        attached.daemon_ = std::move(exported.daemon);
-        attached.export_path_ = std::move(exported.path);
-        SLIPWAY_TRY(file, sys::open_file(attached.export_path_, spec.writable ? O_RDWR : O_RDONLY));
+        gate_ = std::move(exported.gate);
+        daemon_ = std::move(exported.daemon);
+        export_path_ = std::move(exported.path);
+        SLIPWAY_TRY(file, sys::open_file(export_path_, spec.writable ? O_RDWR : O_RDONLY));
     }
     auto loop = sys::LoopDevice::attach(file, {.read_only = !spec.writable});
     if (!loop) {
         auto error = std::move(loop).error();
         if (error.code == Code::NotFound)
-            return fail(Code::Unsupported, "this kernel has no loop devices", "modprobe loop");
+            return fail(Code::Unsupported, "this kernel has no loop devices",
+                        "modprobe loop, or try --engine sandbox");
         return fail(std::move(error));
     }
-    attached.loop_ = std::make_unique<sys::LoopDevice>(std::move(*loop));
+    loop_ = std::make_unique<sys::LoopDevice>(std::move(*loop));
+    return {};
+}
+
+Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec& spec,
+                                          unsigned index, const std::string& directory) {
+    AttachedDisk attached;
+    attached.disk_ = {.name = disk_name(index), .format = spec.format, .size = spec.size};
+    if (spec.device.empty())
+        SLIPWAY_CHECK(attached.attach_loop(host, spec, index, directory));
+    else {
+        SLIPWAY_TRY(attached.given_, sys::KernelDisk::open(spec.device, spec.writable));
+    }
     // Of a file that ends within a sector the device has the whole sectors only; QEMU rounds up.
     auto end = ::lseek(attached.fd().raw(), 0, SEEK_END);
     if (end < 0)
@@ -170,9 +189,10 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
 }
 
 Result<dev_t> AttachedDisk::device_of(const report::Volume& volume) {
+    auto& disk = loop_ ? loop_->disk() : *given_;
     if (volume.partition == 0)
-        return loop_->device();
-    return loop_->add_partition(
+        return disk.device();
+    return disk.add_partition(
         {.number = volume.partition, .start = volume.start, .size = volume.size});
 }
 
@@ -185,6 +205,9 @@ Status AttachedDisk::detach() {
     if (loop_)
         note(loop_->detach());
     loop_.reset();
+    if (given_)
+        note(given_->close());
+    given_.reset();
     if (!export_path_.empty())
         note(sys::unmount_tree(export_path_));
     export_path_.clear();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A block graph as a block device of this kernel: a loop device straight over a raw image, or over
-// the file that qemu-storage-daemon exports through FUSE. Needs root, a mount namespace and a /dev
-// of our own.
+// A disk as a block device of this kernel: one that is there, a loop device straight over a raw
+// image, or over the file that qemu-storage-daemon exports through FUSE. Needs root, a mount
+// namespace and a /dev of our own.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct DiskSpec {
     int raw_fd = -1;        ///< a descriptor that holds the disk's bytes as they are, or -1
     std::uint64_t size = 0; ///< bytes
     bool writable = false;
+    /// In a machine that has the disk already: the kernel's name for it, such as "vda". Then there
+    /// is no graph.
+    std::string device{};
 };
 [[nodiscard]] Json to_json(const DiskSpec& spec);
 /// The descriptors of the result are those of this process under the graph's numbers.
@@ -41,8 +45,8 @@ public:
 
     [[nodiscard]] const report::Disk& disk() const { return disk_; }
     [[nodiscard]] const std::vector<report::Volume>& volumes() const { return layout_.volumes; }
-    [[nodiscard]] sys::BorrowedFd fd() const { return loop_->fd(); }
-    [[nodiscard]] dev_t device() const { return loop_->device(); }
+    [[nodiscard]] sys::BorrowedFd fd() const { return kernel_disk().fd(); }
+    [[nodiscard]] dev_t device() const { return kernel_disk().device(); }
     /// Device number of a volume of this disk; partitions appear on first use.
     [[nodiscard]] Result<dev_t> device_of(const report::Volume& volume);
     /// Flushes all to the image's files and lets go. Every volume must be unmounted.
@@ -50,12 +54,18 @@ public:
 
 private:
     AttachedDisk() = default;
+    [[nodiscard]] const sys::KernelDisk& kernel_disk() const {
+        return loop_ ? loop_->disk() : *given_;
+    }
+    [[nodiscard]] Status attach_loop(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                     const std::string& directory);
     report::Disk disk_;
     DiskLayout layout_;
     std::optional<FuseGate> gate_;
     std::unique_ptr<sys::Child> daemon_;
     std::string export_path_; ///< mount point of the FUSE export, "" without
     std::unique_ptr<sys::LoopDevice> loop_;
+    std::optional<sys::KernelDisk> given_; ///< in place of all of these
 };
 
 } // namespace slipway::image

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/open_image.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
 #include "image/complete.hpp"
 #include "ops/journal.hpp"
 #include "sys/output_file.hpp"
+#include "vm/sandbox.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -18,19 +22,29 @@ namespace {
 // Less than a cluster of a qcow2 overlay and its tables need.
 constexpr std::uint64_t full_below = 256 << 10; // bytes
 
+// What can be said before the image is looked at.
 Status choose_engine(const ImageOptions& options, OpenImage& opened) {
-    if (options.engine == "sandbox" || options.untrusted)
-        return fail(Code::Unsupported, "this version has no sandbox engine",
-                    "use --engine host for images that you trust");
-    if (options.engine != "auto" && options.engine != "host")
+    auto choose = [&opened](const char* engine, const char* reason) {
+        opened.engine = engine;
+        opened.engine_reason = reason;
+        return Status{};
+    };
+    if (options.engine != "auto" && options.engine != "host" && options.engine != "sandbox")
         return fail(Code::InvalidArgument, fmt::format("'{}' is not an engine", options.engine),
                     "use auto, host or sandbox");
-    opened.engine = "host";
-    opened.engine_reason =
-        options.engine == "host"
-            ? "asked for"
-            : "the only engine of this version; the host's kernel parses the image";
-    return {};
+    if (options.untrusted && options.engine == "host")
+        return fail(Code::InvalidArgument,
+                    "with the host engine the host's kernel parses the image, which is not for "
+                    "untrusted ones",
+                    "leave --engine away, or --untrusted (SLIPWAY_UNTRUSTED)");
+    if (options.untrusted)
+        return choose("sandbox", "the image is not trusted");
+    if (options.engine != "auto")
+        return choose(options.engine.c_str(), "asked for");
+    if (::geteuid() != 0)
+        return choose("sandbox", "the host engine needs root");
+    return choose("host", "root, and a kernel that can do all that the image needs; the host's "
+                          "kernel parses the image");
 }
 
 Status check_unused(const Context& context, const image::Source& source, Use use) {
@@ -142,14 +156,54 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
     return opened;
 }
 
+namespace {
+
+// MiB of a sandbox's machine.
+unsigned sandbox_memory() {
+    const char* wanted = std::getenv("SLIPWAY_SANDBOX_MEMORY");
+    auto number = wanted == nullptr ? std::nullopt : parse_number(wanted);
+    return number ? static_cast<unsigned>(std::clamp<std::uint64_t>(*number, 128, 1 << 20))
+                  : session::MachineOptions{}.memory_mib;
+}
+
+Result<std::unique_ptr<session::Session>> start_session(const Context& context,
+                                                        const OpenImage& opened) {
+    std::vector<image::DiskSpec> disks{disk_spec(opened)};
+    auto worker = opened.engine == "host"
+                      ? session::start_on_host(*context.runner, disks)
+                      : session::start_in_sandbox(*context.runner, context.host, disks,
+                                                  {.memory_mib = sandbox_memory()});
+    if (!worker)
+        return fail(std::move(worker).error());
+    return session::Session::open(std::move(*worker), context.host);
+}
+
+// What this host's kernel cannot do for the image, where a sandbox can.
+std::string missing_on_host(const OpenImage& opened) {
+    auto missing =
+        json_get<std::vector<std::string>>(opened.session->opened(), "missing_in_kernel");
+    if (missing.empty() || !vm::Sandbox::requirements())
+        return {};
+    return join(missing, ", ");
+}
+
+} // namespace
+
 Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
                              OpenRequest request) {
     SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
-    auto session =
-        session::Session::start_host_engine(*context.runner, context.host, {disk_spec(opened)});
+    auto session = start_session(context, opened);
     if (!session)
-        return fail(std::move(session.error()).in(options.path));
+        return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
+    if (opened.engine == "host" && options.engine == "auto")
+        if (auto missing = missing_on_host(opened); !missing.empty()) {
+            SLIPWAY_CHECK(opened.session->close());
+            opened.engine = "sandbox";
+            opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
+            SLIPWAY_TRY(opened.session, start_session(context, opened));
+        }
+    context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
     return opened;
 }
 

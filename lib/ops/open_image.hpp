@@ -55,8 +55,8 @@ struct OpenImage {
     std::optional<image::Overlay> overlay;
     std::uint64_t size = 0; ///< bytes of the disk, grown
     std::unique_ptr<session::Session> session;
-    std::string engine;
-    std::string engine_reason;
+    std::string engine;        ///< "host" or "sandbox"
+    std::string engine_reason; ///< one line for the report
 
     /// The disk as it is now: the overlay over the source, or the source.
     [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
@@ -70,7 +70,8 @@ struct OpenImage {
     /// more of that than "Input/output error".
     [[nodiscard]] std::string full_scratch() const;
 
-private:
+    /// The error of an operation, with the image's name, and its damage where that explains it.
+    /// `searched`: the operation was to find something.
     [[nodiscard]] Error explained(Error error, bool searched) const;
 };
 

@@ -25,12 +25,33 @@ Status Channel::send(const Frame& frame) {
     return {};
 }
 
+Status Channel::send_data(std::uint32_t id, std::uint8_t stream, std::string_view bytes) {
+    if (!window_ || bytes.size() < Window::smallest_piece)
+        return send({FrameType::Data, id, encode_data(stream, bytes)});
+    SLIPWAY_TRY(auto place, window_->write(bytes));
+    return send({FrameType::DataAt, id, encode_data_at(stream, place.offset, place.size)});
+}
+
+// To those who receive it is a frame like any other.
+Status Channel::fetch_data(Frame& frame) {
+    SLIPWAY_TRY(auto place, decode_data_at(frame.payload));
+    if (!window_)
+        return fail(Code::Protocol, "the peer speaks of a window, and there is none");
+    std::string payload(1, static_cast<char>(place.stream));
+    SLIPWAY_CHECK(window_->read({place.offset, place.size}, payload));
+    frame = {FrameType::Data, frame.id, std::move(payload)};
+    return {};
+}
+
 Result<std::optional<Frame>> Channel::receive(std::chrono::milliseconds limit) {
     auto until = std::chrono::steady_clock::now() + limit;
     while (true) {
         SLIPWAY_TRY(auto frame, decoder_.next());
-        if (frame)
+        if (frame) {
+            if (frame->type == FrameType::DataAt)
+                SLIPWAY_CHECK(fetch_data(*frame));
             return frame;
+        }
         auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             until - std::chrono::steady_clock::now());
         pollfd poller{.fd = socket_.raw(), .events = POLLIN, .revents = 0};

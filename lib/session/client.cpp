@@ -5,64 +5,46 @@
 #include <csignal>
 
 #include <poll.h>
-#include <sched.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 #include "session/wire.hpp"
-#include "sys/mount.hpp"
 
 namespace slipway::session {
 namespace {
 
-// Of the worker's descriptors, see apps/slipway-worker.
-constexpr int session_number = 3, program_number = 4;
+constexpr std::chrono::seconds greeting_deadline{120}; // a machine without an accelerator
 constexpr std::chrono::seconds cancel_grace{5};
 constexpr std::chrono::milliseconds tick{50};
 
 } // namespace
 
-Session::Session(std::unique_ptr<sys::Child> worker, sys::OwnedFd socket, const sys::Host& host)
-    : worker_(std::move(worker)), channel_(std::move(socket)), host_(host) {}
+Session::Session(StartedWorker worker, const sys::Host& host)
+    : place_(std::move(worker.place)), channel_(std::move(worker.channel)), host_(host) {}
 
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>>
-Session::start_host_engine(SupervisedRunner& runner, const sys::Host& host,
-                           const std::vector<image::DiskSpec>& disks) {
-    if (::geteuid() != 0)
-        return fail(Code::Permission, "opening an image with the host engine needs root",
-                    "run it with sudo");
-    SLIPWAY_TRY(auto sockets, sys::make_socket_pair());
-    sys::ProcessSpec spec;
-    // The init of a guest's command is a copy of the worker, and its /proc/self/exe a way to the
-    // worker's file: through a mount where nothing can be done to it.
-    SLIPWAY_TRY(auto program, sys::open_read_only_mount(runner.worker_program()));
-    spec.argv = {sys::proc_path(program_number), "--serve"};
-    spec.fds = {
-        {sockets.second, session_number}, {program, program_number}, {sys::BorrowedFd(2), 2}};
-    // PID 1 of a namespace: whatever it starts ends with it.
-    spec.clone_flags = CLONE_NEWPID;
-    auto arguments = Json::array();
-    for (const auto& disk : disks) {
-        spec.fds.insert(spec.fds.end(), disk.graph.fds.begin(), disk.graph.fds.end());
-        arguments.push_back(image::to_json(disk));
-    }
-    SLIPWAY_TRY(auto worker, runner.start(spec));
-    sockets.second.reset();
-    std::unique_ptr<Session> session(
-        new Session(std::move(worker), std::move(sockets.first), host));
+Result<std::unique_ptr<Session>> Session::open(StartedWorker worker, const sys::Host& host) {
+    auto disks = std::move(worker.disks);
+    std::unique_ptr<Session> session(new Session(std::move(worker), host));
     SLIPWAY_CHECK(session->greet());
-    SLIPWAY_TRY([[maybe_unused]] auto opened, session->call("open", {{"disks", arguments}}));
+    SLIPWAY_TRY(session->opened_, session->call("open", {{"disks", disks}}));
     return session;
 }
 
 Status Session::greet() {
-    auto theirs = channel_.receive(std::chrono::seconds(30));
-    if (!theirs || !*theirs || (*theirs)->type != FrameType::Hello)
-        return fail(worker_died());
+    auto until = Clock::now() + greeting_deadline;
+    auto theirs = channel_.receive(tick);
+    while (theirs && !*theirs && Clock::now() < until) {
+        SLIPWAY_CHECK(host_.cancel.check());
+        place_->attend();
+        theirs = channel_.receive(tick);
+    }
+    if (theirs && !*theirs)
+        return fail(Code::Timeout, "the worker did not start within two minutes");
+    if (!theirs)
+        host_.log.debug("no hello: {}", render_text(theirs.error()));
+    if (!theirs || (*theirs)->type != FrameType::Hello)
+        return fail(place_->explain_end());
     SLIPWAY_TRY(auto json, from_wire((*theirs)->payload, "the worker's hello"));
     if (json_get<int>(json, "version") != protocol_version)
         return fail(Code::Protocol, "client and worker are of different versions",
@@ -70,24 +52,16 @@ Status Session::greet() {
     return channel_.send({FrameType::Hello, 0, to_wire({{"version", protocol_version}})});
 }
 
-Error Session::worker_died() const {
-    auto status = worker_->wait(std::chrono::milliseconds(500));
-    auto text = status && *status ? fmt::format(" (status {})", **status) : std::string{};
-    return {.code = Code::Protocol,
-            .what = fmt::format("the worker process has died{}", text),
-            .hint = "nothing was written to the source; try again, and report it if it stays"};
-}
-
 Result<Json> Session::call(const std::string& operation, Json arguments, const CallHooks& hooks) {
     auto id = next_id_++;
-    input_credit_ = initial_credit;
+    input_credit_ = channel_.initial_credit();
     input_open_ = hooks.input.valid();
     cancel_sent_.reset();
     hook_error_.reset();
     SLIPWAY_CHECK(host_.cancel.check());
     if (!channel_.send(
             {FrameType::Request, id, to_wire({{"op", operation}, {"args", std::move(arguments)}})}))
-        return fail(worker_died());
+        return fail(place_->explain_end());
     while (true) {
         auto answer = step(id, hooks);
         if (answer && !*answer)
@@ -110,10 +84,13 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
             SLIPWAY_CHECK(send_input(id, hooks));
     }
     SLIPWAY_CHECK(pass_on(id, hooks));
+    place_->attend();
     auto frame =
         channel_.receive(input_open_ && input_credit_ > 0 ? std::chrono::milliseconds(0) : tick);
-    if (!frame)
-        return fail(worker_died());
+    if (!frame) {
+        host_.log.debug("the session is broken: {}", render_text(frame.error()));
+        return fail(place_->explain_end());
+    }
     if (!*frame || (*frame)->id != id)
         return std::optional<Json>{};
     return take_frame(**frame, hooks);
@@ -197,16 +174,16 @@ Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
     }
     // Stuck in the kernel, perhaps: the supervisor ends it.
     if (Clock::now() - *cancel_sent_ > cancel_grace) {
-        worker_->signal(SIGKILL, true);
+        place_->kill();
         return fail(Code::Cancelled, "stopped on request; the worker had to be killed");
     }
     return {};
 }
 
 Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
-    std::array<char, max_data_piece> buffer{};
-    auto got = ::read(hooks.input.raw(), buffer.data(),
-                      std::min<std::size_t>(buffer.size(), input_credit_));
+    input_.resize(channel_.largest_piece());
+    auto got = ::read(hooks.input.raw(), input_.data(),
+                      std::min<std::size_t>(input_.size(), input_credit_));
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return {};
     if (got <= 0) {
@@ -214,8 +191,7 @@ Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
         return channel_.send({FrameType::Data, id, encode_data(0, "")});
     }
     input_credit_ -= static_cast<std::uint32_t>(got);
-    return channel_.send(
-        {FrameType::Data, id, encode_data(0, {buffer.data(), static_cast<std::size_t>(got)})});
+    return channel_.send_data(id, 0, {input_.data(), static_cast<std::size_t>(got)});
 }
 
 Status Session::close() {
@@ -225,12 +201,7 @@ Status Session::close() {
     host_.cancel = cancel;
     if (!closed)
         return fail(std::move(closed).error());
-    ::shutdown(channel_.fd().raw(), SHUT_WR); // the worker waits for requests until the end of file
-    channel_.hang_up();
-    auto ended = worker_->wait(std::chrono::seconds(30));
-    if (!ended)
-        return fail(std::move(ended).error());
-    return {};
+    return place_->finish();
 }
 
 } // namespace slipway::session

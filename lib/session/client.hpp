@@ -9,9 +9,7 @@
 #include <vector>
 
 #include "base/json.hpp"
-#include "image/attach.hpp"
-#include "session/channel.hpp"
-#include "session/supervisor.hpp"
+#include "session/place.hpp"
 #include "sys/host.hpp"
 
 namespace slipway::session {
@@ -30,10 +28,9 @@ struct CallHooks {
 
 class Session {
 public:
-    /// Starts a worker of the host engine below the runner's supervisor. Permission without root.
-    [[nodiscard]] static Result<std::unique_ptr<Session>>
-    start_host_engine(SupervisedRunner& runner, const sys::Host& host,
-                      const std::vector<image::DiskSpec>& disks);
+    /// Says hello to a worker and has it open the disks.
+    [[nodiscard]] static Result<std::unique_ptr<Session>> open(StartedWorker worker,
+                                                               const sys::Host& host);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -44,24 +41,26 @@ public:
                                     const CallHooks& hooks = {});
     /// Unmounts and flushes, and waits until the worker has ended. The destructor just kills.
     [[nodiscard]] Status close();
-    [[nodiscard]] const sys::Child& worker() const { return *worker_; }
+    /// What the worker told of the disks when it opened them, see lib/work/README.md.
+    [[nodiscard]] const Json& opened() const { return opened_; }
 
 private:
-    Session(std::unique_ptr<sys::Child> worker, sys::OwnedFd socket, const sys::Host& host);
+    Session(StartedWorker worker, const sys::Host& host);
     [[nodiscard]] Status greet();
     [[nodiscard]] Result<std::optional<Json>> step(std::uint32_t id, const CallHooks& hooks);
     [[nodiscard]] Result<std::optional<Json>> take_frame(const Frame& frame,
                                                          const CallHooks& hooks);
     [[nodiscard]] Status pass_on(std::uint32_t id, const CallHooks& hooks);
     [[nodiscard]] Status send_input(std::uint32_t id, const CallHooks& hooks);
-    [[nodiscard]] Error worker_died() const;
 
-    std::unique_ptr<sys::Child> worker_;
+    std::unique_ptr<Place> place_;
     Channel channel_;
     sys::Host host_;
+    Json opened_;
     std::uint32_t next_id_ = 1;
     std::uint32_t input_credit_ = 0;
     bool input_open_ = false;
+    std::string input_; ///< one piece of it
     std::optional<Clock::time_point> cancel_sent_;
     std::optional<Error>
         hook_error_; ///< the call goes on until the worker has stopped, then this counts

@@ -67,6 +67,20 @@ std::string encode_credit(std::uint8_t stream, std::uint32_t bytes) {
     return payload;
 }
 
+std::string encode_data_at(std::uint8_t stream, std::uint32_t offset, std::uint32_t size) {
+    std::string payload(1, static_cast<char>(stream));
+    put_u32(payload, offset);
+    put_u32(payload, size);
+    return payload;
+}
+
+Result<DataPlace> decode_data_at(std::string_view payload) {
+    if (payload.size() != 9)
+        return fail(Code::Protocol, "the peer sent a malformed data frame");
+    return DataPlace{static_cast<std::uint8_t>(payload[0]), get_u32(payload, 1),
+                     get_u32(payload, 5)};
+}
+
 Result<std::pair<std::uint8_t, std::string_view>> decode_data(std::string_view payload) {
     if (payload.empty())
         return fail(Code::Protocol, "the peer sent a data frame without a stream");

@@ -27,8 +27,9 @@ enum class FrameType : std::uint8_t {
     Signal = 9,   ///< one byte: for the running command
     Window = 10,  ///< two times two bytes: rows, columns
     Log = 11,     ///< JSON {"level", "text"}
+    DataAt = 12,  ///< Data whose bytes stand in the window: stream, then offset and size of 4 bytes
 };
-constexpr std::uint8_t last_frame_type = 11;
+constexpr std::uint8_t last_frame_type = 12;
 
 struct Frame {
     FrameType type = FrameType::Hello;
@@ -57,5 +58,14 @@ private:
 decode_data(std::string_view payload);
 [[nodiscard]] Result<std::pair<std::uint8_t, std::uint32_t>>
 decode_credit(std::string_view payload);
+
+[[nodiscard]] std::string encode_data_at(std::uint8_t stream, std::uint32_t offset,
+                                         std::uint32_t size);
+struct DataPlace {
+    std::uint8_t stream;
+    std::uint32_t offset;
+    std::uint32_t size;
+};
+[[nodiscard]] Result<DataPlace> decode_data_at(std::string_view payload);
 
 } // namespace slipway::session

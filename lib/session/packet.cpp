@@ -20,7 +20,10 @@ Json confinement_to_json(const sys::Confinement& wish) {
               {"read_fds", wish.read_fds},
               {"write_fds", wish.write_fds},
               {"keep_capabilities", wish.keep_capabilities},
-              {"address_space_limit", wish.address_space_limit}};
+              {"address_space_limit", wish.address_space_limit},
+              {"data_limit", wish.data_limit},
+              {"file_size_limit", wish.file_size_limit},
+              {"filter_calls", wish.filter_calls}};
     if (wish.user)
         json["user"] = *wish.user;
     return json;
@@ -33,7 +36,10 @@ sys::Confinement confinement_from_json(const Json& json) {
         .read_fds = json_get<std::vector<int>>(json, "read_fds"),
         .write_fds = json_get<std::vector<int>>(json, "write_fds"),
         .keep_capabilities = json_get<std::vector<int>>(json, "keep_capabilities"),
-        .address_space_limit = json_get<std::uint64_t>(json, "address_space_limit")};
+        .address_space_limit = json_get<std::uint64_t>(json, "address_space_limit"),
+        .data_limit = json_get<std::uint64_t>(json, "data_limit"),
+        .file_size_limit = json_get<std::uint64_t>(json, "file_size_limit"),
+        .filter_calls = json_get<bool>(json, "filter_calls")};
     if (json_at(json, "user").is_number_unsigned())
         wish.user = json_get<unsigned>(json, "user");
     return wish;
@@ -111,7 +117,8 @@ Json spec_to_json(const sys::ProcessSpec& spec) {
               {"cwd", spec.cwd},
               {"fds", numbers},
               {"clone_flags", spec.clone_flags},
-              {"new_session", spec.new_session}};
+              {"new_session", spec.new_session},
+              {"bundle", spec.bundle}};
     if (spec.confinement)
         json["confinement"] = confinement_to_json(*spec.confinement);
     return json;
@@ -122,7 +129,8 @@ Result<sys::ProcessSpec> spec_from_json(const Json& json, const std::vector<sys:
                           .env = json_get<std::vector<std::string>>(json, "env"),
                           .cwd = json_get<std::string>(json, "cwd", "/"),
                           .clone_flags = json_get<std::uint64_t>(json, "clone_flags"),
-                          .new_session = json_get<bool>(json, "new_session")};
+                          .new_session = json_get<bool>(json, "new_session"),
+                          .bundle = json_get<unsigned>(json, "bundle")};
     auto numbers = json_get<std::vector<int>>(json, "fds");
     if (spec.argv.empty() || numbers.size() != fds.size())
         return fail(Code::Protocol, "a malformed request to start a process");

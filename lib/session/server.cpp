@@ -18,10 +18,14 @@ public:
 
     void begin(std::uint32_t id) {
         id_ = id;
-        credit_.fill(initial_credit);
+        credit_.fill(channel_.initial_credit());
         waiting_.clear();
         cancelled_ = false;
     }
+
+    /// The last request was answered. (A serial line has no end of file.)
+    void close() { closed_ = true; }
+    [[nodiscard]] bool closed() const { return closed_; }
 
     void progress(const sys::Progress& progress) override {
         Json json{{"step", progress.step},
@@ -41,8 +45,9 @@ public:
                     return fail(Code::Cancelled, "stopped on request");
                 SLIPWAY_CHECK(take_frame(std::chrono::milliseconds(1000)));
             }
-            auto piece = bytes.substr(0, std::min({bytes.size(), credit(stream), max_data_piece}));
-            SLIPWAY_CHECK(channel_.send({FrameType::Data, id_, encode_data(stream, piece)}));
+            auto piece =
+                bytes.substr(0, std::min({bytes.size(), credit(stream), channel_.largest_piece()}));
+            SLIPWAY_CHECK(channel_.send_data(id_, stream, piece));
             credit_[stream] -= static_cast<std::uint32_t>(piece.size());
             bytes.remove_prefix(piece.size());
         }
@@ -91,7 +96,7 @@ private:
         case FrameType::Credit: {
             SLIPWAY_TRY(auto credit, decode_credit(frame.payload));
             if (credit.first < credit_.size())
-                credit_[credit.first] += std::min(credit.second, initial_credit);
+                credit_[credit.first] += std::min(credit.second, channel_.initial_credit());
             return {};
         }
         case FrameType::Signal:
@@ -124,6 +129,7 @@ private:
     std::array<std::uint32_t, 3> credit_{};
     std::deque<work::Event> waiting_;
     bool cancelled_ = false;
+    bool closed_ = false;
 };
 
 Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const Frame& request) {
@@ -131,8 +137,10 @@ Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const F
     auto message = from_wire(request.payload, "a request");
     if (!message)
         return fail(Code::Protocol, "the client sent a request that is no JSON");
-    auto result =
-        worker.handle(json_get<std::string>(*message, "op"), json_at(*message, "args"), peer);
+    auto operation = json_get<std::string>(*message, "op");
+    auto result = worker.handle(operation, json_at(*message, "args"), peer);
+    if (operation == "close")
+        peer.close();
     Frame reply{FrameType::Response, request.id, ""};
     if (result)
         reply.payload = to_wire(*result);
@@ -164,8 +172,7 @@ Status greet(Channel& channel) {
 
 } // namespace
 
-int serve(sys::OwnedFd socket) {
-    Channel channel(std::move(socket));
+int serve(Channel channel) {
     work::Worker worker;
     ChannelPeer peer(channel);
     if (!greet(channel))
@@ -177,7 +184,7 @@ int serve(sys::OwnedFd socket) {
         // What comes late for a request that has ended (credit, cancel, input) is nothing to us.
         if (!*frame || (*frame)->type != FrameType::Request)
             continue;
-        if (!answer(channel, worker, peer, **frame))
+        if (!answer(channel, worker, peer, **frame) || peer.closed())
             break;
     }
     return worker.close() ? 0 : 1;

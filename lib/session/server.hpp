@@ -6,7 +6,7 @@
 
 namespace slipway::session {
 
-/// Serves one client over the socket. Returns the worker's exit status.
-[[nodiscard]] int serve(sys::OwnedFd socket);
+/// Serves one client. Returns the worker's exit status.
+[[nodiscard]] int serve(Channel channel);
 
 } // namespace slipway::session

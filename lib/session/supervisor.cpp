@@ -5,6 +5,7 @@
 #include <array>
 #include <csignal>
 #include <map>
+#include <set>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -21,6 +22,29 @@
 
 namespace slipway::session {
 namespace {
+
+constexpr int bundle_check_ms = 250;
+
+std::vector<pid_t> children_of(pid_t pid) {
+    std::vector<pid_t> children;
+    if (auto text = sys::read_file(fmt::format("/proc/{0}/task/{0}/children", pid)))
+        for (auto word : split_words(*text))
+            if (auto number = parse_number(word))
+                children.push_back(static_cast<pid_t>(*number));
+    return children;
+}
+
+// The state follows the name in parentheses, which may hold any byte (proc(5)).
+bool is_zombie(pid_t pid) {
+    auto text = sys::read_file(fmt::format("/proc/{}/stat", pid));
+    auto end = text ? text->rfind(") ") : std::string::npos;
+    return end != std::string::npos && text->substr(end + 2, 1) == "Z";
+}
+
+struct Started {
+    std::unique_ptr<sys::Child> process;
+    unsigned bundle = 0;
+};
 
 class Supervisor {
 public:
@@ -39,11 +63,13 @@ public:
         sys::OwnedFd signals(::signalfd(-1, &child_signal, SFD_CLOEXEC));
         std::array<pollfd, 2> polls{{{control_.raw(), POLLIN, 0}, {signals.raw(), POLLIN, 0}}};
         while (true) {
-            if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR)
+            if (::poll(polls.data(), polls.size(), has_bundles() ? bundle_check_ms : -1) < 0 &&
+                errno != EINTR)
                 break;
             if (polls[1].revents != 0)
                 drain(signals);
             collect();
+            look_for_dead_parts();
             if (polls[0].revents != 0 && !serve_one())
                 break;
         }
@@ -81,28 +107,62 @@ private:
         }
         [[maybe_unused]] auto sent =
             send_packet(control_, {{"started", (*child)->pid()}}, {(*child)->exit_fd()});
-        children_[(*child)->pid()] = std::move(*child);
+        auto pid = (*child)->pid();
+        children_[pid] = {std::move(*child), spec->bundle};
     }
 
     void signal(const Json& message) {
         auto found = children_.find(json_get<pid_t>(message, "pid"));
         if (found != children_.end())
-            found->second->signal(json_get<int>(message, "number"),
-                                  json_get<bool>(message, "group"));
+            found->second.process->signal(json_get<int>(message, "number"),
+                                          json_get<bool>(message, "group"));
+    }
+
+    [[nodiscard]] bool has_bundles() const {
+        return std::any_of(children_.begin(), children_.end(),
+                           [](const auto& child) { return child.second.bundle != 0; });
+    }
+
+    void kill_bundle(unsigned bundle) {
+        for (auto& [pid, child] : children_)
+            if (child.bundle == bundle)
+                child.process->signal(SIGKILL, true);
+    }
+
+    // User-mode Linux does not notice when one of its own helper processes is killed, and stands
+    // still. It does not reap them either: a zombie that stays is one of those.
+    void look_for_dead_parts() {
+        std::set<std::pair<pid_t, unsigned>> dead;
+        for (const auto& [pid, child] : children_)
+            if (child.bundle != 0)
+                for (auto part : children_of(pid))
+                    if (is_zombie(part))
+                        dead.insert({part, child.bundle});
+        for (const auto& part : dead)
+            if (dead_parts_.contains(part))
+                kill_bundle(part.second);
+        dead_parts_ = std::move(dead);
     }
 
     // Tells the client which of its children ended, and reaps what was orphaned to us.
     void collect() {
         for (auto child = children_.begin(); child != children_.end();) {
-            auto status = child->second->wait(std::chrono::milliseconds(0));
+            auto status = child->second.process->wait(std::chrono::milliseconds(0));
             if (status && !*status) {
                 ++child;
                 continue;
             }
+            auto bundle = child->second.bundle;
+            bool failed = !status || **status != 0;
             [[maybe_unused]] auto sent =
                 send_packet(control_, {{"ended", child->first},
                                        {"status", status ? status->value_or(-1) : -1}});
+            // Its process group may have members yet, which hold its memory and sockets.
+            if (bundle != 0)
+                ::kill(-child->first, SIGKILL);
             child = children_.erase(child);
+            if (bundle != 0 && failed)
+                kill_bundle(bundle);
         }
         while (true) {
             siginfo_t info{};
@@ -117,13 +177,10 @@ private:
     // Kills until nothing is left: what is orphaned by a kill becomes our child and is killed next.
     void end_all() {
         for (auto& [pid, child] : children_)
-            child->signal(SIGKILL, true);
+            child.process->signal(SIGKILL, true);
         for (int rounds = 0; rounds < 2000; ++rounds) {
-            auto own = sys::read_file(fmt::format("/proc/self/task/{0}/children", ::getpid()));
-            if (own)
-                for (auto word : split_words(*own))
-                    if (auto pid = parse_number(word))
-                        ::kill(static_cast<pid_t>(*pid), SIGKILL);
+            for (auto pid : children_of(::getpid()))
+                ::kill(pid, SIGKILL);
             pid_t ended = 0;
             while ((ended = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
             }
@@ -133,13 +190,14 @@ private:
         }
         for (auto& [pid, child] : children_)
             [[maybe_unused]] auto* leaked =
-                child.release(); // reaped above: the owner must not wait again
+                child.process.release(); // reaped above: the owner must not wait again
         enter::DeviceCgroup::remove_leftovers();
     }
 
     sys::OwnedFd control_;
     sys::LocalRunner runner_;
-    std::map<pid_t, std::unique_ptr<sys::Child>> children_;
+    std::map<pid_t, Started> children_;
+    std::set<std::pair<pid_t, unsigned>> dead_parts_; ///< zombies of the last look: pid, bundle
 };
 
 } // namespace

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "sys/syscall_filter.hpp"
+
 namespace slipway::sys {
 namespace {
 
@@ -53,6 +55,47 @@ BorrowedFd parent_of(std::span<const FdMapping> fds, int child) {
     return BorrowedFd(-1);
 }
 
+void drop_from_bounding_set(std::uint64_t mask) {
+    for (int capability = 0; capability < 64; ++capability) {
+        if ((mask >> capability & 1) != 0)
+            continue;
+        if (::prctl(PR_CAPBSET_DROP, capability) != 0 && errno == EPERM)
+            break; // no CAP_SETPCAP: nothing to lose either, no_new_privs does the rest
+    }
+}
+
+int set_capabilities(std::uint64_t permitted, std::uint64_t inheritable) {
+    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    __user_cap_data_struct have[2]{};
+    if (::syscall(SYS_capget, &header, have) != 0)
+        return errno;
+    for (unsigned word = 0; word < 2; ++word) {
+        have[word].permitted &= static_cast<std::uint32_t>(permitted >> (32 * word));
+        have[word].effective = have[word].permitted;
+        have[word].inheritable =
+            have[word].permitted & static_cast<std::uint32_t>(inheritable >> (32 * word));
+    }
+    return ::syscall(SYS_capset, &header, have) == 0 ? 0 : errno;
+}
+
+// From root to a user without rights. What is to be kept must be ambient: only so it survives the
+// exec of a program by that user.
+int become(unsigned user, std::uint64_t kept) {
+    drop_from_bounding_set(kept);
+    if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || ::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+        ::syscall(SYS_setresgid, user, user, user) != 0 ||
+        ::syscall(SYS_setresuid, user, user, user) != 0)
+        return errno;
+    ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (int error = set_capabilities(kept, kept); error != 0)
+        return error;
+    for (int capability = 0; capability < 64; ++capability)
+        if ((kept >> capability & 1) != 0 &&
+            ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0)
+            return errno;
+    return 0;
+}
+
 } // namespace
 
 int landlock_abi() {
@@ -66,7 +109,17 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
     for (int capability : wish.keep_capabilities)
         ready.keep_capabilities_ |= std::uint64_t{1} << capability;
     ready.user_ = wish.user;
-    ready.address_space_limit_ = wish.address_space_limit;
+    for (const auto& limit :
+         {Limit{RLIMIT_AS, wish.address_space_limit}, Limit{RLIMIT_DATA, wish.data_limit},
+          Limit{RLIMIT_FSIZE, wish.file_size_limit}})
+        if (limit.value != 0)
+            ready.limits_.push_back(limit);
+    if (wish.filter_calls) {
+        ready.limits_.push_back({RLIMIT_CORE, 0});
+        if (has_syscall_filters()) {
+            SLIPWAY_TRY(ready.filter_, build_sandbox_filter());
+        }
+    }
     if (landlock_abi() == 0)
         return ready;
     landlock_ruleset_attr attributes{.handled_access_fs = all_rights};
@@ -88,45 +141,29 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
 }
 
 int keep_only_capabilities(std::uint64_t mask) {
-    for (int capability = 0; capability < 64; ++capability) {
-        if ((mask >> capability & 1) != 0)
-            continue;
-        if (::prctl(PR_CAPBSET_DROP, capability) != 0 && errno == EPERM)
-            break; // no CAP_SETPCAP: nothing to lose either, no_new_privs does the rest
-    }
+    drop_from_bounding_set(mask);
     ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    __user_cap_data_struct have[2]{};
-    if (::syscall(SYS_capget, &header, have) != 0)
-        return errno;
-    for (unsigned word = 0; word < 2; ++word) {
-        auto bits = static_cast<std::uint32_t>(mask >> (32 * word));
-        have[word].permitted &= bits;
-        have[word].effective = have[word].permitted;
-        have[word].inheritable = 0;
-    }
-    return ::syscall(SYS_capset, &header, have) == 0 ? 0 : errno;
+    return set_capabilities(mask, 0);
 }
 
 int PreparedConfinement::enter() const {
-    if (address_space_limit_ != 0) {
-        rlimit limit{.rlim_cur = address_space_limit_, .rlim_max = address_space_limit_};
-        if (::setrlimit(RLIMIT_AS, &limit) != 0)
+    for (const auto& [resource, value] : limits_) {
+        rlimit limit{.rlim_cur = value, .rlim_max = value};
+        if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0)
             return errno;
     }
-    if (user_ && ::geteuid() == 0) {
-        if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
-            ::syscall(SYS_setresgid, *user_, *user_, *user_) != 0 ||
-            ::syscall(SYS_setresuid, *user_, *user_, *user_) != 0)
-            return errno;
-    }
-    if (int error = keep_only_capabilities(keep_capabilities_); error != 0)
+    int error = user_ && ::geteuid() == 0 ? become(*user_, keep_capabilities_)
+                                          : keep_only_capabilities(keep_capabilities_);
+    if (error != 0)
         return error;
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return errno;
     if (ruleset_.valid() && ::syscall(SYS_landlock_restrict_self, ruleset_.raw(), 0) != 0)
         return errno;
-    return 0;
+    if (filter_.empty())
+        return 0;
+    return install_syscall_filter({.len = static_cast<unsigned short>(filter_.size()),
+                                   .filter = const_cast<sock_filter*>(filter_.data())});
 }
 
 } // namespace slipway::sys

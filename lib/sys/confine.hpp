@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
+
+#include <linux/filter.h>
 
 #include "sys/process.hpp"
 
@@ -24,7 +27,12 @@ private:
     OwnedFd ruleset_;
     std::uint64_t keep_capabilities_ = 0;
     std::optional<unsigned> user_;
-    std::uint64_t address_space_limit_ = 0;
+    struct Limit {
+        int resource;
+        std::uint64_t value;
+    };
+    std::vector<Limit> limits_;
+    std::vector<sock_filter> filter_;
 };
 
 /// Leaves only the capabilities of the mask (bit N is capability N) in every set, bounding and

@@ -10,15 +10,9 @@
 
 #include "base/error.hpp"
 #include "sys/fd.hpp"
+#include "sys/kernel_disk.hpp"
 
 namespace slipway::sys {
-
-/// A range of a disk that shall be a block device of its own.
-struct PartitionRange {
-    unsigned number = 0;
-    std::uint64_t start = 0; ///< bytes
-    std::uint64_t size = 0;  ///< bytes
-};
 
 struct LoopOptions {
     bool read_only = false;
@@ -37,19 +31,14 @@ public:
     LoopDevice& operator=(LoopDevice&&) = default;
     ~LoopDevice() = default;
 
-    [[nodiscard]] int number() const { return number_; }
-    [[nodiscard]] dev_t device() const;
-    [[nodiscard]] BorrowedFd fd() const { return fd_; }
-    /// Makes the partition known to the kernel (BLKPG), unless the kernel found it by itself.
-    /// Returns its device number.
-    [[nodiscard]] Result<dev_t> add_partition(const PartitionRange& range);
+    [[nodiscard]] KernelDisk& disk() { return disk_; }
+    [[nodiscard]] const KernelDisk& disk() const { return disk_; }
     /// Flushes and closes; Busy, naming nobody, if the device is still in use two seconds later.
     [[nodiscard]] Status detach();
 
 private:
-    LoopDevice(int number, OwnedFd fd) : number_(number), fd_(std::move(fd)) {}
-    int number_ = -1;
-    OwnedFd fd_;
+    explicit LoopDevice(KernelDisk disk) : disk_(std::move(disk)) {}
+    KernelDisk disk_;
 };
 
 } // namespace slipway::sys

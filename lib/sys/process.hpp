@@ -33,6 +33,11 @@ struct Confinement {
     std::vector<int> keep_capabilities{};  ///< CAP_* numbers; all others are dropped
     std::optional<unsigned> user{};        ///< uid and gid to change to, when started by root
     std::uint64_t address_space_limit = 0; ///< bytes, RLIMIT_AS; 0: unlimited
+    std::uint64_t data_limit = 0;      ///< bytes of memory of its own, RLIMIT_DATA; 0: unlimited
+    std::uint64_t file_size_limit = 0; ///< bytes, RLIMIT_FSIZE; 0: unlimited
+    /// Neither makes connections nor enters any other kernel interface than plain files; see
+    /// build_sandbox_filter. Dumps no core.
+    bool filter_calls = false;
 };
 /// Hierarchies that a dynamically linked program of the host needs to start.
 [[nodiscard]] std::vector<std::string> program_read_paths();
@@ -54,6 +59,10 @@ struct ProcessSpec {
     /// SIGKILL it when its parent thread ends: only right where the parent is single-threaded.
     bool die_with_parent = true;
     bool new_session = false; ///< setsid() instead of a process group of its own
+    /// Processes of one bundle end together: when one is killed or fails, or a process that it
+    /// started dies unreaped, the supervisor kills all of them with their process groups. 0: none.
+    /// LocalRunner takes no notice.
+    unsigned bundle = 0;
 };
 
 /// A running child. The destructor kills it (its whole process group) and reaps it.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "work/files.hpp"
 
-#include <array>
+#include <cstdlib>
+#include <memory>
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -12,8 +13,15 @@
 namespace slipway::work {
 namespace {
 
-constexpr std::size_t piece_size = 64 << 10;
+constexpr std::size_t piece_size = 512 << 10;
+constexpr std::size_t alignment = 4096;    // no disk has larger logical blocks
+constexpr off_t uncached_size = 16 << 20;  // bytes of a file
 constexpr std::size_t max_entries = 2'000; // with names of 255 bytes still below the largest frame
+
+struct Free {
+    void operator()(char* memory) const { std::free(memory); } // NOLINT: of aligned_alloc
+};
+using AlignedBuffer = std::unique_ptr<char, Free>;
 
 std::string_view type_of(mode_t mode) {
     if (S_ISREG(mode))
@@ -31,6 +39,17 @@ std::string_view type_of(mode_t mode) {
 
 Result<sys::GuestPath> path_of(const Json& arguments) {
     return sys::GuestPath::parse(json_get<std::string>(arguments, "path"));
+}
+
+// A file that is larger than the memory of a machine would push everything else out of its cache,
+// and memory that is new to the machine costs the host more than the copy. Not every filesystem
+// can do without.
+Result<sys::OwnedFd> open_to_stream(const sys::RootDir& root, const sys::GuestPath& path,
+                                    const struct stat& info) {
+    if (S_ISREG(info.st_mode) && info.st_size >= uncached_size)
+        if (auto direct = root.open_path(path, O_RDONLY | O_DIRECT))
+            return direct;
+    return root.open_path(path, O_RDONLY);
 }
 
 } // namespace
@@ -73,18 +92,18 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
         return fail(Code::InvalidArgument,
                     fmt::format("{} in the guest is a directory", path.str()),
                     "name a file; `slipway ls` lists a directory");
-    SLIPWAY_TRY(auto file, root.open_path(path, O_RDONLY));
+    SLIPWAY_TRY(auto file, open_to_stream(root, path, info));
     std::uint64_t done = 0;
-    std::array<char, piece_size> buffer{};
+    AlignedBuffer buffer(static_cast<char*>(std::aligned_alloc(alignment, piece_size)));
     while (true) {
-        auto got = ::read(file.raw(), buffer.data(), buffer.size());
+        auto got = ::read(file.raw(), buffer.get(), piece_size);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return fail_errno(fmt::format("reading {} in the guest", path.str()));
         if (got == 0)
             return Json{{"size", done}, {"mode", info.st_mode & 07777}};
-        SLIPWAY_CHECK(peer.send(Output, {buffer.data(), static_cast<std::size_t>(got)}));
+        SLIPWAY_CHECK(peer.send(Output, {buffer.get(), static_cast<std::size_t>(got)}));
         done += static_cast<std::uint64_t>(got);
     }
 }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/place.hpp"
+
+#include <csignal>
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "sys/mount.hpp"
+#include "vm/sandbox.hpp"
+
+namespace slipway::session {
+namespace {
+
+// Of the worker's descriptors, see apps/slipway-worker.
+constexpr int session_number = 3, program_number = 4;
+
+class HostPlace final : public Place {
+public:
+    explicit HostPlace(std::unique_ptr<sys::Child> worker) : worker_(std::move(worker)) {}
+
+    Error explain_end() override {
+        auto status = worker_->wait(std::chrono::milliseconds(500));
+        auto text = status && *status ? fmt::format(" (status {})", **status) : std::string{};
+        return {.code = Code::Protocol,
+                .what = fmt::format("the worker process has died{}", text),
+                .hint = "nothing was written to the source; try again, and report it if it stays"};
+    }
+    void kill() override { worker_->signal(SIGKILL, true); }
+    Status finish() override {
+        auto ended = worker_->wait(std::chrono::seconds(30));
+        if (!ended)
+            return fail(std::move(ended).error());
+        return {};
+    }
+
+private:
+    std::unique_ptr<sys::Child> worker_;
+};
+
+class SandboxPlace final : public Place {
+public:
+    explicit SandboxPlace(vm::Sandbox sandbox) : sandbox_(std::move(sandbox)) {}
+
+    void attend() override { sandbox_.listen(); }
+    Error explain_end() override { return sandbox_.explain_end(); }
+    void kill() override { sandbox_.kill(); }
+    Status finish() override { return sandbox_.finish(); }
+
+private:
+    vm::Sandbox sandbox_;
+};
+
+} // namespace
+
+Result<StartedWorker> start_on_host(SupervisedRunner& runner,
+                                    const std::vector<image::DiskSpec>& disks) {
+    if (::geteuid() != 0)
+        return fail(Code::Permission, "opening an image with the host engine needs root",
+                    "run it with sudo, or use --engine sandbox");
+    SLIPWAY_TRY(auto sockets, sys::make_socket_pair());
+    sys::ProcessSpec spec;
+    // The init of a guest's command is a copy of the worker, and its /proc/self/exe a way to the
+    // worker's file: through a mount where nothing can be done to it.
+    SLIPWAY_TRY(auto program, sys::open_read_only_mount(runner.worker_program()));
+    spec.argv = {sys::proc_path(program_number), "--serve"};
+    spec.fds = {
+        {sockets.second, session_number}, {program, program_number}, {sys::BorrowedFd(2), 2}};
+    // PID 1 of a namespace: whatever it starts ends with it.
+    spec.clone_flags = CLONE_NEWPID;
+    auto arguments = Json::array();
+    for (const auto& disk : disks) {
+        spec.fds.insert(spec.fds.end(), disk.graph.fds.begin(), disk.graph.fds.end());
+        arguments.push_back(image::to_json(disk));
+    }
+    SLIPWAY_TRY(auto worker, runner.start(spec));
+    return StartedWorker{std::make_unique<HostPlace>(std::move(worker)),
+                         Channel(std::move(sockets.first)), std::move(arguments)};
+}
+
+Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host& host,
+                                       const std::vector<image::DiskSpec>& disks,
+                                       const MachineOptions& options) {
+    auto directory = std::string(dirname_of(runner.worker_program()));
+    vm::SandboxSpec spec{.worker = runner.worker_program(),
+                         .preload = directory + "/slipway-uml.so",
+                         .memory_mib = options.memory_mib,
+                         .raid6 = options.raid6};
+    auto arguments = Json::array();
+    for (const auto& disk : disks) {
+        spec.disks.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
+                              disk.graph.write_fds, disk.writable});
+        auto inside = disk;
+        inside.device = image::disk_name(static_cast<unsigned>(arguments.size()), "vd");
+        arguments.push_back(image::to_json(inside));
+    }
+    SLIPWAY_TRY(auto sandbox, vm::Sandbox::start(host, spec));
+    SLIPWAY_TRY(auto window, sys::duplicate(sandbox.window()));
+    Channel channel(sandbox.take_control(), Window(std::move(window), Window::End::Client));
+    return StartedWorker{std::make_unique<SandboxPlace>(std::move(sandbox)), std::move(channel),
+                         std::move(arguments)};
+}
+
+} // namespace slipway::session

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// A throw-away machine whose first program is a worker, and the storage daemons that hand it disks.
+// Needs no privilege. All of its processes end together.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.hpp"
+#include "sys/host.hpp"
+#include "vm/console.hpp"
+
+namespace slipway::vm {
+
+/// `node` has the form of QEMU's blockdev-add with children inline, without a "node-name", over
+/// descriptors that its process inherits under these numbers.
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
+struct SandboxDisk {
+    Json node;
+    std::vector<sys::FdMapping> fds;
+    std::vector<int> read_fds;
+    std::vector<int> write_fds;
+    bool writable = false;
+};
+
+struct SandboxSpec {
+    std::string worker;  ///< the program that becomes PID 1
+    std::string preload; ///< slipway-uml.so
+    std::vector<SandboxDisk> disks{};
+    unsigned memory_mib = 1024;
+    bool raid6 = false; ///< see UmlSpec
+};
+
+class Sandbox {
+public:
+    /// Unsupported, with the remedy, where User-mode Linux, the storage daemon or Landlock (without
+    /// which hostfs would be no boundary) is missing.
+    [[nodiscard]] static Result<Sandbox> start(const sys::Host& host, const SandboxSpec& spec);
+
+    /// Whether this machine has what a sandbox needs. Unsupported, with the remedy.
+    [[nodiscard]] static Status requirements();
+
+    /// The stream to the worker; once.
+    [[nodiscard]] sys::OwnedFd take_control() { return std::move(control_); }
+    /// A file that is a disk in the machine, for bulk data.
+    [[nodiscard]] sys::BorrowedFd window() const { return window_; }
+    /// Takes in what the console says. To be called now and then: a full pipe stops the machine.
+    void listen();
+    /// Why it ended, from its console: a panic, out of memory, …
+    [[nodiscard]] Error explain_end();
+    [[nodiscard]] std::string console_tail() const { return console_.tail(30); }
+    /// Waits until the machine has switched itself off, then until the daemons have written all.
+    [[nodiscard]] Status finish();
+    /// Ends all at once; nothing is flushed.
+    void kill();
+
+private:
+    Sandbox() = default;
+    [[nodiscard]] Result<sys::OwnedFd> start_daemon(const sys::Host& host, const SandboxDisk& disk);
+    [[nodiscard]] Status start_machine(const sys::Host& host, const SandboxSpec& spec,
+                                       const std::vector<sys::OwnedFd>& disks);
+
+    unsigned bundle_ = 0;
+    std::optional<unsigned> user_;
+    sys::OwnedFd control_;
+    sys::OwnedFd window_;
+    sys::OwnedFd console_pipe_;
+    Console console_;
+    std::vector<sys::OwnedFd> daemon_errors_;
+    std::vector<std::unique_ptr<sys::Child>> daemons_;
+    std::unique_ptr<sys::Child> machine_; ///< ends first
+};
+
+/// Bytes of the window: a half for each direction.
+constexpr std::uint64_t window_size = 16 << 20;
+
+} // namespace slipway::vm

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vm/uml_spec.hpp"
+
+#include <fmt/format.h>
+
+namespace slipway::vm {
+
+std::vector<std::string> uml_argv(const UmlSpec& spec) {
+    std::vector<std::string> argv{spec.program,
+                                  "root=none",
+                                  "rootfstype=hostfs",
+                                  "rootflags=/",
+                                  "ro",
+                                  "loglevel=3",
+                                  "con=null",
+                                  "con0=null,fd:1",
+                                  "ssl=null",
+                                  fmt::format("mem={}M", spec.memory_mib),
+                                  fmt::format("ssl0=fd:{0},fd:{0}", spec.control_fd),
+                                  fmt::format("ubd0=/proc/self/fd/{}", spec.window_fd)};
+    for (int fd : spec.disk_fds)
+        argv.push_back(fmt::format("virtio_uml.device=slipway-{}:2", fd)); // 2: block device
+    // The first three would make files for a management console, and the first crashes where it
+    // cannot.
+    std::string left_out = "make_umid_init,mconsole_init,mmapper_init";
+    if (!spec.raid6)
+        left_out += ",raid6_select_algo";
+    argv.push_back("initcall_blacklist=" + left_out);
+    // The kernel's own quoting: a blank would end the parameter.
+    argv.push_back(fmt::format("init=\"{}\"", spec.init));
+    argv.emplace_back("--");
+    argv.insert(argv.end(), spec.init_arguments.begin(), spec.init_arguments.end());
+    return argv;
+}
+
+} // namespace slipway::vm
