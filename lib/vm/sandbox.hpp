@@ -28,10 +28,15 @@ struct SandboxDisk {
 struct SandboxSpec {
     std::string worker;  ///< the program that becomes PID 1
     std::string preload; ///< slipway-uml.so
+    std::vector<std::string> arguments{"--sandbox"};
     std::vector<SandboxDisk> disks{};
     unsigned memory_mib = 1024;
     bool raid6 = false; ///< see UmlSpec
 };
+
+/// What the process of a machine may do: no file of the host but programs and libraries, and what
+/// it inherits. Its user is one without rights, where root starts it.
+[[nodiscard]] sys::Confinement machine_confinement(unsigned memory_mib);
 
 class Sandbox {
 public:
