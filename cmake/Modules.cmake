@@ -12,7 +12,8 @@ set(SLIPWAY_THIRD_PARTY
     "fmt/:base:everywhere" "nlohmann/:base:public" "tl/:base:public"
     "archive.h:archive" "archive_entry.h:archive" "zlib.h:archive" "zstd.h:archive" "lz4.h:archive"
     "lz4hc.h:archive" "lzma.h:archive" "bzlib.h:archive"
-    "blkid/:image" "libcryptsetup.h:storage" "nettle/:guest" "seccomp.h:sys" "libkmod.h:sys" "CLI/:apps:public")
+    "blkid/:image" "libcryptsetup.h:storage" "nettle/:guest" "hivex.h:guest" "sqlite3.h:guest" "seccomp.h:sys"
+    "libkmod.h:sys" "CLI/:apps:public")
 
 function(slipway_layer_of name out)
     foreach(entry IN LISTS SLIPWAY_LAYERS)

@@ -32,6 +32,8 @@ struct OpenedRoot {
     std::optional<mount::MountTree> tree;
     report::Findings found_while_opening; ///< volumes that could not be looked at
     std::optional<report::Inventory> inventory;
+    std::optional<report::PackageList> packages; ///< of the inventory's system, once asked for
+    report::Findings package_findings;
     std::optional<report::Plan> plan;
     report::Policy policy; ///< of the plan
     std::unique_ptr<enter::Root> chroot;

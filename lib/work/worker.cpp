@@ -64,7 +64,7 @@ constexpr std::array operations{
     Operation{"get", on_get},         Operation{"put", on_put},
     Operation{"run", on_run},         Operation{"inspect", inspect_root},
     Operation{"plan", plan_repairs},  Operation{"apply", apply_plan},
-    Operation{"verify", verify_root},
+    Operation{"verify", verify_root}, Operation{"packages", list_packages},
 };
 
 } // namespace
