@@ -161,9 +161,16 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
 
 namespace {
 
-Result<std::unique_ptr<session::Session>> start_session(const Context& context,
-                                                        const ImageOptions& options,
-                                                        const OpenImage& opened) {
+Json to_json(const std::shared_ptr<const std::vector<storage::Key>>& keys) {
+    auto json = Json::array();
+    if (keys)
+        for (const auto& key : *keys)
+            json.push_back({{"selector", key.selector}, {"secret", key.secret.expose()}});
+    return json;
+}
+
+Result<std::unique_ptr<session::Session>>
+start_session(const Context& context, const ImageOptions& options, const OpenImage& opened) {
     std::vector<image::DiskSpec> disks{disk_spec(opened)};
     SLIPWAY_TRY(auto machine, machine_options(options.sandbox));
     auto worker = opened.engine == "host"
@@ -171,7 +178,7 @@ Result<std::unique_ptr<session::Session>> start_session(const Context& context,
                       : session::start_in_sandbox(*context.runner, context.host, disks, machine);
     if (!worker)
         return fail(std::move(worker).error());
-    return session::Session::open(std::move(*worker), context.host);
+    return session::Session::open(std::move(*worker), context.host, to_json(options.keys));
 }
 
 // What this host's kernel cannot do for the image, where a sandbox can.

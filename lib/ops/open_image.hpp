@@ -10,6 +10,7 @@
 #include "image/source.hpp"
 #include "ops/sandbox_options.hpp"
 #include "session/client.hpp"
+#include "storage/stack.hpp"
 #include "sys/host.hpp"
 
 namespace slipway::ops {
@@ -28,6 +29,8 @@ struct ImageOptions {
     std::string root{};          ///< --root VOLUME, "" to find it
     std::string engine = "auto"; ///< "auto", "host", "sandbox"
     bool untrusted = false;
+    /// --key; shared, because secrets are not copied.
+    std::shared_ptr<const std::vector<storage::Key>> keys{};
     SandboxOptions sandbox{};
 };
 

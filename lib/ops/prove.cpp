@@ -141,7 +141,7 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image,
                          .bus = options.bus,
                          .firmware = options.firmware.value_or(vm::Firmware::Bios),
                          .timeout = options.timeout};
-    auto guest = inspect(context, image, false);
+    auto guest = inspect(context, image, InspectRequest{});
     SLIPWAY_CHECK(context.host.cancel.check());
     if (!guest) {
         SLIPWAY_TRY(auto result, boot(context, image, request));

@@ -30,6 +30,16 @@ std::string disks_text(const Inventory& inventory) {
     return text;
 }
 
+std::string windows_text(const WindowsSystem& windows) {
+    std::vector<std::string> drives;
+    for (const auto& drive : windows.drives)
+        drives.push_back(fmt::format("{}: {}", drive.letter, drive.volume));
+    return fmt::format("Windows in {}: build {}, edition {}, {}{}\nDrives: {}\n",
+                       windows.system_root, or_dash(windows.build), or_dash(windows.edition),
+                       or_dash(windows.control_set), windows.hibernated ? ", hibernated" : "",
+                       or_dash(join(drives, ", ")));
+}
+
 std::string kernel_text(const Kernel& kernel) {
     auto text =
         fmt::format("  {}{}: {}, initramfs {}", kernel.version, kernel.rescue ? " (rescue)" : "",
@@ -63,6 +73,8 @@ std::string render_text(const Inventory& inventory) {
                         inventory.boot_loader.config_files.empty()
                             ? ""
                             : fmt::format(" ({})", join(inventory.boot_loader.config_files, ", ")));
+    if (os.windows)
+        text += windows_text(*os.windows);
     if (!inventory.kernels.empty())
         text += fmt::format("Kernels (initramfs by {}):\n", or_dash(inventory.initramfs_generator));
     for (const auto& kernel : inventory.kernels)
@@ -72,6 +84,8 @@ std::string render_text(const Inventory& inventory) {
     for (const auto& entry : inventory.fstab)
         text += fmt::format("  line {}: {} on {} ({}) -> {}\n", entry.line_no, entry.spec,
                             entry.mountpoint, entry.type, or_dash(entry.volume));
+    if (inventory.packages)
+        text += render_text(*inventory.packages);
     if (!inventory.findings.empty())
         text += "Findings:\n";
     for (const auto& finding : inventory.findings)
