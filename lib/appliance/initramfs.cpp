@@ -21,26 +21,24 @@ constexpr std::size_t largest_module = 64 << 20;
 
 // What a worker runs on a host, too: checks and tools of filesystems and volumes. Many are the same
 // file under several names; a link would have to lead to where that file is in the machine.
-constexpr std::array tools{"depmod",        "e2fsck",     "tune2fs",    "resize2fs",
-                           "mke2fs",        "xfs_repair", "xfs_admin",  "xfs_db",
-                           "mkfs.xfs",      "btrfs",      "btrfstune",  "mkfs.btrfs",
-                           "fsck.fat",      "mkfs.fat",   "ntfs-3g",    "ntfsfix",
-                           "lowntfs-3g",    "lvm",        "dmsetup",    "thin_check",
-                           "cache_check",   "mdadm",      "mdmon",      "zpool",
-                           "zfs",           "bash",       "mkfs.ntfs",  "mkswap"};
+constexpr std::array tools{
+    "depmod",  "e2fsck",   "tune2fs",    "resize2fs", "mke2fs",     "xfs_repair", "xfs_admin",
+    "xfs_db",  "mkfs.xfs", "btrfs",      "btrfstune", "mkfs.btrfs", "fsck.fat",   "mkfs.fat",
+    "ntfs-3g", "ntfsfix",  "lowntfs-3g", "lvm",       "dmsetup",    "thin_check", "cache_check",
+    "mdadm",   "mdmon",    "zpool",      "zfs",       "bash",       "mkfs.ntfs",  "mkswap"};
 struct Alias {
     const char* name;
     const char* tool;
 };
-constexpr std::array aliases{Alias{"fsck.ext2", "e2fsck"},  Alias{"fsck.ext3", "e2fsck"},
-                             Alias{"fsck.ext4", "e2fsck"},  Alias{"mkfs.ext2", "mke2fs"},
-                             Alias{"mkfs.ext3", "mke2fs"},  Alias{"mkfs.ext4", "mke2fs"},
-                             Alias{"fsck.vfat", "fsck.fat"}, Alias{"mkfs.vfat", "mkfs.fat"},
+constexpr std::array aliases{Alias{"fsck.ext2", "e2fsck"},      Alias{"fsck.ext3", "e2fsck"},
+                             Alias{"fsck.ext4", "e2fsck"},      Alias{"mkfs.ext2", "mke2fs"},
+                             Alias{"mkfs.ext3", "mke2fs"},      Alias{"mkfs.ext4", "mke2fs"},
+                             Alias{"fsck.vfat", "fsck.fat"},    Alias{"mkfs.vfat", "mkfs.fat"},
                              Alias{"mount.ntfs-3g", "ntfs-3g"}, Alias{"mount.ntfs", "ntfs-3g"}};
 
 // Of kmod: it reads these only.
-constexpr std::array indexes{"modules.dep.bin",     "modules.alias.bin",
-                             "modules.symbols.bin", "modules.builtin.bin",
+constexpr std::array indexes{"modules.dep.bin",           "modules.alias.bin",
+                             "modules.symbols.bin",       "modules.builtin.bin",
                              "modules.builtin.alias.bin", "modules.softdep",
                              "modules.builtin.modinfo"};
 

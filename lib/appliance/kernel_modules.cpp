@@ -25,10 +25,10 @@ constexpr std::string_view image_modules[]{
     "dm_integrity", "dm_verity", "dm_cache", "dm_cache_smq", "dm_writecache", "dm_zero",
     "dm_multipath", "md_mod", "linear", "raid0", "raid1", "raid10", "raid456", "nbd",
     // ciphers of LUKS
-    "xts", "cbc", "ecb", "essiv", "ctr", "gcm", "authenc", "aes_generic", "aesni_intel", "serpent_generic",
-    "twofish_generic", "camellia_generic", "cast6_generic", "adiantum", "sha1_generic",
-    "sha256_generic", "sha256_ssse3", "sha512_generic", "sha512_ssse3", "wp512", "rmd160", "hmac",
-    "algif_skcipher", "algif_hash", "af_alg", "crypto_simd", "cryptd"};
+    "xts", "cbc", "ecb", "essiv", "ctr", "gcm", "authenc", "aes_generic", "aesni_intel",
+    "serpent_generic", "twofish_generic", "camellia_generic", "cast6_generic", "adiantum",
+    "sha1_generic", "sha256_generic", "sha256_ssse3", "sha512_generic", "sha512_ssse3", "wp512",
+    "rmd160", "hmac", "algif_skcipher", "algif_hash", "af_alg", "crypto_simd", "cryptd"};
 
 } // namespace
 

@@ -8,10 +8,13 @@
 
 #include <fmt/format.h>
 
+#include "appliance/kernel.hpp"
 #include "base/strings.hpp"
+#include "session/machine_choice.hpp"
 #include "sys/confine.hpp"
 #include "sys/mount.hpp"
 #include "vm/accelerator.hpp"
+#include "vm/sandbox.hpp"
 #include "vm/uefi_firmware.hpp"
 
 namespace slipway::ops {
@@ -106,6 +109,45 @@ Check check_uefi() {
             .remedy = files ? "" : files.error().hint};
 }
 
+Check check_uml(const Context& context) {
+    Check check{.name = "User-mode Linux"};
+    auto usable = vm::Sandbox::uml_requirements();
+    if (!usable) {
+        check.found = usable.error().what;
+        check.remedy = usable.error().hint;
+        return check;
+    }
+    auto captured = sys::run(*context.host.runner, {.argv = {"linux.uml", "--version"}},
+                             {.deadline = std::chrono::seconds(10)});
+    check.good = captured && captured->status == 0;
+    check.found = check.good ? std::string(trim(captured->out)) : "installed, and does not start";
+    return check;
+}
+
+Check check_sandbox_kernel() {
+    auto options = machine_options({});
+    auto kernel = options ? appliance::find_kernel(options->kernel)
+                          : Result<appliance::Kernel>(fail(std::move(options).error()));
+    if (!kernel)
+        return {.name = "kernel of a QEMU sandbox",
+                .found = kernel.error().what,
+                .remedy = kernel.error().hint};
+    return {.name = "kernel of a QEMU sandbox", .good = true, .found = kernel->file};
+}
+
+// After the accelerator was tried: so it has that verdict.
+Check check_sandbox(const Context& context) {
+    auto options = machine_options({});
+    auto choice = options ? session::choose_machine(context.host, *options)
+                          : Result<session::MachineChoice>(fail(std::move(options).error()));
+    if (!choice)
+        return {
+            .name = "sandbox engine", .found = choice.error().what, .remedy = choice.error().hint};
+    return {.name = "sandbox engine",
+            .good = true,
+            .found = fmt::format("{}: {}", session::name_of(choice->machine), choice->reason)};
+}
+
 } // namespace
 
 std::vector<Check> doctor(const Context& context) {
@@ -116,7 +158,9 @@ std::vector<Check> doctor(const Context& context) {
         checks.push_back(check_tool(context, tool));
     checks.push_back(check_accelerator(context));
     checks.push_back(check_uefi());
-    checks.push_back({.name = "sandbox engine", .good = false, .found = "not in this version"});
+    checks.push_back(check_uml(context));
+    checks.push_back(check_sandbox_kernel());
+    checks.push_back(check_sandbox(context));
     return checks;
 }
 

@@ -32,8 +32,7 @@ Result<session::MachineOptions> machine_options(const SandboxOptions& options) {
     machine.kernel = {absolute(given(options.kernel, "SLIPWAY_SANDBOX_KERNEL")),
                       absolute(given({}, "SLIPWAY_SANDBOX_MODULES"))};
     if (auto memory = parse_number(given({}, "SLIPWAY_SANDBOX_MEMORY")))
-        machine.memory_mib =
-            static_cast<unsigned>(std::clamp(*memory, least_memory, most_memory));
+        machine.memory_mib = static_cast<unsigned>(std::clamp(*memory, least_memory, most_memory));
     return machine;
 }
 

@@ -21,13 +21,15 @@ Result<MachineChoice> choose_qemu(const sys::Host& host, const MachineOptions& o
 
 } // namespace
 
+std::string_view name_of(Machine machine) {
+    constexpr std::string_view names[] = {"auto", "uml", "qemu"};
+    return names[static_cast<std::size_t>(machine)];
+}
+
 Result<Machine> parse_machine(std::string_view text) {
-    if (text == "auto")
-        return Machine::Auto;
-    if (text == "uml")
-        return Machine::Uml;
-    if (text == "qemu")
-        return Machine::Qemu;
+    for (auto machine : {Machine::Auto, Machine::Uml, Machine::Qemu})
+        if (name_of(machine) == text)
+            return machine;
     return fail(Code::InvalidArgument, fmt::format("'{}' is no sandbox", text),
                 "use auto, uml or qemu");
 }
@@ -54,10 +56,10 @@ Result<MachineChoice> choose_machine(const sys::Host& host, const MachineOptions
                                                    qemu.error().what)};
     if (qemu.error().code != Code::Unsupported && qemu.error().code != Code::Permission)
         return qemu;
-    return fail(qemu.error().code,
-                fmt::format("no sandbox here: {}; and for QEMU: {}", uml.error().what,
-                            qemu.error().what),
-                fmt::format("{}; or, for QEMU: {}", uml.error().hint, qemu.error().hint));
+    return fail(
+        qemu.error().code,
+        fmt::format("no sandbox here: {}; and for QEMU: {}", uml.error().what, qemu.error().what),
+        fmt::format("{}; or, for QEMU: {}", uml.error().hint, qemu.error().hint));
 }
 
 } // namespace slipway::session

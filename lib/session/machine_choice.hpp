@@ -2,8 +2,8 @@
 // Which machine a sandbox is: User-mode Linux or QEMU.
 #pragma once
 
-#include <optional>
 #include <string>
+#include <string_view>
 
 #include "appliance/kernel.hpp"
 #include "sys/host.hpp"
@@ -12,6 +12,7 @@
 namespace slipway::session {
 
 enum class Machine { Auto, Uml, Qemu };
+[[nodiscard]] std::string_view name_of(Machine machine);
 /// "auto", "uml", "qemu". InvalidArgument.
 [[nodiscard]] Result<Machine> parse_machine(std::string_view text);
 

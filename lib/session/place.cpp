@@ -72,8 +72,7 @@ Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& 
                                const MachineChoice& choice) {
     auto started = Clock::now();
     SLIPWAY_TRY(auto kernel, sys::open_file(choice.kernel.file, O_RDONLY));
-    SLIPWAY_TRY(auto initramfs,
-                appliance::build_initramfs(runner.worker_program(), choice.kernel));
+    SLIPWAY_TRY(auto initramfs, appliance::build_initramfs(runner.worker_program(), choice.kernel));
     host.log.debug("initramfs made in {}", format_seconds(seconds_since(started)));
     return vm::Sandbox::start(host, vm::QemuSandboxSpec{.kernel = kernel,
                                                         .initramfs = initramfs,
@@ -113,8 +112,7 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
                                        const std::vector<image::DiskSpec>& disks,
                                        const MachineOptions& options) {
     SLIPWAY_TRY(auto choice, choose_machine(host, options));
-    host.log.debug("sandbox {}: {}", choice.machine == Machine::Uml ? "uml" : "qemu",
-                   choice.reason);
+    host.log.debug("sandbox {}: {}", name_of(choice.machine), choice.reason);
     std::vector<vm::SandboxDisk> given;
     auto arguments = Json::array();
     for (const auto& disk : disks) {

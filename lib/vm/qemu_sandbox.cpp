@@ -13,7 +13,8 @@ namespace slipway::vm {
 namespace {
 
 // Above every number that a graph uses.
-constexpr int control_number = 400, window_number = 401, kernel_number = 402, initramfs_number = 403;
+constexpr int control_number = 400, window_number = 401, kernel_number = 402,
+              initramfs_number = 403;
 // Of QEMU's own memory beside that of its guest: translated code, stacks of threads, caches.
 constexpr std::uint64_t own_memory = std::uint64_t{2} << 30;
 
@@ -44,9 +45,9 @@ QemuSpec machine_of(const QemuSandboxSpec& spec) {
     QemuSpec qemu{.accelerator = spec.accelerator,
                   .memory_mib = spec.memory_mib,
                   .cpus = processors(spec.accelerator),
-                  .direct = DirectKernel{sys::proc_path(kernel_number),
-                                         sys::proc_path(initramfs_number),
-                                         std::string(kernel_arguments)},
+                  .direct =
+                      DirectKernel{sys::proc_path(kernel_number), sys::proc_path(initramfs_number),
+                                   std::string(kernel_arguments)},
                   .may_restart = false,
                   .control_fd = control_number,
                   .loud_firmware = false};

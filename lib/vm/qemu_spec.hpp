@@ -24,7 +24,7 @@ enum class Firmware { Bios, Uefi };
 struct DiskSpec {
     Json node;
     Bus bus = Bus::Virtio;
-    std::string serial{};  ///< what the guest is told, on virtio; at most 20 characters
+    std::string serial{};   ///< what the guest is told, on virtio; at most 20 characters
     bool throw_away = true; ///< flushes of the guest are dropped
 };
 

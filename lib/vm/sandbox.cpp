@@ -81,11 +81,11 @@ std::optional<Error> Sandbox::known_end() const {
     constexpr std::string_view mark = "Kernel panic - not syncing: ";
     if (auto panic = text.find(mark); panic != std::string::npos) {
         auto line = text.substr(panic + mark.size());
-        return Error{.code = Code::Corrupt,
-                     .what = fmt::format("the sandbox's kernel panicked: {}",
-                                         printable(line.substr(0, line.find('\n')))),
-                     .hint =
-                         "the image is damaged or hostile; this machine and the image are untouched"};
+        return Error{
+            .code = Code::Corrupt,
+            .what = fmt::format("the sandbox's kernel panicked: {}",
+                                printable(line.substr(0, line.find('\n')))),
+            .hint = "the image is damaged or hostile; this machine and the image are untouched"};
     }
     // QEMU opens the disks, and its standard error is the console.
     constexpr std::string_view complaint = ": -blockdev ";

@@ -46,6 +46,21 @@ TEST(QemuSpec, LoadsAKernelItselfBesideAScsiDisk) {
                     "direct-scsi");
 }
 
+TEST(QemuSpec, TalksWithASandboxOverAPortAndKeepsWhatIsFlushed) {
+    auto image = overlay_on(Bus::Virtio);
+    image.throw_away = false;
+    DiskSpec window{.node = {{"driver", "raw"}, {"file", {{"driver", "file"}, {"filename", "/w"}}}},
+                    .serial = "slipway-window"};
+    expect_snapshot({.cpus = 1,
+                     .disks = {image, window},
+                     .direct = DirectKernel{"/proc/self/fd/41", "/proc/self/fd/42",
+                                            "console=ttyS0 panic=-1 -- --sandbox"},
+                     .may_restart = false,
+                     .control_fd = 40,
+                     .loud_firmware = false},
+                    "sandbox");
+}
+
 TEST(QemuSpec, NamesReadBack) {
     for (auto bus : {Bus::Virtio, Bus::Sata, Bus::Scsi})
         EXPECT_EQ(*parse_bus(name_of(bus)), bus);
