@@ -96,8 +96,10 @@ Result<std::string> parse_kernel_release(std::string_view head) {
     auto release = text.substr(0, text.find_first_of(std::string_view(" \0", 2)));
     constexpr std::size_t longest = 64; // of utsname
     // It becomes the name of a directory.
+    constexpr std::string_view usual =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_+~";
     if (release.empty() || release.size() > longest || release.front() == '.' ||
-        release.find('/') != std::string_view::npos || printable(release) != release)
+        release.find_first_not_of(usual) != std::string_view::npos)
         return none();
     return std::string(release);
 }
