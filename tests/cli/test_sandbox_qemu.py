@@ -71,7 +71,7 @@ class OrdinaryUser(QemuCase):
     def test_gives_a_large_file_whole(self):
         tree = mini_tree(self.scratch / "tree")
         (tree / "large").write_bytes(os.urandom(64 << 20))
-        self.make("--tree", tree)
+        self.make("--tree", tree, "--size", "192M")
         with open(self.scratch / "out", "wb") as out:
             self.ok(self.by_user("cat", self.image, "/large", stdout=out))
         self.assertEqual(digest(self.scratch / "out"), digest(tree / "large"))
