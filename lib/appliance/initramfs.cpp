@@ -22,10 +22,10 @@ constexpr std::size_t largest_module = 64 << 20;
 // What a worker runs on a host, too: checks and tools of filesystems and volumes. Many are the same
 // file under several names; a link would have to lead to where that file is in the machine.
 constexpr std::array tools{
-    "depmod",  "e2fsck",   "tune2fs",    "resize2fs", "mke2fs",     "xfs_repair", "xfs_admin",
-    "xfs_db",  "mkfs.xfs", "btrfs",      "btrfstune", "mkfs.btrfs", "fsck.fat",   "mkfs.fat",
-    "ntfs-3g", "ntfsfix",  "lowntfs-3g", "lvm",       "dmsetup",    "thin_check", "cache_check",
-    "mdadm",   "mdmon",    "zpool",      "zfs",       "bash",       "mkfs.ntfs",  "mkswap"};
+    "depmod",     "e2fsck",  "tune2fs",   "resize2fs",  "mke2fs",   "xfs_repair", "xfs_db",
+    "mkfs.xfs",   "btrfs",   "btrfstune", "mkfs.btrfs", "fsck.fat", "mkfs.fat",   "ntfs-3g",
+    "lowntfs-3g", "ntfsfix", "mkfs.ntfs", "lvm",        "dmsetup",  "thin_check", "cache_check",
+    "mdadm",      "mdmon",   "zpool",     "zfs",        "mkswap"};
 struct Alias {
     const char* name;
     const char* tool;
