@@ -56,10 +56,21 @@ void append_little_endian(std::string& text, std::uint32_t value) {
         text += static_cast<char>(value >> shift & 0xff);
 }
 
+// Beside content and name: its header, and what rounds them up.
+constexpr std::size_t most_around = 128;
+
+std::size_t size_at_most(const std::vector<CpioEntry>& entries) {
+    std::size_t size = 1024; // the trailer
+    for (const auto& entry : entries)
+        size += entry.content.size() + entry.path.size() + most_around;
+    return size;
+}
+
 } // namespace
 
 Result<std::string> write_cpio(const std::vector<CpioEntry>& entries) {
     std::string bytes;
+    bytes.reserve(size_at_most(entries));
     Writer writer(::archive_write_new(), ::archive_write_free);
     ::archive_write_set_format_cpio_newc(writer.get());
     ::archive_write_set_bytes_in_last_block(writer.get(), 1); // no padding beyond the trailer
