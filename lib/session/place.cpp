@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/place.hpp"
 
+#include <algorithm>
 #include <csignal>
 
 #include <fcntl.h>
@@ -20,6 +21,8 @@ namespace {
 
 // Of the worker's descriptors, see apps/slipway-worker.
 constexpr int session_number = 3, program_number = 4;
+// MiB; the root of a QEMU is in its memory, for a moment twice.
+constexpr unsigned least_qemu_memory = 256;
 
 class HostPlace final : public Place {
 public:
@@ -74,11 +77,12 @@ Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& 
     SLIPWAY_TRY(auto kernel, sys::open_file(choice.kernel.file, O_RDONLY));
     SLIPWAY_TRY(auto initramfs, appliance::build_initramfs(runner.worker_program(), choice.kernel));
     host.log.debug("initramfs made in {}", format_seconds(seconds_since(started)));
-    return vm::Sandbox::start(host, vm::QemuSandboxSpec{.kernel = kernel,
-                                                        .initramfs = initramfs,
-                                                        .accelerator = choice.accelerator.name,
-                                                        .disks = std::move(disks),
-                                                        .memory_mib = options.memory_mib});
+    return vm::Sandbox::start(
+        host, vm::QemuSandboxSpec{.kernel = kernel,
+                                  .initramfs = initramfs,
+                                  .accelerator = choice.accelerator.name,
+                                  .disks = std::move(disks),
+                                  .memory_mib = std::max(options.memory_mib, least_qemu_memory)});
 }
 
 } // namespace

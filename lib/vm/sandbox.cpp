@@ -73,11 +73,11 @@ void Sandbox::listen() {
 // What the console tells of an end that came too early, or nothing.
 std::optional<Error> Sandbox::known_end() const {
     auto text = console_.tail(200);
-    if (text.find("Out of memory") != std::string::npos ||
-        text.find("out of memory") != std::string::npos)
-        return Error{.code = Code::NoSpace,
-                     .what = "the sandbox's machine ran out of memory",
-                     .hint = "give it more with SLIPWAY_SANDBOX_MEMORY=MIB"};
+    for (const auto* sign : {"Out of memory", "out of memory", "deadlocked on memory"})
+        if (text.find(sign) != std::string::npos)
+            return Error{.code = Code::NoSpace,
+                         .what = "the sandbox's machine ran out of memory",
+                         .hint = "give it more with SLIPWAY_SANDBOX_MEMORY=MIB"};
     constexpr std::string_view mark = "Kernel panic - not syncing: ";
     if (auto panic = text.find(mark); panic != std::string::npos) {
         auto line = text.substr(panic + mark.size());
