@@ -16,8 +16,8 @@ struct ElfNeeds {
     std::vector<std::string> run_path{};  ///< DT_RUNPATH or DT_RPATH; may begin with $ORIGIN
 };
 
-/// Pure; `file` may be anything. Unsupported unless it is a 64-bit little-endian ELF file; Corrupt
+/// Pure; `bytes` may be anything. Unsupported unless it is a 64-bit little-endian ELF file; Corrupt
 /// where it points out of itself.
-[[nodiscard]] Result<ElfNeeds> parse_elf_needs(std::string_view file);
+[[nodiscard]] Result<ElfNeeds> parse_elf_needs(std::string_view bytes);
 
 } // namespace slipway::appliance
