@@ -106,6 +106,9 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
         SLIPWAY_TRY(dropped, open_image(context, image, {.use = Use::Discard}));
     }
     auto& opened = place ? place->opened() : dropped;
+    if (request.network && opened.engine == "sandbox")
+        return fail(Code::Unsupported, "the sandbox has no network",
+                    "use --engine host as root, for an image that you trust");
     auto arguments = with_root(image, {{"argv", request.argv},
                                        {"env", request.env},
                                        {"cwd", request.cwd},

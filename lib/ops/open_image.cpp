@@ -74,6 +74,21 @@ image::DiskSpec disk_spec(const OpenImage& opened) {
     return spec;
 }
 
+Status add_overlay(const Context& context, OpenImage& opened, OpenRequest& request) {
+    sys::OwnedFd file;
+    if (request.overlay_file)
+        file = std::move(*request.overlay_file);
+    else {
+        SLIPWAY_TRY(file,
+                    sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
+                                                                       : request.scratch_dir));
+    }
+    SLIPWAY_TRY(opened.overlay,
+                image::Overlay::create(context.host, std::move(file), opened.size,
+                                       opened.source->next_fd(), overlay_mark(*opened.source)));
+    return {};
+}
+
 } // namespace
 
 std::string scratch_directory() {
@@ -128,7 +143,7 @@ std::string OpenImage::full_scratch() const {
 }
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
-                            OpenRequest request) {
+                            OpenRequest& request) {
     OpenImage opened{.host = context.host};
     SLIPWAY_CHECK(choose_engine(options, opened));
     SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
@@ -145,17 +160,7 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
     opened.size += request.grow_by;
     if (request.use == Use::Look)
         return opened;
-    sys::OwnedFd file;
-    if (request.overlay_file)
-        file = std::move(*request.overlay_file);
-    else {
-        SLIPWAY_TRY(file,
-                    sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
-                                                                       : request.scratch_dir));
-    }
-    SLIPWAY_TRY(opened.overlay,
-                image::Overlay::create(context.host, std::move(file), opened.size,
-                                       opened.source->next_fd(), overlay_mark(*opened.source)));
+    SLIPWAY_CHECK(add_overlay(context, opened, request));
     return opened;
 }
 
@@ -198,11 +203,17 @@ std::string missing_on_host(const Context& context, const ImageOptions& options,
 
 Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
                              OpenRequest request) {
-    SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
+    SLIPWAY_TRY(auto opened, open_disk(context, options, request));
     auto session = start_session(context, options, opened);
     if (!session)
         return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
+    // A thin pool of LVM cannot be opened without a write.
+    if (!opened.overlay && json_get<bool>(opened.session->opened(), "wants_writable")) {
+        SLIPWAY_CHECK(opened.session->close());
+        SLIPWAY_CHECK(add_overlay(context, opened, request));
+        SLIPWAY_TRY(opened.session, start_session(context, options, opened));
+    }
     if (opened.engine == "host" && options.engine == "auto")
         if (auto missing = missing_on_host(context, options, opened); !missing.empty()) {
             SLIPWAY_CHECK(opened.session->close());

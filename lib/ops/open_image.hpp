@@ -86,6 +86,6 @@ struct OpenImage {
                                            OpenRequest request);
 /// The same without a session: source, size and overlay.
 [[nodiscard]] Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
-                                          OpenRequest request);
+                                          OpenRequest& request);
 
 } // namespace slipway::ops

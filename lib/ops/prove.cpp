@@ -87,7 +87,8 @@ Result<sys::OwnedFd> fetch(const Context& context, const ImageOptions& image,
 }
 
 Result<ProveResult> boot(const Context& context, const ImageOptions& image, ProveRequest request) {
-    SLIPWAY_TRY(auto opened, open_disk(context, image, {.use = Use::Discard}));
+    OpenRequest open{.use = Use::Discard};
+    SLIPWAY_TRY(auto opened, open_disk(context, image, open));
     request.disk = opened.graph(true);
     return prove_graph(context, request);
 }

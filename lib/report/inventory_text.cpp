@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text form of an inventory for a person at a terminal.
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -13,20 +15,32 @@ std::string or_dash(const std::string& text) {
     return text.empty() ? "-" : text;
 }
 
+std::string volume_line(const Volume& volume) {
+    return fmt::format("  {:<8} {:>9}  {:<12} uuid {}  label {}{}{}{}\n", volume.name,
+                       format_size(volume.size), or_dash(volume.type), or_dash(volume.uuid),
+                       or_dash(volume.label),
+                       volume.used ? fmt::format("  used {}", format_size(*volume.used)) : "",
+                       volume.dirty ? "  (journal not clean)" : "",
+                       volume.kind.empty() ? ""
+                                           : fmt::format("  ({} on {})", volume.kind,
+                                                         join(volume.stands_on, ", ")));
+}
+
 std::string disks_text(const Inventory& inventory) {
     std::string text;
     for (const auto& disk : inventory.disks) {
         text += fmt::format("Disk {}: {}, {}, partition table: {}\n", disk.name,
                             format_size(disk.size), disk.format, disk.table);
         for (const auto& volume : inventory.volumes)
-            if (volume.disk == disk.name)
-                text += fmt::format(
-                    "  {:<8} {:>9}  {:<12} uuid {}  label {}{}{}\n", volume.name,
-                    format_size(volume.size), or_dash(volume.type), or_dash(volume.uuid),
-                    or_dash(volume.label),
-                    volume.used ? fmt::format("  used {}", format_size(*volume.used)) : "",
-                    volume.dirty ? "  (journal not clean)" : "");
+            if (volume.disk == disk.name && volume.kind.empty())
+                text += volume_line(volume);
     }
+    bool first = true;
+    for (const auto& volume : inventory.volumes)
+        if (!volume.kind.empty()) {
+            text += std::exchange(first, false) ? "Inside of these:\n" : "";
+            text += volume_line(volume);
+        }
     return text;
 }
 

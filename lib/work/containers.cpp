@@ -68,9 +68,9 @@ Status open_containers(OpenedRoot& opened, const Json& arguments) {
     return {};
 }
 
-std::string guest_node_of(const report::Volume& volume) {
-    auto name = std::string_view(volume.name);
-    if (auto slash = name.find('/'); volume.kind == "lvm" && slash != std::string_view::npos)
+std::string guest_node_of(const storage::Device& device) {
+    auto name = std::string_view(device.volume.name);
+    if (auto slash = name.find('/'); device.kind == "lvm" && slash != std::string_view::npos)
         return fmt::format("mapper/{}-{}", doubled_hyphens(name.substr(0, slash)),
                            doubled_hyphens(name.substr(slash + 1)));
     auto colon = name.find(':');

@@ -11,6 +11,6 @@ namespace slipway::work {
 [[nodiscard]] Status open_containers(OpenedRoot& opened, const Json& arguments);
 
 /// Name below /dev that a running guest has for a volume on top of others: "mapper/vg-lv".
-[[nodiscard]] std::string guest_node_of(const report::Volume& volume);
+[[nodiscard]] std::string guest_node_of(const storage::Device& device);
 
 } // namespace slipway::work

@@ -230,7 +230,7 @@ Result<enter::Root*> OpenedRoot::need_chroot() {
     }
     if (stack)
         for (const auto& device : stack->volumes())
-            spec.mapped.push_back({.name = guest_node_of(device.volume),
+            spec.mapped.push_back({.name = guest_node_of(device),
                                    .device = device.number,
                                    .uuid = device.volume.uuid,
                                    .label = device.volume.label});

@@ -29,7 +29,7 @@ TEST(StorageMissing, ContainersAreToldWithTheRemedy) {
     ASSERT_TRUE(sys::enter_private_mount_namespace());
     ASSERT_TRUE(sys::mount({.source = "x", .target = "/dev", .type = "tmpfs"}));
     ASSERT_EQ(::mknod("/dev/null", S_IFCHR | 0666, makedev(1, 3)), 0);
-    ASSERT_EQ(::mknod("/dev/vda", S_IFBLK | 0600, loop->device()), 0);
+    ASSERT_EQ(::mknod("/dev/vda", S_IFBLK | 0600, loop->disk().device()), 0);
     if (need_device_mapper("LVM"))
         GTEST_SKIP() << "this kernel has device-mapper: tests/storage covers it";
 
