@@ -16,6 +16,7 @@
 
 #include "base/strings.hpp"
 #include "mount/journal.hpp"
+#include "mount/layer.hpp"
 #include "sys/fd.hpp"
 #include "sys/mount.hpp"
 #include "sys/root_dir.hpp"
@@ -37,6 +38,7 @@ struct Recipe {
 // An ext superblock can ask for a panic of the kernel on an error ("tune2fs -e panic"): errors=
 // overrides it. xfs and btrfs know panics only by mount options. See ext4(5), xfs(5), btrfs(5).
 constexpr std::string_view no_panic = "errors=remount-ro";
+constexpr std::string_view bind = "bind"; // no driver: the node is a directory
 constexpr std::array recipes{
     Recipe{"ext4", {"ext4", ""}, no_panic, {"noload", ""}},
     Recipe{"ext3", {"ext3", "ext4"}, no_panic, {"noload", ""}},
@@ -51,6 +53,8 @@ constexpr std::array recipes{
     Recipe{"erofs", {"erofs", ""}, "", {"", ""}, true},
     Recipe{"iso9660", {"iso9660", ""}, "", {"", ""}, true},
     Recipe{"udf", {"udf", ""}, "", {"", ""}, true},
+    Recipe{"directory", {bind, ""}, "", {"", ""}, true},
+    Recipe{"tar", {bind, ""}, "", {"", ""}},
 };
 
 const Recipe* recipe_for(std::string_view type) {
@@ -116,6 +120,10 @@ public:
           recipe_(*recipe_for(volume.volume.type)) {}
 
     [[nodiscard]] Result<Journal> climb(bool writable) {
+        if (recipe_.drivers[0] == bind) {
+            SLIPWAY_CHECK(bind_tree(volume_.node, target_, writable));
+            return Journal::Clean;
+        }
         auto before = journal_needs_recovery(volume_.node, volume_.volume.type);
         if (writable) {
             SLIPWAY_CHECK(try_rung("", 0));
@@ -284,6 +292,10 @@ Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::str
     mounted.target_ = lasting_path(target);
     SLIPWAY_TRY(mounted.journal_, Ladder(volume, target, options).climb(mounted.writable_));
     mounted.mounted_ = true;
+    if (options.writable && options.dropped && !mounted.writable_) {
+        SLIPWAY_CHECK(put_layer(mounted.target_));
+        mounted.writable_ = true;
+    }
     mounted.subvolume_ = options.subvolume;
     if (volume.volume.type == "btrfs" && options.subvolume.empty())
         if (auto directory = sys::mounted_root(mounted.target_))

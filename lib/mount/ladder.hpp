@@ -17,6 +17,9 @@ struct MountOptions {
     /// Read-write, the journal is replayed. Otherwise nothing is written to the device, not even
     /// by recovery.
     bool writable = false;
+    /// With `writable`, what is written ends with the session: then a layer in memory takes it
+    /// where the filesystem is read-only by nature.
+    bool dropped = false;
     std::string subvolume{};    ///< btrfs: path from the top level, or "" for the default subvolume
     std::string subvolume_id{}; ///< btrfs: digits; used where `subvolume` is ""
     /// Options of the filesystem itself that went through `allowed_fstab_options`.
@@ -73,7 +76,8 @@ private:
 /// The type is the one that was probed, never the guest's choice or the kernel's guess, and must be
 /// one of those that we mount at all. Always nodev; set-uid programs keep working, because the
 /// guest's tools are to behave as at home. Filesystems that are read-only by nature are mounted so
-/// even if `writable` was asked (see `MountedVolume::writable`).
+/// even if `writable` was asked (see `MountedVolume::writable`), unless what is written is dropped.
+/// The types "directory" and "tar" are ours: there the node is a directory.
 /// Unsupported: the kernel lacks the type, or it is no filesystem (LVM, LUKS, …), with the remedy.
 /// Corrupt: the kernel refuses it. Permission: the device is read-only. NotFound: no node, or no
 /// such subvolume.

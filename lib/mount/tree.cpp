@@ -99,9 +99,16 @@ private:
         if (!usable) {
             SLIPWAY_TRY(mounted, mount_volume(volume, tree_.target_,
                                               {.writable = request_.writable,
+                                               .dropped = request_.dropped,
                                                .subvolume = root_.subvolume,
                                                .other_nodes = sibling_nodes(volume, volumes_)}));
         }
+        if (request_.writable && !mounted->writable())
+            return fail(Code::Unsupported,
+                        fmt::format("{} is a {} filesystem: nothing in it can be changed in place",
+                                    root_.volume, volume.volume.type),
+                        "copy its files to a disk image; run without --write works on a copy that "
+                        "is dropped");
         note_journal(*mounted);
         root_.subvolume = mounted->subvolume();
         mounted->release();
@@ -113,6 +120,9 @@ private:
     }
 
     [[nodiscard]] std::vector<Wanted> plan() {
+        // Files that were taken from a disk, or are for one: there is nothing to mount.
+        if (find_volume(volumes_, root_.volume)->volume.disk.empty())
+            return {};
         auto text = tree_.root_->read(GuestPath("/etc/fstab"), max_fstab_size);
         if (!text) {
             if (text.error().code != Code::NotFound)

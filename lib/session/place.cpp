@@ -91,10 +91,15 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
                          .raid6 = options.raid6};
     auto arguments = Json::array();
     for (const auto& disk : disks) {
-        spec.disks.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
-                              disk.graph.write_fds, disk.writable});
         auto inside = disk;
-        inside.device = image::disk_name(static_cast<unsigned>(arguments.size()), "vd");
+        if (disk.kind == image::Kind::Directory) {
+            spec.directories.push_back(disk.graph.fds.front());
+            inside.device = vm::directory_for_hostfs(spec.directories.back());
+        } else {
+            inside.device = image::disk_name(static_cast<unsigned>(spec.disks.size()), "vd");
+            spec.disks.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
+                                  disk.graph.write_fds, disk.writable});
+        }
         arguments.push_back(image::to_json(inside));
     }
     SLIPWAY_TRY(auto sandbox, vm::Sandbox::start(host, spec));

@@ -88,6 +88,11 @@ Status check_paths(const SandboxSpec& spec) {
 
 } // namespace
 
+// The last dot: hostfs does not follow the link that stands in /proc for the descriptor.
+std::string directory_for_hostfs(const sys::FdMapping& directory) {
+    return sys::proc_path(directory.child) + "/.";
+}
+
 Status Sandbox::requirements() {
     if (!sys::find_program("linux.uml"))
         return fail(Code::Unsupported, "User-mode Linux is not installed",
@@ -167,6 +172,10 @@ Status Sandbox::start_machine(const sys::Host& host, const SandboxSpec& spec,
                                            .filter_calls = true};
     for (const auto& path : {spec.worker, spec.preload})
         process.confinement->read_paths.push_back(path);
+    for (const auto& directory : spec.directories) {
+        process.fds.push_back(directory);
+        process.confinement->read_fds.push_back(directory.child);
+    }
     SLIPWAY_TRY(machine_, host.runner->start(process));
     control_ = std::move(control.first);
     console_pipe_ = std::move(console.first);

@@ -29,9 +29,14 @@ struct SandboxSpec {
     std::string worker;  ///< the program that becomes PID 1
     std::string preload; ///< slipway-uml.so
     std::vector<SandboxDisk> disks{};
+    /// Directories of this machine, with the numbers of their descriptors in the machine's process.
+    std::vector<sys::FdMapping> directories{};
     unsigned memory_mib = 1024;
     bool raid6 = false; ///< see UmlSpec
 };
+
+/// What hostfs in the machine takes to show a directory of the spec.
+[[nodiscard]] std::string directory_for_hostfs(const sys::FdMapping& directory);
 
 class Sandbox {
 public:

@@ -13,6 +13,7 @@
 #include "report/inventory.hpp"
 #include "report/plan.hpp"
 #include "sys/host.hpp"
+#include "work/given_tree.hpp"
 #include "work/peer.hpp"
 
 namespace slipway::work {
@@ -22,12 +23,15 @@ struct OpenedRoot {
     sys::Host host;
     sys::OwnedFd host_network; ///< the caller's network namespace, for commands that may use it
     std::string workspace;     ///< a private tmpfs: exports, mount points, scratch
+    std::optional<GivenTree> given; ///< in place of disks
     std::vector<image::AttachedDisk> disks;
     mount::Volumes volumes;
     std::vector<mount::MountableDisk> disk_nodes;
     bool writable = false;      ///< the disks may be written
+    bool dropped = false;       ///< and what is written ends with the session
     bool writable_tree = false; ///< the root is mounted read-write
     std::optional<mount::MountTree> tree;
+    report::Findings found_in_given;
     report::Findings found_while_opening; ///< volumes that could not be looked at
     std::optional<report::Inventory> inventory;
     std::optional<report::Plan> plan;
