@@ -123,6 +123,11 @@ Error OpenImage::explained(Error error, bool searched) const {
     if (error.code == Code::Permission && source->kind() == image::Kind::Directory)
         error.hint =
             "a directory is read with the caller's rights in it; as root, use --engine host";
+    if (error.code == Code::NoSpace && scratch.valid())
+        return {.code = Code::NoSpace,
+                .what = fmt::format("{}: no space left in {} to unpack it", source->path(),
+                                    scratch_directory()),
+                .hint = "make room there, or set TMPDIR"};
     if (error.code == Code::NoSpace && error.hint.empty())
         error.hint = "make room in the guest's filesystem";
     return std::move(error).in(source->path());

@@ -97,8 +97,9 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
             inside.device = vm::directory_for_hostfs(spec.directories.back());
         } else {
             inside.device = image::disk_name(static_cast<unsigned>(spec.disks.size()), "vd");
+            bool writable = disk.writable && disk.kind != image::Kind::Archive;
             spec.disks.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
-                                  disk.graph.write_fds, disk.writable});
+                                  disk.graph.write_fds, writable});
         }
         arguments.push_back(image::to_json(inside));
     }

@@ -104,6 +104,7 @@ Status GivenTree::show_directory() {
                            .options = spec_.device});
     if (::move_mount(directory_.raw(), "", AT_FDCWD, place_.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
         return fail_errno("mounting the directory");
+    directory_.reset(); // it would keep the mount busy
     return {};
 }
 
