@@ -18,6 +18,7 @@ namespace slipway::image {
 
 /// What a worker is told about a disk, or about what was given in place of one; the descriptors are
 /// inherited under the numbers of the graph.
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
 struct DiskSpec {
     Kind kind = Kind::Disk;
     std::string format; ///< of the user's image, for the inventory

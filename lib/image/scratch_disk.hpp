@@ -9,6 +9,7 @@
 
 namespace slipway::image {
 
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
 struct ScratchDisk {
     sys::OwnedFd file; ///< without a name
     DiskSpec spec;     ///< borrows it

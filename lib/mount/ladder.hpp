@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "mount/volumes.hpp"
+#include "report/finding.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::mount {
@@ -49,6 +50,8 @@ public:
     [[nodiscard]] const std::string& subvolume() const { return subvolume_; }
     [[nodiscard]] bool writable() const { return writable_; }
     [[nodiscard]] Journal journal() const { return journal_; }
+    /// Steps that were taken because the plain mount failed.
+    [[nodiscard]] const report::Findings& findings() const { return findings_; }
     /// Unmounts the topmost mount at the target. Busy while a file or RootDir on it is open.
     [[nodiscard]] Status unmount();
     /// Root of a subvolume below the mounted top level of a btrfs filesystem. NotFound: no such
@@ -69,6 +72,7 @@ private:
     std::string subvolume_;
     bool writable_ = false;
     Journal journal_ = Journal::Clean;
+    report::Findings findings_;
     bool mounted_ = false;
 };
 
@@ -77,6 +81,10 @@ private:
 /// one of those that we mount at all. Always nodev; set-uid programs keep working, because the
 /// guest's tools are to behave as at home. Filesystems that are read-only by nature are mounted so
 /// even if `writable` was asked (see `MountedVolume::writable`), unless what is written is dropped.
+/// What the kernel refuses as damaged goes down the ladder: where the disk may be written (an
+/// overlay, always) the filesystem's own tool repairs what it can without a question; where only a
+/// look is wanted, or what is written is dropped, a mount follows that puts up with damage. Each
+/// such step is a finding.
 /// The types "directory" and "tar" are ours: there the node is a directory.
 /// Unsupported: the kernel lacks the type, or it is no filesystem (LVM, LUKS, …), with the remedy.
 /// Corrupt: the kernel refuses it. Permission: the device is read-only. NotFound: no node, or no

@@ -94,8 +94,10 @@ private:
                       mounted->subvolume() == root_.subvolume &&
                       mounted->target() == tree_.target_ &&
                       mounted->writable() == request_.writable;
-        if (mounted && !usable)
+        if (mounted && !usable) {
+            report::add_new(tree_.findings_, mounted->findings());
             SLIPWAY_CHECK(mounted->unmount());
+        }
         if (!usable) {
             SLIPWAY_TRY(mounted, mount_volume(volume, tree_.target_,
                                               {.writable = request_.writable,
@@ -248,6 +250,7 @@ private:
 
     void note_journal(const MountedVolume& mounted) {
         const auto& name = mounted.volume();
+        report::add_new(tree_.findings_, mounted.findings());
         auto& dirty = tree_.dirty_;
         if (mounted.journal() == Journal::Replayed) {
             find("journal-replayed", Severity::Info, name,

@@ -21,16 +21,12 @@ using image::Kind;
 
 constexpr auto scratch_node = "/dev/.slipway-scratch";
 // The scratch disk lasts as long as the session, so nothing on it need survive anything.
-const std::vector<std::string> make_filesystem{"mkfs.ext4",
-                                               "-q",
-                                               "-F",
-                                               "-m",
-                                               "0",
-                                               "-O",
-                                               "^has_journal,^resize_inode",
-                                               "-E",
-                                               "lazy_itable_init=1,nodiscard",
-                                               scratch_node};
+constexpr auto make_filesystem = "mkfs.ext4";
+const char* const filesystem_options[] = {"-q",        "-F",
+                                          "-m",        "0",
+                                          "-O",        "^has_journal,^resize_inode",
+                                          "-E",        "lazy_itable_init=1,nodiscard",
+                                          scratch_node};
 constexpr auto scratch_options = "noinit_itable,errors=remount-ro";
 
 Result<sys::OwnedFd> clone_mount(int directory) {
@@ -114,13 +110,15 @@ Status GivenTree::make_place(const sys::Host& host, const std::string& workspace
                           .type = "tmpfs",
                           .flags = MS_NODEV,
                           .options = "mode=0700"};
-    if (!scratch_spec_ || !sys::find_program(make_filesystem.front()))
+    if (!scratch_spec_ || !sys::find_program(make_filesystem))
         return sys::mount(memory);
     constexpr unsigned index = 1; // behind the archive
     SLIPWAY_TRY(scratch_, image::AttachedDisk::attach(host, *scratch_spec_, index, workspace));
     if (::mknod(scratch_node, S_IFBLK | 0600, scratch_->device()) != 0)
         return fail_errno("making a node for the scratch disk");
-    sys::ProcessSpec process{.argv = make_filesystem};
+    sys::ProcessSpec process{.argv = {make_filesystem}};
+    process.argv.insert(process.argv.end(), std::begin(filesystem_options),
+                        std::end(filesystem_options));
     SLIPWAY_TRY(auto made, sys::run(*host.runner, process));
     Status mounted = sys::check_tool(process, made, "preparing the scratch disk");
     if (mounted)

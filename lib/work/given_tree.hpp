@@ -34,6 +34,7 @@ public:
     [[nodiscard]] Status close();
 
 private:
+    // NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
     GivenTree() = default;
     [[nodiscard]] Status show_directory();
     [[nodiscard]] Status unpack(const sys::Host& host, const std::string& workspace,

@@ -10,6 +10,7 @@ import tarfile
 import unittest
 from pathlib import Path
 
+import schema_check
 from support import SLIPWAY, Case, digest, mini, mini_tree, slipway, small_filesystem
 
 USER = 12345
@@ -109,6 +110,7 @@ class Directories(Roots):
         for seen in (host, sandbox):
             self.assertEqual(seen["root"], "dir")
             self.assertEqual(seen["disks"], [])
+            self.assertEqual(schema_check.check(seen, schema_check.load("inspect.v1")), [])
             for volume in seen["volumes"]:
                 volume.pop("used", None)
         self.assertEqual(host, sandbox)

@@ -82,7 +82,7 @@ protected:
         auto device = sys::LoopDevice::attach(*fd, {.read_only = read_only, .direct_io = false});
         EXPECT_TRUE(device) << render_text(device.error());
         auto node = path("node-" + image + (read_only ? "-ro" : ""));
-        EXPECT_EQ(::mknod(node.c_str(), S_IFBLK | 0600, device->device()), 0);
+        EXPECT_EQ(::mknod(node.c_str(), S_IFBLK | 0600, device->disk().device()), 0);
         volume.size = std::filesystem::file_size(path(image));
         devices_[node] = std::make_unique<sys::LoopDevice>(std::move(*device));
         return {std::move(volume), node};
