@@ -29,8 +29,7 @@ protected:
     }
     [[nodiscard]] MountableVolume damaged_xfs() {
         auto volume = made("xfs", {"mkfs.xfs", "-q", "-f"}, 320);
-        run({"xfs_db", "-x", "-c", "sb 0", "-c", "addr rootino", "-c", "write -d core.version 9",
-             path("image")});
+        run({"xfs_db", "-x", "-c", "agi 0", "-c", "write -d magicnum 9", path("image")});
         return volume;
     }
     static std::vector<std::string> ids_of(const report::Findings& findings) {
