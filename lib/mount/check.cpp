@@ -41,10 +41,11 @@ Result<std::string> check_filesystem(const std::string& node, std::string_view t
     if (auto found = sys::find_program(checker.argv.front()); !found)
         return fail(Code::Unsupported, found.error().what);
     sys::ProcessSpec spec{.argv = checker.argv};
+    // e2fsck opens /dev/null to keep the low numbers of descriptors taken.
     auto readable = sys::program_read_paths();
     readable.emplace_back("/proc"); // xfs_repair wants to know what is mounted
     spec.confinement = sys::Confinement{.read_paths = std::move(readable),
-                                        .write_paths = {node},
+                                        .write_paths = {node, "/dev/null"},
                                         .keep_capabilities = checker.capabilities,
                                         .filter_calls = true};
     sys::LocalRunner runner;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
@@ -163,7 +164,7 @@ private:
         auto came_to = checked ? *checked : checked.error().what;
         note(checked ? "filesystem-repaired" : "filesystem-damaged",
              replace_all(fmt::format("{} could not be mounted ({}). {}", volume_.volume.name,
-                                     why.what, came_to),
+                                     std::strerror(why.errno_value), came_to),
                          volume_.node, volume_.volume.name));
         return checked.has_value();
     }
