@@ -36,7 +36,7 @@ struct Recipe {
     std::string_view always;
     Names read_only; ///< what keeps a read-only mount from replaying the journal, tried in turn
     bool never_writable = false;
-    std::string_view rescue = ""; ///< for a read-only mount of what is damaged
+    std::string_view rescue{}; ///< for a read-only mount of what is damaged
 };
 // An ext superblock can ask for a panic of the kernel on an error ("tune2fs -e panic"): errors=
 // overrides it. xfs and btrfs know panics only by mount options. See ext4(5), xfs(5), btrfs(5).
