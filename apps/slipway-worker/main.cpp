@@ -11,6 +11,7 @@
 #include "session/server.hpp"
 #include "session/supervisor.hpp"
 #include "work/machine.hpp"
+#include "work/unpacker.hpp"
 
 namespace {
 
@@ -37,6 +38,8 @@ int main(int argc, char** argv) {
     // The kernel of a sandbox asks for a module.
     if (role == "-q" && argc == 4)
         return slipway::work::load_wanted_module(argv[3]);
+    if (role == "--unpack" && argc == 3)
+        return slipway::work::serve_unpacker(argv[2]);
     if (role == "--sandbox")
         serve_in_machine();
     slipway::sys::OwnedFd socket(inherited_socket);

@@ -21,7 +21,7 @@ using mount::MountedVolume;
 using mount::RootName;
 using report::Severity;
 
-// No system fits in less, and a bios_grub or ESP stub needs no look.
+// No system fits into less of a disk, and a bios_grub or ESP stub needs no look.
 constexpr std::uint64_t min_root_size = 16 << 20;
 constexpr auto top_level_id = "5"; // of a btrfs filesystem, see btrfs-subvolume(8)
 
@@ -132,8 +132,8 @@ private:
 bool may_hold_a_system(const MountableVolume& volume) {
     constexpr std::array never_a_root{"vfat", "exfat", "iso9660", "udf"};
     const auto& type = volume.volume.type;
-    return mount::is_mountable_type(type) && volume.volume.size >= min_root_size &&
-           !volume.node.empty() &&
+    bool large_enough = volume.volume.partition == 0 || volume.volume.size >= min_root_size;
+    return mount::is_mountable_type(type) && large_enough && !volume.node.empty() &&
            std::find(never_a_root.begin(), never_a_root.end(), type) == never_a_root.end();
 }
 

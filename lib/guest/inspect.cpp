@@ -62,6 +62,15 @@ void note_mounts(const OpenedGuest& guest, Inventory& inventory) {
             volume->dirty = true;
 }
 
+// What a disk that boots, or is to boot elsewhere, should have. Files without a disk need none of
+// it.
+void audit(Inventory& inventory) {
+    audit_fstab(inventory);
+    audit_crypttab(inventory);
+    audit_boot_arguments(inventory);
+    audit_stale_files(inventory);
+}
+
 } // namespace
 
 OpenedGuest opened_guest(const mount::MountTree& tree, std::vector<mount::MountableDisk> disks,
@@ -94,10 +103,8 @@ Result<Inventory> inspect(const OpenedGuest& guest) {
         inventory.kernels = find_kernels(files);
         inventory.files = read_config_files(files, inventory.boot_loader);
         inventory.fstab = read_fstab(inventory);
-        audit_fstab(inventory);
-        audit_crypttab(inventory);
-        audit_boot_arguments(inventory);
-        audit_stale_files(inventory);
+        if (!inventory.disks.empty())
+            audit(inventory);
     }
     audit_volumes(inventory);
     return inventory;

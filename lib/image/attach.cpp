@@ -108,16 +108,18 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
 } // namespace
 
 Json to_json(const DiskSpec& spec) {
+    Json json{{"kind", name_of(spec.kind)},
+              {"format", spec.format},
+              {"size", spec.size},
+              {"writable", spec.writable},
+              {"dropped", spec.dropped}};
     if (!spec.device.empty())
-        return {{"format", spec.format},
-                {"device", spec.device},
-                {"size", spec.size},
-                {"writable", spec.writable}};
-    return {{"format", spec.format},
-            {"graph", spec.graph.to_json()},
-            {"raw_fd", spec.raw_fd},
-            {"size", spec.size},
-            {"writable", spec.writable}};
+        json["device"] = spec.device;
+    else {
+        json["graph"] = spec.graph.to_json();
+        json["raw_fd"] = spec.raw_fd;
+    }
+    return json;
 }
 
 Result<DiskSpec> disk_spec_from_json(const Json& json) {
@@ -125,7 +127,9 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
                   .raw_fd = json_get<int>(json, "raw_fd", -1),
                   .size = json_get<std::uint64_t>(json, "size"),
                   .writable = json_get<bool>(json, "writable"),
+                  .dropped = json_get<bool>(json, "dropped"),
                   .device = json_get<std::string>(json, "device")};
+    SLIPWAY_TRY(spec.kind, parse_kind(json_get<std::string>(json, "kind", "disk")));
     if (!spec.device.empty())
         return spec;
     const auto& graph = json_at(json, "graph");
@@ -139,7 +143,7 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
                             fmt::format("the descriptor {} of a disk was not inherited", fd));
             spec.graph.fds.push_back({sys::BorrowedFd(fd), fd});
         }
-    if (spec.size == 0 || !spec.graph.node.is_object())
+    if ((spec.size == 0 && spec.kind != Kind::Directory) || !spec.graph.node.is_object())
         return fail(Code::Protocol, "a disk without size or graph");
     return spec;
 }
@@ -147,8 +151,9 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
 Status AttachedDisk::attach_loop(const sys::Host& host, const DiskSpec& spec, unsigned index,
                                  const std::string& directory) {
     sys::OwnedFd file;
-    if (spec.raw_fd >= 0 && !spec.writable) {
-        SLIPWAY_TRY(file, sys::open_file(sys::proc_path(spec.raw_fd), O_RDONLY));
+    if (spec.raw_fd >= 0) {
+        SLIPWAY_TRY(file,
+                    sys::open_file(sys::proc_path(spec.raw_fd), spec.writable ? O_RDWR : O_RDONLY));
     } else {
         SLIPWAY_TRY(auto exported, start_daemon(host, spec, index, directory));
         gate_ = std::move(exported.gate);

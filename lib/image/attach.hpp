@@ -16,16 +16,20 @@
 
 namespace slipway::image {
 
-/// What a worker is told about a disk; the descriptors are inherited under the numbers of the
-/// graph.
+/// What a worker is told about a disk, or about what was given in place of one; the descriptors are
+/// inherited under the numbers of the graph.
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
 struct DiskSpec {
+    Kind kind = Kind::Disk;
     std::string format; ///< of the user's image, for the inventory
     BlockGraph graph;
-    int raw_fd = -1;        ///< a descriptor that holds the disk's bytes as they are, or -1
+    int raw_fd = -1; ///< a descriptor that holds the disk's bytes as they are, or is the directory;
+                     ///< or -1
     std::uint64_t size = 0; ///< bytes
     bool writable = false;
-    /// In a machine that has the disk already: the kernel's name for it, such as "vda". Then there
-    /// is no graph.
+    bool dropped = false; ///< what is written ends with the session
+    /// In a machine that has the disk already: the kernel's name for it, such as "vda". Of a
+    /// directory what hostfs is to show. Then there is no graph.
     std::string device{};
 };
 [[nodiscard]] Json to_json(const DiskSpec& spec);

@@ -219,6 +219,10 @@ Result<std::uint64_t> measure_size(const sys::Host& host, const BlockGraph& grap
 
 Result<std::uint64_t> Source::virtual_size(const sys::Host& host) const {
     struct stat info {};
+    if (kind_ != Kind::Disk)
+        return kind_ == Kind::Archive && ::fstat(fd().raw(), &info) == 0
+                   ? static_cast<std::uint64_t>(info.st_size)
+                   : 0;
     if (probe_.format == Format::Raw && !block_device_ && !data_file_ &&
         ::fstat(fd().raw(), &info) == 0)
         return (static_cast<std::uint64_t>(info.st_size) + 511) / 512 * 512; // as QEMU rounds

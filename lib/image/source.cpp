@@ -95,28 +95,25 @@ Result<int> Source::add_file(sys::OwnedFd fd, bool writable) {
 Status Source::open_main(const OpenOptions& options) {
     auto fd = sys::open_file(path_, (options.in_place ? O_RDWR : O_RDONLY) | O_NONBLOCK);
     if (!fd && fd.error().errno_value == EISDIR)
-        return fail(Code::InvalidArgument,
-                    fmt::format("{} is a directory, not a disk image", path_));
+        return refuse_kind(Kind::Directory, path_);
     if (!fd)
         return fail(std::move(fd).error());
-    struct stat info {};
-    if (::fstat(fd->raw(), &info) != 0)
-        return fail_errno(fmt::format("looking at {}", path_));
-    block_device_ = S_ISBLK(info.st_mode);
-    if (S_ISDIR(info.st_mode))
-        return fail(Code::InvalidArgument,
-                    fmt::format("{} is a directory, not a disk image", path_));
-    if (!S_ISREG(info.st_mode) && !block_device_)
-        return fail(Code::InvalidArgument,
-                    fmt::format("{} is neither a file nor a block device", path_));
-    if (S_ISREG(info.st_mode) && info.st_size == 0)
-        return fail(Code::InvalidArgument, fmt::format("{} is empty, not a disk image", path_));
+    SLIPWAY_TRY(kind_, kind_of_file(*fd, path_));
+    if (kind_ == Kind::Archive && options.format)
+        kind_ = Kind::Disk;
+    if (kind_ != Kind::Disk && !options.any_kind)
+        return refuse_kind(kind_, path_);
+    block_device_ = image::is_block_device(*fd);
+    if (kind_ == Kind::Directory) {
+        SLIPWAY_TRY([[maybe_unused]] auto number, add_file(std::move(*fd), false));
+        return {};
+    }
     SLIPWAY_CHECK(lock_image(*fd, options.access, path_));
     if (block_device_) { // open(2): O_EXCL fails on a block device that the system itself uses
         auto alone = sys::open_file(path_, O_RDONLY | O_EXCL | O_NONBLOCK);
         held_ = !alone && alone.error().errno_value == EBUSY;
     }
-    auto probed = probe_format(*fd, options.format);
+    auto probed = kind_ == Kind::Archive ? Probe{} : probe_format(*fd, options.format);
     if (!probed)
         return fail(std::move(probed.error()).in(path_));
     probe_ = std::move(*probed);

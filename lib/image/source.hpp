@@ -11,6 +11,7 @@
 
 #include "base/json.hpp"
 #include "image/format.hpp"
+#include "image/kind.hpp"
 #include "image/lock.hpp"
 #include "sys/fd.hpp"
 #include "sys/host.hpp"
@@ -38,18 +39,21 @@ struct OpenOptions {
     std::optional<Format> format{}; ///< instead of probing
     bool allow_backing = false;     ///< follow backing and data files named in the image
     int first_fd = 20;              ///< numbers in children from here on
+    bool any_kind = false; ///< an archive or a directory will do; then no disk image is made of it
 };
 
 /// An image with every file that belongs to it, open and locked.
 class Source {
 public:
     /// NotFound, Permission, Busy (in use), Corrupt, Unsupported (backing file and no
-    /// allow_backing, formats of differencing disks), InvalidArgument (a directory, an empty file).
+    /// allow_backing, formats of differencing disks; a directory or archive without any_kind),
+    /// InvalidArgument (an empty file, a FIFO).
     [[nodiscard]] static Result<Source> open(const std::string& path, const OpenOptions& options);
     Source(Source&&) = default;
     Source& operator=(Source&&) = default;
 
     [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] Kind kind() const { return kind_; }
     [[nodiscard]] const Probe& probe() const { return probe_; }
     [[nodiscard]] Format format() const { return probe_.format; }
     /// More than one file holds the disk's data: extents, or an external data file.
@@ -69,7 +73,8 @@ public:
     [[nodiscard]] int next_fd() const { return next_fd_; }
     /// Read-only unless opened in_place and `writable`; those are for qemu-img, not for QMP.
     [[nodiscard]] BlockGraph graph(bool writable = false) const;
-    /// Size of the virtual disk in bytes, as QEMU says. Corrupt, ToolFailed.
+    /// Size of the virtual disk in bytes, as QEMU says; of an archive that of the file, of a
+    /// directory 0. Corrupt, ToolFailed.
     [[nodiscard]] Result<std::uint64_t> virtual_size(const sys::Host& host) const;
 
 private:
@@ -86,6 +91,7 @@ private:
     [[nodiscard]] Json file_node(const File& file, bool writable) const;
 
     std::string path_;
+    Kind kind_ = Kind::Disk;
     Probe probe_;
     bool block_device_ = false;
     bool held_ = false;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include <fcntl.h>
@@ -15,7 +16,9 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "mount/check.hpp"
 #include "mount/journal.hpp"
+#include "mount/layer.hpp"
 #include "sys/fd.hpp"
 #include "sys/mount.hpp"
 #include "sys/root_dir.hpp"
@@ -33,16 +36,18 @@ struct Recipe {
     std::string_view always;
     Names read_only; ///< what keeps a read-only mount from replaying the journal, tried in turn
     bool never_writable = false;
+    std::string_view rescue{}; ///< for a read-only mount of what is damaged
 };
 // An ext superblock can ask for a panic of the kernel on an error ("tune2fs -e panic"): errors=
 // overrides it. xfs and btrfs know panics only by mount options. See ext4(5), xfs(5), btrfs(5).
 constexpr std::string_view no_panic = "errors=remount-ro";
+constexpr std::string_view bind = "bind"; // no driver: the node is a directory
 constexpr std::array recipes{
     Recipe{"ext4", {"ext4", ""}, no_panic, {"noload", ""}},
     Recipe{"ext3", {"ext3", "ext4"}, no_panic, {"noload", ""}},
     Recipe{"ext2", {"ext2", "ext4"}, no_panic, {"", ""}},
     Recipe{"xfs", {"xfs", ""}, "nouuid", {"norecovery", ""}},
-    Recipe{"btrfs", {"btrfs", ""}, "", {"rescue=nologreplay", "nologreplay"}},
+    Recipe{"btrfs", {"btrfs", ""}, "", {"rescue=nologreplay", "nologreplay"}, false, "rescue=all"},
     Recipe{"f2fs", {"f2fs", ""}, "", {"norecovery", ""}},
     Recipe{"vfat", {"vfat", ""}, "", {"", ""}},
     Recipe{"exfat", {"exfat", ""}, "", {"", ""}},
@@ -53,6 +58,8 @@ constexpr std::array recipes{
     Recipe{"erofs", {"erofs", ""}, "", {"", ""}, true},
     Recipe{"iso9660", {"iso9660", ""}, "", {"", ""}, true},
     Recipe{"udf", {"udf", ""}, "", {"", ""}, true},
+    Recipe{"directory", {bind, ""}, "", {"", ""}, true},
+    Recipe{"tar", {bind, ""}, "", {"", ""}},
 };
 
 const Recipe* recipe_for(std::string_view type) {
@@ -117,7 +124,54 @@ public:
         : volume_(volume), target_(target), options_(options),
           recipe_(*recipe_for(volume.volume.type)) {}
 
+    /// Each rung is tried where the one above found damage.
     [[nodiscard]] Result<Journal> climb(bool writable) {
+        if (recipe_.drivers[0] == bind) {
+            SLIPWAY_CHECK(bind_tree(volume_.node, target_, writable));
+            return Journal::Clean;
+        }
+        auto mounted = try_plainly(writable);
+        if (is_damage(mounted) && !is_read_only_device(volume_.node) &&
+            !std::exchange(repaired_, true) && repair(mounted.error()))
+            mounted = try_plainly(writable);
+        if (is_damage(mounted) && !writable && !recipe_.rescue.empty() &&
+            try_rung(recipe_.rescue, MS_RDONLY)) {
+            note("mount-rescued",
+                 fmt::format("{} is damaged and was mounted with {}: files may be missing or wrong",
+                             volume_.volume.name, recipe_.rescue));
+            mounted = Journal::Skipped;
+        }
+        return mounted;
+    }
+
+    void note(std::string id, std::string text) {
+        findings_.push_back({.id = std::move(id),
+                             .severity = report::Severity::Warning,
+                             .where = volume_.volume.name,
+                             .text = std::move(text),
+                             .remedy = "copy the image again from its origin, or check the "
+                                       "filesystem in the guest"});
+    }
+    [[nodiscard]] report::Findings take_findings() { return std::move(findings_); }
+
+    [[nodiscard]] static bool is_damage(const Result<Journal>& mounted) {
+        return !mounted && mounted.error().code == Code::Corrupt;
+    }
+
+private:
+    [[nodiscard]] bool repair(const Error& why) {
+        auto checked = check_filesystem(volume_.node, volume_.volume.type);
+        if (!checked && checked.error().code == Code::Unsupported)
+            return false;
+        auto came_to = checked ? *checked : checked.error().what;
+        note(checked ? "filesystem-repaired" : "filesystem-damaged",
+             replace_all(fmt::format("{} could not be mounted ({}). {}", volume_.volume.name,
+                                     std::strerror(why.errno_value), came_to),
+                         volume_.node, volume_.volume.name));
+        return checked.has_value();
+    }
+
+    [[nodiscard]] Result<Journal> try_plainly(bool writable) {
         auto before = journal_needs_recovery(volume_.node, volume_.volume.type);
         if (writable) {
             SLIPWAY_CHECK(try_rung("", 0));
@@ -137,7 +191,6 @@ public:
         return before == true ? Journal::Skipped : Journal::Clean;
     }
 
-private:
     [[nodiscard]] Status try_without_replay() {
         auto first = try_rung(recipe_.read_only[0], MS_RDONLY);
         if (first || recipe_.read_only[1].empty() || first.error().errno_value != EINVAL)
@@ -209,73 +262,11 @@ private:
     const std::string& target_;
     const MountOptions& options_;
     const Recipe& recipe_;
+    report::Findings findings_;
+    bool repaired_ = false; ///< or tried to
 };
 
 } // namespace
-
-MountedVolume::MountedVolume(MountedVolume&& other) noexcept
-    : target_(std::move(other.target_)), volume_(std::move(other.volume_)),
-      subvolume_(std::move(other.subvolume_)), writable_(other.writable_), journal_(other.journal_),
-      mounted_(std::exchange(other.mounted_, false)) {}
-
-MountedVolume& MountedVolume::operator=(MountedVolume&& other) noexcept {
-    if (this != &other) {
-        std::swap(target_, other.target_);
-        std::swap(volume_, other.volume_);
-        std::swap(subvolume_, other.subvolume_);
-        std::swap(writable_, other.writable_);
-        std::swap(journal_, other.journal_);
-        std::swap(mounted_, other.mounted_);
-    }
-    return *this;
-}
-
-MountedVolume::~MountedVolume() {
-    if (mounted_)
-        ::umount2(target_.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH);
-}
-
-Status MountedVolume::unmount() {
-    if (!mounted_)
-        return {};
-    if (::umount2(target_.c_str(), UMOUNT_NOFOLLOW) != 0)
-        return fail_errno(fmt::format("unmounting {}", volume_));
-    mounted_ = false;
-    return {};
-}
-
-Result<sys::OwnedFd> MountedVolume::open_subvolume(const std::string& subvolume) const {
-    if (!is_safe_subvolume(subvolume))
-        return fail(Code::InvalidArgument,
-                    fmt::format("'{}' is no name of a subvolume", printable(subvolume)));
-    SLIPWAY_TRY(auto top, sys::RootDir::open(target_));
-    SLIPWAY_TRY(auto directory,
-                top.open_path(sys::GuestPath(subvolume), O_PATH | O_DIRECTORY | O_NOFOLLOW));
-    struct stat info {};
-    // The root of every subvolume has this inode number, and no other directory below the top
-    // (BTRFS_FIRST_FREE_OBJECTID of linux/btrfs_tree.h).
-    constexpr ino_t subvolume_root = 256;
-    if (::fstat(directory.raw(), &info) != 0 || info.st_ino != subvolume_root)
-        return fail(Code::NotFound, fmt::format("{} of {} is no subvolume", subvolume, volume_));
-    return directory;
-}
-
-Status MountedVolume::narrow_to_subvolume(const std::string& subvolume) {
-    sys::OwnedFd clone;
-    {
-        SLIPWAY_TRY(auto directory, open_subvolume(subvolume));
-        clone = sys::OwnedFd(
-            ::open_tree(directory.raw(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
-    }
-    if (!clone.valid())
-        return fail_errno(fmt::format("mounting subvolume {} of {}", subvolume, volume_));
-    SLIPWAY_CHECK(unmount());
-    if (::move_mount(clone.raw(), "", AT_FDCWD, target_.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
-        return fail_errno(fmt::format("mounting subvolume {} of {}", subvolume, volume_));
-    mounted_ = true;
-    subvolume_ = subvolume;
-    return {};
-}
 
 Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::string& target,
                                    const MountOptions& options) {
@@ -284,8 +275,24 @@ Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::str
     mounted.volume_ = volume.volume.name;
     mounted.writable_ = options.writable && !recipe_for(volume.volume.type)->never_writable;
     mounted.target_ = lasting_path(target);
-    SLIPWAY_TRY(mounted.journal_, Ladder(volume, target, options).climb(mounted.writable_));
+    Ladder ladder(volume, target, options);
+    auto journal = ladder.climb(mounted.writable_);
+    if (Ladder::is_damage(journal) && mounted.writable_ && options.dropped) {
+        mounted.writable_ = false;
+        journal = ladder.climb(false);
+        if (journal)
+            ladder.note("mounted-read-only",
+                        fmt::format("{} is damaged and could only be mounted read-only: what is "
+                                    "written goes to memory",
+                                    mounted.volume_));
+    }
+    SLIPWAY_TRY(mounted.journal_, std::move(journal));
+    mounted.findings_ = ladder.take_findings();
     mounted.mounted_ = true;
+    if (options.writable && options.dropped && !mounted.writable_) {
+        SLIPWAY_CHECK(put_layer(mounted.target_));
+        mounted.writable_ = true;
+    }
     mounted.subvolume_ = options.subvolume;
     if (volume.volume.type == "btrfs" && options.subvolume.empty())
         if (auto directory = sys::mounted_root(mounted.target_))

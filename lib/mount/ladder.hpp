@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "mount/volumes.hpp"
+#include "report/finding.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::mount {
@@ -17,6 +18,9 @@ struct MountOptions {
     /// Read-write, the journal is replayed. Otherwise nothing is written to the device, not even
     /// by recovery.
     bool writable = false;
+    /// With `writable`, what is written ends with the session: then a layer in memory takes it
+    /// where the filesystem is read-only by nature.
+    bool dropped = false;
     std::string subvolume{};    ///< btrfs: path from the top level, or "" for the default subvolume
     std::string subvolume_id{}; ///< btrfs: digits; used where `subvolume` is ""
     /// Options of the filesystem itself that went through `allowed_fstab_options`.
@@ -46,6 +50,8 @@ public:
     [[nodiscard]] const std::string& subvolume() const { return subvolume_; }
     [[nodiscard]] bool writable() const { return writable_; }
     [[nodiscard]] Journal journal() const { return journal_; }
+    /// Steps that were taken because the plain mount failed.
+    [[nodiscard]] const report::Findings& findings() const { return findings_; }
     /// Unmounts the topmost mount at the target. Busy while a file or RootDir on it is open.
     [[nodiscard]] Status unmount();
     /// Root of a subvolume below the mounted top level of a btrfs filesystem. NotFound: no such
@@ -66,6 +72,7 @@ private:
     std::string subvolume_;
     bool writable_ = false;
     Journal journal_ = Journal::Clean;
+    report::Findings findings_;
     bool mounted_ = false;
 };
 
@@ -73,7 +80,12 @@ private:
 /// The type is the one that was probed, never the guest's choice or the kernel's guess, and must be
 /// one of those that we mount at all. Always nodev; set-uid programs keep working, because the
 /// guest's tools are to behave as at home. Filesystems that are read-only by nature are mounted so
-/// even if `writable` was asked (see `MountedVolume::writable`).
+/// even if `writable` was asked (see `MountedVolume::writable`), unless what is written is dropped.
+/// What the kernel refuses as damaged goes down the ladder: where the disk may be written (an
+/// overlay, always) the filesystem's own tool repairs what it can without a question; where only a
+/// look is wanted, or what is written is dropped, a mount follows that puts up with damage. Each
+/// such step is a finding.
+/// The types "directory" and "tar" are ours: there the node is a directory.
 /// Unsupported: the kernel lacks the type, or it is no filesystem (LVM, LUKS, …), with the remedy.
 /// Corrupt: the kernel refuses it. Permission: the device is read-only. NotFound: no node, or no
 /// such subvolume.

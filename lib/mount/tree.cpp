@@ -94,14 +94,23 @@ private:
                       mounted->subvolume() == root_.subvolume &&
                       mounted->target() == tree_.target_ &&
                       mounted->writable() == request_.writable;
-        if (mounted && !usable)
+        if (mounted && !usable) {
+            report::add_new(tree_.findings_, mounted->findings());
             SLIPWAY_CHECK(mounted->unmount());
+        }
         if (!usable) {
             SLIPWAY_TRY(mounted, mount_volume(volume, tree_.target_,
                                               {.writable = request_.writable,
+                                               .dropped = request_.dropped,
                                                .subvolume = root_.subvolume,
                                                .other_nodes = sibling_nodes(volume, volumes_)}));
         }
+        if (request_.writable && !mounted->writable())
+            return fail(Code::Unsupported,
+                        fmt::format("{} is a {} filesystem: nothing in it can be changed in place",
+                                    root_.volume, volume.volume.type),
+                        "copy its files to a disk image; run without --write works on a copy that "
+                        "is dropped");
         note_journal(*mounted);
         root_.subvolume = mounted->subvolume();
         mounted->release();
@@ -113,6 +122,9 @@ private:
     }
 
     [[nodiscard]] std::vector<Wanted> plan() {
+        // Files that were taken from a disk, or are for one: there is nothing to mount.
+        if (find_volume(volumes_, root_.volume)->volume.disk.empty())
+            return {};
         auto text = tree_.root_->read(GuestPath("/etc/fstab"), max_fstab_size);
         if (!text) {
             if (text.error().code != Code::NotFound)
@@ -238,6 +250,7 @@ private:
 
     void note_journal(const MountedVolume& mounted) {
         const auto& name = mounted.volume();
+        report::add_new(tree_.findings_, mounted.findings());
         auto& dirty = tree_.dirty_;
         if (mounted.journal() == Journal::Replayed) {
             find("journal-replayed", Severity::Info, name,

@@ -19,6 +19,7 @@ namespace slipway::mount {
 struct TreeRequest {
     std::string root; ///< "sda2" or "btrfs:sda2/@"
     bool writable = false;
+    bool dropped = false; ///< see MountOptions
 };
 
 /// Mounts in path order. Mount points are resolved by the kernel inside the root, so a symbolic

@@ -42,7 +42,7 @@ Status add_packages(OpenImage& opened, const ImageOptions& image, report::Invent
 
 Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
                                   const InspectRequest& request) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {}));
+    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
     SLIPWAY_TRY(
         auto answer,
         opened.call("inspect",
@@ -57,7 +57,7 @@ Result<report::Inventory> inspect(const Context& context, const ImageOptions& im
 
 Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image,
                                      const std::string& path) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {}));
+    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
     std::vector<ListedFile> files;
     for (bool more = true; more;) {
         SLIPWAY_TRY(auto answer, opened.call("list", with_root(image, {{"path", path},
@@ -74,7 +74,7 @@ Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions&
 Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
                           const std::string& path,
                           const std::function<Status(std::string_view)>& sink) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {}));
+    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
     session::CallHooks hooks{
         .on_data = [&sink](int, std::string_view bytes) { return sink(bytes); }};
     SLIPWAY_TRY(auto answer, opened.call("get", with_root(image, {{"path", path}}), hooks));
@@ -103,7 +103,7 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
         SLIPWAY_TRY(auto opened_place, InPlace::open(context, image));
         place.emplace(std::move(opened_place));
     } else {
-        SLIPWAY_TRY(dropped, open_image(context, image, {.use = Use::Discard}));
+        SLIPWAY_TRY(dropped, open_image(context, image, {.use = Use::Discard, .any_kind = true}));
     }
     auto& opened = place ? place->opened() : dropped;
     if (request.network && opened.engine == "sandbox")

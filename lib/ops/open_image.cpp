@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include "base/strings.hpp"
 #include "image/complete.hpp"
+#include "image/scratch_disk.hpp"
 #include "ops/journal.hpp"
 #include "sys/output_file.hpp"
 
@@ -63,13 +65,22 @@ Status check_unused(const Context& context, const image::Source& source, Use use
     return {};
 }
 
+// A loop device leaves out what comes after the last whole sector of a file; QEMU fills it up.
+bool ends_with_a_sector(const image::Source& source) {
+    struct stat info {};
+    return source.kind() != image::Kind::Disk || ::fstat(source.fd().raw(), &info) != 0 ||
+           info.st_size % 512 == 0;
+}
+
 image::DiskSpec disk_spec(const OpenImage& opened) {
-    image::DiskSpec spec{.format = std::string(image::name_of(opened.source->format())),
+    image::DiskSpec spec{.kind = opened.source->kind(),
+                         .format = std::string(image::name_of(opened.source->format())),
                          .graph = opened.graph(opened.overlay.has_value()),
                          .size = opened.size,
-                         .writable = opened.overlay.has_value()};
+                         .writable = opened.use != Use::Look,
+                         .dropped = opened.use == Use::Discard};
     bool plain = opened.source->format() == image::Format::Raw && !opened.overlay;
-    if (plain)
+    if (plain && ends_with_a_sector(*opened.source))
         spec.raw_fd = spec.graph.fds.front().child;
     return spec;
 }
@@ -127,6 +138,14 @@ Error OpenImage::explained(Error error, bool searched) const {
     if (!overlay && (error.code == Code::Corrupt || (searched && error.code == Code::NotFound)))
         if (auto complete = image::check_complete(host, *source); !complete)
             return std::move(complete).error();
+    if (error.code == Code::Permission && source->kind() == image::Kind::Directory)
+        error.hint =
+            "a directory is read with the caller's rights in it; as root, use --engine host";
+    if (error.code == Code::NoSpace && scratch.valid())
+        return {.code = Code::NoSpace,
+                .what = fmt::format("{}: no space left in {} to unpack it", source->path(),
+                                    scratch_directory()),
+                .hint = "make room there, or set TMPDIR"};
     if (error.code == Code::NoSpace && error.hint.empty())
         error.hint = "make room in the guest's filesystem";
     return std::move(error).in(source->path());
@@ -134,31 +153,36 @@ Error OpenImage::explained(Error error, bool searched) const {
 
 std::string OpenImage::full_scratch() const {
     struct statvfs info {};
-    if (!overlay || ::fstatvfs(overlay->fd().raw(), &info) != 0 ||
+    auto file = overlay ? overlay->fd() : scratch.borrow();
+    if (!file.valid() || ::fstatvfs(file.raw(), &info) != 0 ||
         std::uint64_t{info.f_bavail} * info.f_frsize > full_below)
         return {};
     std::error_code ignored;
-    auto path = std::filesystem::read_symlink(sys::proc_path(overlay->fd().raw()), ignored);
+    auto path = std::filesystem::read_symlink(sys::proc_path(file.raw()), ignored);
     return path.parent_path().string();
 }
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                             OpenRequest& request) {
     OpenImage opened{.host = context.host};
+    opened.use = request.use;
     SLIPWAY_CHECK(choose_engine(options, opened));
-    SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(options.path, ignored))
+        SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
     SLIPWAY_TRY(auto source,
                 image::Source::open(options.path, {.access = request.access,
                                                    .in_place = request.in_place,
                                                    .format = options.format,
-                                                   .allow_backing = options.allow_backing}));
+                                                   .allow_backing = options.allow_backing,
+                                                   .any_kind = request.any_kind}));
     opened.source = std::make_unique<image::Source>(std::move(source));
     SLIPWAY_CHECK(check_unused(context, *opened.source, request.use));
     SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
     if (request.use == Use::Keep)
         SLIPWAY_CHECK(image::check_complete(context.host, *opened.source));
     opened.size += request.grow_by;
-    if (request.use == Use::Look)
+    if (request.use == Use::Look || opened.source->kind() != image::Kind::Disk)
         return opened;
     SLIPWAY_CHECK(add_overlay(context, opened, request));
     return opened;
@@ -175,8 +199,14 @@ Json to_json(const std::shared_ptr<const std::vector<storage::Key>>& keys) {
 }
 
 Result<std::unique_ptr<session::Session>>
-start_session(const Context& context, const ImageOptions& options, const OpenImage& opened) {
+start_session(const Context& context, const ImageOptions& options, OpenImage& opened) {
     std::vector<image::DiskSpec> disks{disk_spec(opened)};
+    if (opened.source->kind() == image::Kind::Archive) {
+        SLIPWAY_TRY(auto scratch,
+                    image::make_scratch_disk(scratch_directory(), opened.source->next_fd()));
+        opened.scratch = std::move(scratch.file);
+        disks.push_back(std::move(scratch.spec));
+    }
     SLIPWAY_TRY(auto machine, machine_options(options.sandbox));
     auto worker = opened.engine == "host"
                       ? session::start_on_host(*context.runner, disks)

@@ -51,6 +51,7 @@ struct OpenRequest {
     std::string scratch_dir{};                  ///< of the overlay; "": TMPDIR or /var/tmp
     std::uint64_t grow_by = 0;                  ///< bytes added to the disk in the overlay
     std::optional<sys::OwnedFd> overlay_file{}; ///< instead of a scratch file
+    bool any_kind = false;                      ///< archives and directories too
 };
 
 /// An image with its session. Closing flushes; the destructor drops everything.
@@ -58,6 +59,8 @@ struct OpenImage {
     sys::Host host;
     std::unique_ptr<image::Source> source;
     std::optional<image::Overlay> overlay;
+    sys::OwnedFd scratch; ///< where an archive is unpacked, if it is one
+    Use use = Use::Look;
     std::uint64_t size = 0; ///< bytes of the disk, grown
     std::unique_ptr<session::Session> session;
     std::string engine;        ///< "host" or "sandbox"

@@ -61,11 +61,14 @@ private:
 };
 
 Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& host,
-                              std::vector<vm::SandboxDisk> disks, const MachineOptions& options) {
+                              std::vector<vm::SandboxDisk> disks,
+                              std::vector<sys::FdMapping> directories,
+                              const MachineOptions& options) {
     auto directory = std::string(dirname_of(runner.worker_program()));
     return vm::Sandbox::start(host, vm::SandboxSpec{.worker = runner.worker_program(),
                                                     .preload = directory + "/slipway-uml.so",
                                                     .disks = std::move(disks),
+                                                    .directories = std::move(directories),
                                                     .memory_mib = options.memory_mib,
                                                     .raid6 = options.raid6});
 }
@@ -118,16 +121,27 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
     SLIPWAY_TRY(auto choice, choose_machine(host, options));
     host.log.debug("sandbox {}: {}", name_of(choice.machine), choice.reason);
     std::vector<vm::SandboxDisk> given;
+    std::vector<sys::FdMapping> directories;
     auto arguments = Json::array();
     for (const auto& disk : disks) {
-        given.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds, disk.graph.write_fds,
-                         disk.writable});
         auto inside = disk;
-        inside.device = image::disk_name(static_cast<unsigned>(arguments.size()), "vd");
+        if (disk.kind == image::Kind::Directory) {
+            directories.push_back(disk.graph.fds.front());
+            inside.device = vm::directory_for_hostfs(directories.back());
+        } else {
+            inside.device = image::disk_name(static_cast<unsigned>(given.size()), "vd");
+            bool writable = disk.writable && disk.kind != image::Kind::Archive;
+            given.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
+                             disk.graph.write_fds, writable});
+        }
         arguments.push_back(image::to_json(inside));
     }
+    if (!directories.empty() && choice.machine != Machine::Uml)
+        return fail(Code::Unsupported,
+                    "QEMU as the sandbox cannot show a directory of this machine",
+                    "apt install user-mode-linux, or pack the directory into a tar archive");
     auto sandbox = choice.machine == Machine::Uml
-                       ? start_uml(runner, host, std::move(given), options)
+                       ? start_uml(runner, host, std::move(given), std::move(directories), options)
                        : start_qemu(runner, host, std::move(given), options, choice);
     if (!sandbox)
         return fail(std::move(sandbox).error());

@@ -41,6 +41,11 @@ std::optional<unsigned> user_to_become() {
     return first_user + static_cast<unsigned>(::getpid()) % users;
 }
 
+// The last dot: hostfs does not follow the link that stands in /proc for the descriptor.
+std::string directory_for_hostfs(const sys::FdMapping& directory) {
+    return sys::proc_path(directory.child) + "/.";
+}
+
 Sandbox::Sandbox() : bundle_(next_bundle()), user_(user_to_become()) {}
 
 Status Sandbox::start_process(const sys::Host& host, sys::ProcessSpec process, const Links& links) {

@@ -31,6 +31,8 @@ struct SandboxSpec {
     std::string preload; ///< slipway-uml.so
     std::vector<std::string> arguments{"--sandbox"};
     std::vector<SandboxDisk> disks{};
+    /// Directories of this machine, with the numbers of their descriptors in the machine's process.
+    std::vector<sys::FdMapping> directories{};
     unsigned memory_mib = 1024;
     bool raid6 = false; ///< see UmlSpec
 };
@@ -49,6 +51,8 @@ struct QemuSandboxSpec {
 [[nodiscard]] sys::Confinement machine_confinement(unsigned memory_mib);
 /// A user whom no account has, where root starts the machine.
 [[nodiscard]] std::optional<unsigned> user_to_become();
+/// What hostfs in the machine takes to show a directory of the spec.
+[[nodiscard]] std::string directory_for_hostfs(const sys::FdMapping& directory);
 
 class Sandbox {
 public:

@@ -136,6 +136,10 @@ Status Sandbox::start_machine(const sys::Host& host, const SandboxSpec& spec,
     process.confinement->user = user_;
     for (const auto& path : {spec.worker, spec.preload})
         process.confinement->read_paths.push_back(path);
+    for (const auto& directory : spec.directories) {
+        process.fds.push_back(directory);
+        process.confinement->read_fds.push_back(directory.child);
+    }
     return start_process(host, std::move(process), {uml.control_fd, uml.window_fd});
 }
 

@@ -102,18 +102,22 @@ std::string guest_command_line(const report::Inventory& inventory) {
 
 Status OpenedRoot::open(const Json& arguments) {
     host.runner = &runner;
+    SLIPWAY_TRY(auto specs, disk_specs(arguments));
+    SLIPWAY_TRY(given, GivenTree::take_from(specs));
     SLIPWAY_TRY(host_network, sys::open_file("/proc/self/ns/net", O_RDONLY));
     SLIPWAY_CHECK(sys::enter_private_mount_namespace());
     SLIPWAY_CHECK(make_private_dev());
     SLIPWAY_TRY(workspace, make_workspace());
-    const auto& specs = json_at(arguments, "disks");
-    if (!specs.is_array() || specs.empty())
-        return fail(Code::Protocol, "a request to open without disks");
-    for (const auto& json : specs) {
-        SLIPWAY_TRY(auto spec, image::disk_spec_from_json(json));
+    if (given) {
+        SLIPWAY_TRY(auto volume, given->make_volume(host, workspace, found_in_given));
+        volumes.push_back(std::move(volume));
+        writable = dropped = given->writable();
+    }
+    for (const auto& spec : specs) {
         auto index = static_cast<unsigned>(disks.size());
         SLIPWAY_TRY(auto disk, image::AttachedDisk::attach(host, spec, index, workspace));
         writable = writable || spec.writable;
+        dropped = dropped || spec.dropped;
         disks.push_back(std::move(disk));
         auto& attached = disks.back();
         SLIPWAY_TRY(auto node, make_node(image::disk_name(index, "vd"), attached.device()));
@@ -175,8 +179,9 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
 
 Status OpenedRoot::mount_tree(const std::string& name, std::optional<mount::MountedVolume> mounted,
                               bool for_writing) {
-    SLIPWAY_TRY(auto made, mount::MountTree::mount(volumes, {.root = name, .writable = for_writing},
-                                                   workspace + "/root", std::move(mounted)));
+    SLIPWAY_TRY(auto made, mount::MountTree::mount(
+                               volumes, {.root = name, .writable = for_writing, .dropped = dropped},
+                               workspace + "/root", std::move(mounted)));
     tree.emplace(std::move(made));
     writable_tree = for_writing;
     return {};
@@ -189,8 +194,8 @@ Status OpenedRoot::need_inventory(const RootChoice& choice) {
 
 Status OpenedRoot::look_again() {
     auto guest = guest::opened_guest(*tree, disk_nodes, volumes);
-    guest.findings.insert(guest.findings.end(), found_while_opening.begin(),
-                          found_while_opening.end());
+    for (const auto* found : {&found_in_given, &found_while_opening})
+        guest.findings.insert(guest.findings.end(), found->begin(), found->end());
     SLIPWAY_TRY(auto made, guest::inspect(guest));
     inventory = std::move(made);
     return {};
@@ -255,6 +260,9 @@ Status OpenedRoot::close() {
     for (auto disk = disks.rbegin(); disk != disks.rend(); ++disk)
         note(disk->detach());
     disks.clear();
+    if (given)
+        note(given->close());
+    given.reset();
     return first;
 }
 

@@ -14,6 +14,7 @@
 #include "report/plan.hpp"
 #include "storage/stack.hpp"
 #include "sys/host.hpp"
+#include "work/given_tree.hpp"
 #include "work/peer.hpp"
 
 namespace slipway::work {
@@ -23,13 +24,16 @@ struct OpenedRoot {
     sys::Host host;
     sys::OwnedFd host_network; ///< the caller's network namespace, for commands that may use it
     std::string workspace;     ///< a private tmpfs: exports, mount points, scratch
+    std::optional<GivenTree> given; ///< in place of disks
     std::vector<image::AttachedDisk> disks;
     mount::Volumes volumes;
     std::optional<storage::Stack> stack; ///< what is inside the volumes; none: no containers
     std::vector<mount::MountableDisk> disk_nodes;
     bool writable = false;      ///< the disks may be written
+    bool dropped = false;       ///< and what is written ends with the session
     bool writable_tree = false; ///< the root is mounted read-write
     std::optional<mount::MountTree> tree;
+    report::Findings found_in_given;
     report::Findings found_while_opening; ///< volumes that could not be looked at
     std::optional<report::Inventory> inventory;
     std::optional<report::PackageList> packages; ///< of the inventory's system, once asked for

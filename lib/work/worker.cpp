@@ -2,6 +2,7 @@
 #include "work/worker.hpp"
 
 #include <array>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -25,9 +26,10 @@ Choice data_choice(const Json& arguments, bool writable) {
 Status open_root(OpenedRoot& opened, const Choice& choice, Peer& peer) {
     bool known = opened.tree.has_value();
     SLIPWAY_CHECK(opened.need_root(choice));
-    for (const auto& finding : opened.tree->findings())
-        if (!known && finding.severity >= report::Severity::Warning)
-            peer.log(Level::Warning, report::render_text(finding));
+    for (const auto* findings : {&std::as_const(opened.found_in_given), &opened.tree->findings()})
+        for (const auto& finding : *findings)
+            if (!known && finding.severity >= report::Severity::Warning)
+                peer.log(Level::Warning, report::render_text(finding));
     return {};
 }
 

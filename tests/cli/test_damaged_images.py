@@ -159,5 +159,25 @@ class Choice(Case):
             self.assertEqual((digest(image), self.names()), (before, ["x.raw"]))
 
 
+class Ladder(Case):
+    """A filesystem that the kernel refuses, and its own tool repairs, on an overlay only."""
+
+    def test_what_may_be_written_is_repaired_and_that_is_told(self):
+        image = mini(self.scratch / "a.raw")
+        subprocess.run(["debugfs", "-w", "-R", "set_inode_field <8> mode 0", f"{image}?offset={1 << 20}"], check=True, capture_output=True)
+        before = digest(image)
+        for engine in ("host", "sandbox"):
+            with self.subTest(engine):
+                result = self.ok(slipway("run", image, "--engine", engine, "--", "/bin/sh", "-c", "echo $((20 + 3))"))
+                self.assertEqual(result.stdout, "23\n")
+                for words in ("sda1 could not be mounted", "e2fsck: sda1:"):
+                    self.assertIn(words, result.stderr)
+                self.refused(slipway("ls", image, "--engine", engine), 4)
+                self.assertEqual(digest(image), before)
+        (self.scratch / "new").write_text("x")
+        self.ok(slipway("put", image, self.scratch / "new", "/etc/new"))
+        self.assertEqual(self.ok(slipway("cat", image, "/etc/new")).stdout, "x")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -3,6 +3,7 @@
 """The pages in docs/commands: the options are those that the program has, and the examples run as they stand."""
 import os
 import re
+import shutil
 import subprocess
 import unittest
 from pathlib import Path
@@ -46,6 +47,9 @@ class Examples(Case):
         (self.scratch / "two.raw").symlink_to(guest("debian12-two"))
         (self.scratch / "vm.vmdk").symlink_to(guest("debian12-ext4", "vmdk-stream"))
         (self.scratch / "files").mkdir()
+        system = mini_tree(self.scratch / "rootfs")
+        shutil.copy("/bin/busybox", system / "bin/true")
+        subprocess.run(["tar", "-C", system, "-czf", self.scratch / "rootfs.tar.gz", "."], check=True)
         (self.scratch / "resolv.conf").write_text("nameserver 192.0.2.1\n")
         for name in ("images", "out"):
             (self.scratch / name).mkdir()

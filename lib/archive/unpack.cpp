@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "archive/unpack.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+
+namespace slipway::archive {
+namespace {
+
+constexpr std::size_t block_size = 1 << 20;
+constexpr std::size_t max_examples = 5;
+// archive_write_disk(3). No flags of chattr(1): they would keep the next entry from being written.
+constexpr int restored = ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
+                         ARCHIVE_EXTRACT_ACL | ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_UNLINK;
+
+struct Free {
+    void operator()(struct ::archive* handle) const { ::archive_free(handle); }
+};
+using Handle = std::unique_ptr<struct ::archive, Free>;
+
+struct Input {
+    sys::BorrowedFd file;
+    std::uint64_t left; ///< bytes
+    std::string block;
+};
+
+la_ssize_t read_block(struct ::archive* reader, void* context, const void** buffer) {
+    auto& input = *static_cast<Input*>(context);
+    auto wanted = std::min<std::uint64_t>(input.left, input.block.size());
+    ssize_t got = 0;
+    do
+        got = ::read(input.file.raw(), input.block.data(), wanted);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) {
+        ::archive_set_error(reader, errno, "the archive cannot be read");
+        return -1;
+    }
+    input.left -= static_cast<std::uint64_t>(got);
+    *buffer = input.block.data();
+    return got;
+}
+
+std::string message_of(struct ::archive* handle) {
+    const char* text = ::archive_error_string(handle);
+    return text == nullptr ? "unknown" : printable(text);
+}
+
+Error error_of(struct ::archive* handle) {
+    auto error = os_error("unpacking the archive", ::archive_errno(handle));
+    bool of_system = error.code == Code::NoSpace || error.code == Code::Permission;
+    if (of_system)
+        return error;
+    return {.code = Code::Corrupt,
+            .what = fmt::format("the archive is damaged or cut off: {}", message_of(handle)),
+            .hint = "copy it again from its origin"};
+}
+
+// The "all" functions of libarchive would also start programs for formats that it does not know.
+void support(struct ::archive* reader) {
+    ::archive_read_support_filter_gzip(reader);
+    ::archive_read_support_filter_bzip2(reader);
+    ::archive_read_support_filter_xz(reader);
+    ::archive_read_support_filter_lzma(reader);
+    ::archive_read_support_filter_zstd(reader);
+    ::archive_read_support_format_tar(reader);
+}
+
+class Unpacker {
+public:
+    Unpacker(sys::BorrowedFd archive, std::uint64_t size)
+        : reader_(::archive_read_new()),
+          writer_(::archive_write_disk_new()), input_{archive, size,
+                                                      std::string(block_size, '\0')} {}
+
+    Result<Unpacked> run() {
+        support(reader_.get());
+        ::archive_write_disk_set_options(writer_.get(), restored);
+        if (::archive_read_open(reader_.get(), &input_, nullptr, read_block, nullptr) <
+            ARCHIVE_WARN)
+            return fail(nothing_known());
+        struct ::archive_entry* entry = nullptr;
+        int status = ARCHIVE_OK;
+        while ((status = ::archive_read_next_header(reader_.get(), &entry)) != ARCHIVE_EOF) {
+            if (status < ARCHIVE_WARN)
+                return fail(unpacked_.entries == 0 ? nothing_known() : error_of(reader_.get()));
+            ++unpacked_.entries;
+            if (status == ARCHIVE_WARN)
+                note(entry, reader_.get());
+            SLIPWAY_CHECK(write(entry));
+        }
+        // Now it gives the directories their modes and times.
+        if (::archive_write_close(writer_.get()) < ARCHIVE_WARN)
+            return fail(error_of(writer_.get()));
+        return std::move(unpacked_);
+    }
+
+private:
+    Status write(struct ::archive_entry* entry) {
+        int status = ::archive_write_header(writer_.get(), entry);
+        if (status == ARCHIVE_FATAL || out_of_space())
+            return fail(error_of(writer_.get()));
+        if (status < ARCHIVE_WARN) {
+            note(entry, writer_.get());
+            return {};
+        }
+        bool complete = status == ARCHIVE_OK;
+        if (::archive_entry_size_is_set(entry) == 0 || ::archive_entry_size(entry) > 0)
+            SLIPWAY_CHECK(copy_data());
+        if (::archive_write_finish_entry(writer_.get()) != ARCHIVE_OK)
+            complete = false;
+        if (out_of_space())
+            return fail(error_of(writer_.get()));
+        if (!complete)
+            note(entry, writer_.get());
+        return {};
+    }
+
+    Status copy_data() {
+        const void* block = nullptr;
+        std::size_t size = 0;
+        la_int64_t offset = 0;
+        int status = ARCHIVE_OK;
+        while ((status = ::archive_read_data_block(reader_.get(), &block, &size, &offset)) !=
+               ARCHIVE_EOF) {
+            if (status < ARCHIVE_WARN)
+                return fail(error_of(reader_.get()));
+            if (::archive_write_data_block(writer_.get(), block, size, offset) < ARCHIVE_WARN)
+                return fail(error_of(writer_.get()));
+        }
+        return {};
+    }
+
+    bool out_of_space() {
+        auto number = ::archive_errno(writer_.get());
+        return number == ENOSPC || number == EIO || number == EDQUOT;
+    }
+
+    void note(struct ::archive_entry* entry, struct ::archive* handle) {
+        ++unpacked_.incomplete;
+        if (unpacked_.examples.size() == max_examples)
+            return;
+        const char* name = ::archive_entry_pathname(entry);
+        unpacked_.examples.push_back(
+            fmt::format("{}: {}", name == nullptr ? "?" : printable(name), message_of(handle)));
+    }
+
+    Error nothing_known() {
+        bool packed = ::archive_filter_code(reader_.get(), 0) != ARCHIVE_FILTER_NONE;
+        if (!packed)
+            return error_of(reader_.get());
+        const char* name = ::archive_filter_name(reader_.get(), 0);
+        return {.code = Code::Unsupported,
+                .what =
+                    fmt::format("no tar archive is in this {} stream: {}",
+                                name == nullptr ? "compressed" : name, message_of(reader_.get())),
+                .hint = "if it is a disk image, unpack it first"};
+    }
+
+    Handle reader_, writer_;
+    Input input_;
+    Unpacked unpacked_;
+};
+
+} // namespace
+
+Result<Unpacked> unpack_here(sys::BorrowedFd archive, std::uint64_t size) {
+    return Unpacker(archive, size).run();
+}
+
+} // namespace slipway::archive

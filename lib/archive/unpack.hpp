@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unpacks a tar archive that nobody trusts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "sys/fd.hpp"
+
+namespace slipway::archive {
+
+struct Unpacked {
+    std::uint64_t entries = 0;
+    std::uint64_t incomplete = 0; ///< entries that are not as the archive has them, or are missing
+    std::vector<std::string> examples{}; ///< a few of these, with the reason
+};
+
+/// Unpacks into the working directory, which must be the root directory of this process: names may
+/// be absolute, hold "..", or lead through links, and the root is what keeps them inside. Owners,
+/// modes, times, links, device nodes, holes, ACLs and extended attributes are kept as far as this
+/// process may set them. Plain, or compressed by gzip, bzip2, xz, lzma or zstd. The first `size`
+/// bytes of the file count. Corrupt: no archive, damaged, or cut off; NoSpace; Unsupported: a
+/// compressed stream with something else in it.
+[[nodiscard]] Result<Unpacked> unpack_here(sys::BorrowedFd archive, std::uint64_t size);
+
+} // namespace slipway::archive

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "archive/unpack.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+namespace slipway::archive {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Unpack : public testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0)
+            GTEST_SKIP() << "not root";
+        ASSERT_NE(::mkdtemp(scratch_.data()), nullptr);
+        for (const auto* name : {"from", "to"})
+            fs::create_directory(path(name));
+    }
+    void TearDown() override { fs::remove_all(scratch_); }
+
+    [[nodiscard]] std::string path(const std::string& name) const { return scratch_ + "/" + name; }
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream(path(name)) << text;
+    }
+    void pack(const std::string& options) const {
+        auto command = "tar -C " + path("from") + " -cf " + path("a.tar") + " " + options + " .";
+        ASSERT_EQ(std::system(command.c_str()), 0);
+    }
+    // In a process of its own, whose root is "to": the number of incomplete entries, or 100 for
+    // an error.
+    [[nodiscard]] int unpack() const {
+        auto archive = sys::open_file(path("a.tar"), O_RDONLY);
+        auto size = fs::file_size(path("a.tar"));
+        auto child = ::fork();
+        if (child == 0) {
+            if (::chroot(path("to").c_str()) != 0 || ::chdir("/") != 0)
+                ::_exit(101);
+            ::umask(0);
+            auto done = unpack_here(*archive, size);
+            ::_exit(done ? static_cast<int>(done->incomplete) : 100);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        return WEXITSTATUS(status);
+    }
+    [[nodiscard]] struct stat look_at(const std::string& name) const {
+        struct stat info {};
+        EXPECT_EQ(::lstat(path(name).c_str(), &info), 0) << name;
+        return info;
+    }
+
+    std::string scratch_ = "/var/tmp/slipway-unpack-XXXXXX";
+};
+
+TEST_F(Unpack, KeepsExtendedAttributesAndFileCapabilities) {
+    write("from/file", "x");
+    // cap_net_raw=ep, as setcap(8) writes it: linux/capability.h, struct vfs_cap_data, revision 2
+    const std::string capability("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00"
+                                 "\x00\x00\x00\x00\x00\x00\x00\x00",
+                                 20);
+    ASSERT_EQ(::setxattr(path("from/file").c_str(), "user.colour", "blue", 4, 0), 0);
+    ASSERT_EQ(::setxattr(path("from/file").c_str(), "security.capability", capability.data(),
+                         capability.size(), 0),
+              0);
+    pack("--xattrs '--xattrs-include=*'");
+    EXPECT_EQ(unpack(), 0);
+    std::string value(100, '\0');
+    auto size = ::getxattr(path("to/file").c_str(), "user.colour", value.data(), value.size());
+    ASSERT_EQ(size, 4);
+    EXPECT_EQ(value.substr(0, 4), "blue");
+    size = ::getxattr(path("to/file").c_str(), "security.capability", value.data(), value.size());
+    ASSERT_EQ(size, 20);
+    EXPECT_EQ(value.substr(0, 20), capability);
+}
+
+TEST_F(Unpack, KeepsOwnersModesTimesAndDirectoriesThatNobodyMayWrite) {
+    fs::create_directory(path("from/closed"));
+    write("from/closed/file", "x");
+    ASSERT_EQ(::chown(path("from/closed/file").c_str(), 1234, 5678), 0);
+    ASSERT_EQ(::chmod(path("from/closed/file").c_str(), 06751), 0);
+    ASSERT_EQ(::chmod(path("from/closed").c_str(), 0500), 0);
+    ASSERT_EQ(::chmod(path("from").c_str(), 0751), 0);
+    pack("--format=pax");
+    auto original = look_at("from/closed");
+    EXPECT_EQ(unpack(), 0);
+    auto file = look_at("to/closed/file");
+    EXPECT_EQ(file.st_uid, 1234U);
+    EXPECT_EQ(file.st_gid, 5678U);
+    EXPECT_EQ(file.st_mode & 07777, 06751U);
+    auto directory = look_at("to/closed");
+    EXPECT_EQ(directory.st_mode & 07777, 0500U);
+    EXPECT_EQ(directory.st_mtim.tv_sec, original.st_mtim.tv_sec);
+    EXPECT_EQ(look_at("to").st_mode & 07777, 0751U);
+}
+
+TEST_F(Unpack, LaterEntriesReplaceEarlierOnesAndGoThroughLinks) {
+    fs::create_directory(path("from/real"));
+    write("from/real/file", "first");
+    fs::create_directory_symlink("real", path("from/link"));
+    pack("");
+    write("from/real/file", "second");
+    auto append = "cd " + path("from") + " && tar -rf ../a.tar ./real/file";
+    ASSERT_EQ(std::system(append.c_str()), 0);
+    EXPECT_EQ(unpack(), 0);
+    std::ifstream file(path("to/link/file"));
+    std::string text;
+    file >> text;
+    EXPECT_EQ(text, "second");
+}
+
+TEST_F(Unpack, ACutOffArchiveIsAnError) {
+    write("from/file", std::string(100'000, 'x'));
+    pack("");
+    fs::resize_file(path("a.tar"), 50'000);
+    EXPECT_EQ(unpack(), 100);
+}
+
+} // namespace
+} // namespace slipway::archive
