@@ -70,7 +70,7 @@ class OrdinaryUser(QemuCase):
         subprocess.run([IMAGES / "stacked", "lvm-on-luks", self.image], check=True, capture_output=True)
         os.chown(self.image, USER, USER)
         key = self.scratch / "key"
-        key.write_text("slipway")
+        key.write_text("open sesame")
         result = self.ok(self.by_user("cat", self.image, "/etc/hostname", "--key", f"all:file:{key}"))
         self.assertEqual(result.stdout, "mini\n")
 
