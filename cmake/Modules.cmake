@@ -2,7 +2,7 @@
 # slipway_module(NAME DEPENDS a b EXTERNAL PkgConfig::X) makes lib/NAME a static library slipway_NAME.
 # The layer table of docs/architecture.md is enforced here: a module may depend on lower layers only.
 set(SLIPWAY_LAYERS
-    "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "mount:3" "guest:4" "enter:4"
+    "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "storage:3" "mount:3" "guest:4" "enter:4"
     "repair:5" "work:6" "session:7" "ops:8")
 
 # HEADER-OR-FOLDER/:OWNER. Only sources of the owner include it, so that it stays private; with ":public" headers of
@@ -12,7 +12,8 @@ set(SLIPWAY_THIRD_PARTY
     "fmt/:base:everywhere" "nlohmann/:base:public" "tl/:base:public"
     "archive.h:archive" "archive_entry.h:archive" "zlib.h:archive" "zstd.h:archive" "lz4.h:archive"
     "lz4hc.h:archive" "lzma.h:archive" "bzlib.h:archive"
-    "blkid/:image" "nettle/:guest" "seccomp.h:sys" "libkmod.h:sys" "CLI/:apps:public")
+    "blkid/:image" "libcryptsetup.h:storage" "nettle/:guest" "hivex.h:guest" "sqlite3.h:guest" "seccomp.h:sys"
+    "libkmod.h:sys" "CLI/:apps:public")
 
 function(slipway_layer_of name out)
     foreach(entry IN LISTS SLIPWAY_LAYERS)

@@ -7,14 +7,15 @@ namespace slipway::app {
 void declare_inspect(CLI::App& app, Invocation& invocation) {
     auto* command =
         app.add_subcommand("inspect", "Say what is inside an image, and what would break");
-    auto deep = std::make_shared<bool>(false);
+    auto request = std::make_shared<ops::InspectRequest>();
     add_image_options(*command, invocation);
-    command->add_flag("--deep", *deep, "Also read every initramfs: is virtio inside?");
-    command->callback([&invocation, deep] {
-        invocation.action = [&invocation, deep]() -> Result<int> {
+    command->add_flag("--deep", request->deep, "Also read every initramfs: is virtio inside?");
+    command->add_flag("--packages", request->packages, "Also list what is installed");
+    command->callback([&invocation, request] {
+        invocation.action = [&invocation, request]() -> Result<int> {
             SLIPWAY_TRY(auto context, invocation.context());
             SLIPWAY_TRY(auto image, invocation.image_options());
-            SLIPWAY_TRY(auto inventory, ops::inspect(context, image, *deep));
+            SLIPWAY_TRY(auto inventory, ops::inspect(context, image, *request));
             SLIPWAY_CHECK(invocation.terminal.out(
                 invocation.json ? render_json_pretty(report::to_json(inventory)) + "\n"
                                 : report::render_text(inventory)));

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "keys.hpp"
 #include "ops/steps.hpp"
 
 namespace slipway::app {
@@ -35,6 +36,7 @@ Result<ops::ImageOptions> Invocation::image_options() const {
     const char* untrusted = std::getenv("SLIPWAY_UNTRUSTED");
     options.untrusted = options.untrusted || (untrusted != nullptr && *untrusted != '\0' &&
                                               std::string_view(untrusted) != "0");
+    SLIPWAY_TRY(options.keys, read_keys(keys));
     if (!source_format.empty()) {
         SLIPWAY_TRY(options.format, image::parse_format(source_format));
     }
@@ -63,6 +65,13 @@ void add_image_options(CLI::App& command, Invocation& invocation) {
         ->capture_default_str();
     command.add_flag("--untrusted", invocation.image.untrusted,
                      "The image may be hostile: never let the host's kernel parse it");
+    command
+        .add_option(
+            "--key", invocation.keys,
+            "Key of an encrypted volume: WHICH:file:PATH, WHICH:fd:N or WHICH:prompt, where "
+            "WHICH is a volume, a UUID or all; may be given again")
+        ->allow_extra_args(false)
+        ->take_all();
     add_output_options(command, invocation);
 }
 

@@ -29,17 +29,19 @@ struct Invocation {
     bool json = false;
     ops::ImageOptions image{};
     std::string source_format{};
+    std::vector<std::string> keys{}; ///< --key, as given
     std::unique_ptr<session::SupervisedRunner> runner{};
     /// What the chosen verb does; returns the exit code or an error.
     std::function<Result<int>()> action{};
 
     /// Starts the supervisor on first use.
     [[nodiscard]] Result<ops::Context> context();
-    /// The image options after --source-format was understood.
+    /// The image options after --source-format and --key were understood.
     [[nodiscard]] Result<ops::ImageOptions> image_options() const;
 };
 
-/// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --untrusted, -v, -q and --json.
+/// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --untrusted, --key, -v, -q and
+/// --json.
 void add_image_options(CLI::App& command, Invocation& invocation);
 /// Adds -v, -q and --json.
 void add_output_options(CLI::App& command, Invocation& invocation);

@@ -85,6 +85,8 @@ std::vector<DeviceRule> allowed_devices(const RootSpec& spec) {
     for (const auto& partition : spec.partitions)
         if (partition.number != 0)
             add_block(partition.device);
+    for (const auto& mapped : spec.mapped)
+        add_block(mapped.device);
     return rules;
 }
 

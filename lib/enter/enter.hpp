@@ -46,12 +46,21 @@ struct GuestPartition {
     std::string fstype{};
 };
 
+/// A block device that stands on others: a logical volume, an opened LUKS container, an array.
+struct GuestMapped {
+    std::string name; ///< below /dev: "mapper/vg-lv", "md/root"
+    dev_t device = 0;
+    std::string uuid{};
+    std::string label{};
+};
+
 struct RootSpec {
     /// The guest's root as mounted in this process's private mount namespace, its other filesystems
     /// mounted below already.
     std::string directory;
     std::vector<GuestDisk> disks{};
     std::vector<GuestPartition> partitions{};
+    std::vector<GuestMapped> mapped{};
     bool uefi = false;            ///< the guest's firmware: /sys/firmware/efi is there, or is not
     std::string hostname{};       ///< "" becomes "localhost"
     std::string kernel_cmdline{}; ///< what /proc/cmdline shows

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
 #include "enter/guest_machine.hpp"
 
 namespace slipway::enter {
@@ -70,6 +71,7 @@ public:
         make_directory(folder);
         add_link(fmt::format("{}/{}", folder, name), "../../" + node);
     }
+    void add_directory(const std::string& path) { make_directory(path); }
     void add_number(dev_t device, const std::string& node) {
         make_directory("/dev/block");
         add_link(fmt::format("/dev/block/{}:{}", major(device), minor(device)), "../" + node);
@@ -107,6 +109,12 @@ void plan_disks(const RootSpec& spec, Script& script) {
         links.add("label", partition.label, partition.name);
         links.add("partuuid", partition.partuuid, partition.name);
         links.add("partlabel", partition.partlabel, partition.name);
+    }
+    for (const auto& mapped : spec.mapped) {
+        links.add_directory("/dev/" + std::string(dirname_of(mapped.name)));
+        add_node(mapped.name, mapped.device);
+        links.add("uuid", mapped.uuid, mapped.name);
+        links.add("label", mapped.label, mapped.name);
     }
 }
 

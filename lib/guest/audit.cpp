@@ -203,7 +203,8 @@ void audit_stale_files(Inventory& inventory) {
 void audit_volumes(Inventory& inventory) {
     audit_duplicates(inventory);
     for (const auto& volume : inventory.volumes) {
-        if (auto container = mount::container_of_type(volume.type); !container.empty())
+        if (auto container = mount::container_of_type(volume.type);
+            !container.empty() && !inventory.is_opened(volume))
             add_finding(inventory, {id_of_container(container), Severity::Warning, volume.name,
                                     fmt::format("{} is {}, which this engine cannot look into",
                                                 volume.name, container),

@@ -29,7 +29,7 @@ std::optional<std::string> GuestFiles::read(const std::string& path, std::size_t
     return std::nullopt;
 }
 
-std::vector<std::string> GuestFiles::list(const std::string& path) const {
+std::vector<std::string> GuestFiles::list(const std::string& path, std::size_t limit) const {
     std::vector<std::string> names;
     auto fd = root_.open_path(GuestPath(path), O_RDONLY | O_DIRECTORY);
     if (!fd)
@@ -42,12 +42,12 @@ std::vector<std::string> GuestFiles::list(const std::string& path) const {
         std::string_view name(entry->d_name);
         if (name == "." || name == "..")
             continue;
-        if (names.size() == max_entries) {
+        if (names.size() == limit) {
             find({.id = "directory-too-large",
                   .severity = Severity::Warning,
                   .where = path,
                   .text = fmt::format("{} has more than {} entries; not all were looked at", path,
-                                      max_entries)});
+                                      limit)});
             break;
         }
         names.emplace_back(name);

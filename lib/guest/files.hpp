@@ -30,8 +30,9 @@ public:
     [[nodiscard]] std::optional<std::string> read(const std::string& path,
                                                   std::size_t limit = max_file) const;
     /// Names of entries, sorted. Absent or no directory: empty. Of a directory with more than
-    /// `max_entries` some are left out, with a finding "directory-too-large".
-    [[nodiscard]] std::vector<std::string> list(const std::string& path) const;
+    /// `limit` some are left out, with a finding "directory-too-large".
+    [[nodiscard]] std::vector<std::string> list(const std::string& path,
+                                                std::size_t limit = max_entries) const;
     [[nodiscard]] bool exists(const std::string& path) const;
     /// The first that exists, links followed; or "".
     [[nodiscard]] std::string first_of(std::initializer_list<std::string_view> paths) const;

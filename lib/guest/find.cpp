@@ -9,6 +9,7 @@
 
 #include "base/strings.hpp"
 #include "guest/os_release.hpp"
+#include "guest/subvolumes.hpp"
 #include "guest/system.hpp"
 #include "sys/root_dir.hpp"
 
@@ -22,7 +23,7 @@ using report::Severity;
 
 // No system fits into less of a disk, and a bios_grub or ESP stub needs no look.
 constexpr std::uint64_t min_root_size = 16 << 20;
-constexpr std::array usual_subvolumes{"@", "@rootfs", "root"};
+constexpr auto top_level_id = "5"; // of a btrfs filesystem, see btrfs-subvolume(8)
 
 std::string product_of(const sys::RootDir& root) {
     for (const auto* path : {"/etc/os-release", "/usr/lib/os-release"})
@@ -46,8 +47,16 @@ public:
             add(std::move(*found), {.volume = mounted.volume(), .subvolume = mounted.subvolume()});
             return keep_or_close(std::move(mounted));
         }
-        bool is_top_level = volume.volume.type == "btrfs" && mounted.subvolume().empty();
-        return is_top_level ? look_into_subvolumes(std::move(mounted)) : mounted.unmount();
+        if (volume.volume.type != "btrfs" || !name.subvolume.empty())
+            return mounted.unmount();
+        if (mounted.subvolume().empty())
+            return look_into_subvolumes(std::move(mounted));
+        // The default subvolume holds something else: "@" of openSUSE, when its own is unset.
+        SLIPWAY_CHECK(mounted.unmount());
+        SLIPWAY_TRY(auto top, mount_volume(volume, target_,
+                                           {.subvolume_id = top_level_id,
+                                            .other_nodes = sibling_nodes(volume, volumes_)}));
+        return look_into_subvolumes(std::move(top));
     }
 
     void look_into_all_of(const MountableVolume& volume) {
@@ -87,14 +96,11 @@ private:
         return {};
     }
 
-    /// Distributions put the root into a subvolume of a usual name and boot it by rootflags=.
     [[nodiscard]] Status look_into_subvolumes(MountedVolume mounted) {
         std::string first;
-        for (const std::string subvolume : usual_subvolumes) {
-            auto directory = mounted.open_subvolume(subvolume);
-            if (!directory)
-                continue;
-            auto found = judge(sys::RootDir(std::move(*directory)));
+        for (const auto& subvolume : find_system_subvolumes(mounted)) {
+            SLIPWAY_TRY(auto directory, mounted.open_subvolume(subvolume));
+            auto found = judge(sys::RootDir(std::move(directory)));
             if (!found)
                 continue;
             add(std::move(*found), {.volume = mounted.volume(), .subvolume = subvolume});
@@ -141,6 +147,13 @@ bool is_further_device(const MountableVolume& volume, const mount::Volumes& volu
     return false;
 }
 
+bool is_opened(const MountableVolume& container, const mount::Volumes& volumes) {
+    return std::any_of(volumes.begin(), volumes.end(), [&](const auto& each) {
+        const auto& below = each.volume.stands_on;
+        return std::find(below.begin(), below.end(), container.volume.name) != below.end();
+    });
+}
+
 } // namespace
 
 Result<SystemSearch> find_systems(const mount::Volumes& volumes, const std::string& target,
@@ -152,9 +165,10 @@ Result<SystemSearch> find_systems(const mount::Volumes& volumes, const std::stri
         return searcher.take();
     }
     for (const auto& volume : volumes) {
-        if (auto container = mount::container_of_type(volume.volume.type); !container.empty())
-            searcher.note_closed(volume, container);
-        else if (may_hold_a_system(volume) && !is_further_device(volume, volumes))
+        if (auto container = mount::container_of_type(volume.volume.type); !container.empty()) {
+            if (!is_opened(volume, volumes))
+                searcher.note_closed(volume, container);
+        } else if (may_hold_a_system(volume) && !is_further_device(volume, volumes))
             searcher.look_into_all_of(volume);
     }
     return searcher.take();

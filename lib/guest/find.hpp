@@ -16,7 +16,7 @@ namespace slipway::guest {
 
 struct FoundSystem {
     std::string root;    ///< "sda2" or "btrfs:sda2/@", as --root takes it
-    std::string type;    ///< "linux" or "windows"
+    std::string type;    ///< as in report::OperatingSystem
     std::string product; ///< PRETTY_NAME, or ""
 };
 
@@ -34,8 +34,9 @@ struct FindOptions {
 
 /// Mounts each volume that may hold a system read-only in turn, without journal replay, at `target`
 /// (an existing directory). Of a btrfs volume the default subvolume counts, and, where that is
-/// none, each of "@", "@rootfs" and "root" that is one. Errors: those of `parse_root_name`, and of
-/// the mount where `options.root` is given; all else becomes a finding.
+/// none, those of find_system_subvolumes: snapshots of a system are no further systems. Errors:
+/// those of `parse_root_name`, and of the mount where `options.root` is given; all else becomes a
+/// finding.
 [[nodiscard]] Result<SystemSearch>
 find_systems(const mount::Volumes& volumes, const std::string& target, const FindOptions& options);
 

@@ -87,9 +87,14 @@ OpenedGuest opened_guest(const mount::MountTree& tree, std::vector<mount::Mounta
 Result<Inventory> inspect(const OpenedGuest& guest) {
     auto inventory = start_inventory(guest);
     GuestFiles files(guest.root, inventory.findings);
-    inventory.os = detect_system(files);
+    inventory.os = detect_system(files, inventory);
     if (inventory.os.type.empty())
         return fail(Code::NotFound, fmt::format("{} holds no operating system", guest.root_name));
+    // The names in a fstab of another kernel mean nothing to us.
+    if (inventory.os.type != "linux")
+        std::erase_if(inventory.findings, [](const report::Finding& finding) {
+            return finding.id.starts_with("fstab-");
+        });
     note_mounts(guest, inventory);
     inventory.firmware = detect_firmware(files, guest.disks, inventory);
     if (inventory.os.type == "linux") {

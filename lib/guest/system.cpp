@@ -12,7 +12,11 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/bsd.hpp"
 #include "guest/os_release.hpp"
+#include "guest/packaging.hpp"
+#include "guest/release_files.hpp"
+#include "guest/windows.hpp"
 
 namespace slipway::guest {
 namespace {
@@ -23,19 +27,6 @@ using sys::GuestPath;
 // Even where it dangles: /etc/os-release points into /usr, which may be a filesystem of its own.
 bool is_there(const sys::RootDir& root, std::string_view path) {
     return root.stat(GuestPath(path), false).has_value();
-}
-
-bool has_windows(const sys::RootDir& root) {
-    report::Findings unused;
-    GuestFiles files(root, unused);
-    for (const auto& name : files.list("/")) {
-        if (to_lower(name) != "windows")
-            continue;
-        for (const auto& below : files.list("/" + name))
-            if (to_lower(below) == "system32")
-                return true;
-    }
-    return false;
 }
 
 struct Machine {
@@ -78,39 +69,11 @@ std::string detect_hostname(const GuestFiles& files) {
                 return printable(name);
     if (auto text = files.read("/etc/sysconfig/network", 65536)) {
         auto values = parse_os_release(*text); // the same syntax: a shell's assignments
-        return printable(values["HOSTNAME"]);
+        if (!values["HOSTNAME"].empty())
+            return printable(values["HOSTNAME"]);
     }
-    return {};
-}
-
-struct Packager {
-    std::string_view name;
-    std::string_view family; ///< ID or ID_LIKE of the distributions that live by it
-    std::string_view program;
-};
-constexpr std::array packagers{
-    Packager{"apt", "debian", "/usr/bin/apt-get"}, Packager{"zypper", "suse", "/usr/bin/zypper"},
-    Packager{"dnf", "fedora", "/usr/bin/dnf"},     Packager{"dnf", "rhel", "/usr/bin/dnf"},
-    Packager{"pacman", "arch", "/usr/bin/pacman"}, Packager{"apk", "alpine", "/sbin/apk"},
-    Packager{"dnf", "", "/usr/bin/dnf5"},          Packager{"yum", "", "/usr/bin/yum"},
-    Packager{"apk", "", "/usr/bin/apk"},           Packager{"emerge", "", "/usr/bin/emerge"},
-    Packager{"xbps", "", "/usr/bin/xbps-install"},
-};
-
-bool is_of_family(const OperatingSystem& os, std::string_view family) {
-    return os.distro == family ||
-           std::find(os.like.begin(), os.like.end(), family) != os.like.end();
-}
-
-// The distribution's own first: Fedora packages apt, and Debian dnf.
-std::string detect_package_manager(const GuestFiles& files, const OperatingSystem& os) {
-    for (const auto& packager : packagers)
-        if (!packager.family.empty() && is_of_family(os, packager.family) &&
-            files.exists(std::string(packager.program)))
-            return std::string(packager.name);
-    for (const auto& packager : packagers)
-        if (files.exists(std::string(packager.program)))
-            return std::string(packager.name);
+    if (auto text = files.read("/etc/conf.d/hostname", 4096)) // Gentoo, Alpine of old
+        return printable(parse_os_release(*text)["hostname"]);
     return {};
 }
 
@@ -137,6 +100,7 @@ void take_os_release(std::string_view text, OperatingSystem& os) {
         os.like.push_back(printable(word));
     os.version = printable(values["VERSION_ID"]);
     os.codename = printable(values["VERSION_CODENAME"]);
+    os.variant = printable(values["VARIANT_ID"]);
     os.product = printable(values["PRETTY_NAME"]);
     if (os.product.empty())
         os.product = printable(values["NAME"]);
@@ -145,41 +109,15 @@ void take_os_release(std::string_view text, OperatingSystem& os) {
         os.like.emplace_back("suse");
 }
 
-std::string version_in(std::string_view text) {
-    auto first = text.find_first_of("0123456789");
-    if (first == std::string_view::npos)
-        return {};
-    auto end = text.find_first_not_of("0123456789.", first);
-    return std::string(text.substr(first, end == std::string_view::npos ? end : end - first));
-}
-
-struct ReleaseFile {
-    std::string_view path;
-    std::string_view distro;
-};
-// Systems older than os-release (2012). centos-release before redhat-release, which it is a link
-// to.
-constexpr std::array release_files{
-    ReleaseFile{"/etc/debian_version", "debian"}, ReleaseFile{"/etc/centos-release", "centos"},
-    ReleaseFile{"/etc/fedora-release", "fedora"}, ReleaseFile{"/etc/oracle-release", "ol"},
-    ReleaseFile{"/etc/redhat-release", "rhel"},   ReleaseFile{"/etc/SuSE-release", "suse"},
-    ReleaseFile{"/etc/alpine-release", "alpine"}, ReleaseFile{"/etc/arch-release", "arch"},
-    ReleaseFile{"/etc/gentoo-release", "gentoo"},
-};
-
-void take_release_file(const GuestFiles& files, OperatingSystem& os) {
-    for (const auto& file : release_files) {
-        auto text = files.read(std::string(file.path), 4096);
-        if (!text)
-            continue;
-        os.distro = file.distro;
-        os.version = version_in(*text);
-        os.product = printable(first_word_line(*text));
-        if (file.distro == "debian" || file.distro == "alpine")
-            os.product = fmt::format("{} {}", file.distro == "debian" ? "Debian" : "Alpine Linux",
-                                     os.product);
-        return;
-    }
+// "12" is 12.0, "22.04" is 22.4, "3.19.1" is 3.19.
+void take_numbers(OperatingSystem& os) {
+    auto parts = split(os.version, '.');
+    auto number = [&](std::size_t index) {
+        auto digits = index < parts.size() ? parts[index] : std::string_view{};
+        return parse_number(digits.substr(0, digits.find_first_not_of("0123456789"))).value_or(0);
+    };
+    os.major_version = number(0);
+    os.minor_version = number(1);
 }
 
 // What the kernel tries in turn (kernel_init of its init/main.c), without the shell.
@@ -213,28 +151,36 @@ std::string elf_machine(std::string_view header) {
         return "s390";
     if (machine == EM_RISCV && !is_64_bit)
         return "riscv32";
-    auto known = std::find_if(machines.begin(), machines.end(),
-                              [&](const auto& each) { return each.elf == machine; });
+    const auto* known = std::find_if(machines.begin(), machines.end(),
+                                     [&](const auto& each) { return each.elf == machine; });
     return known == machines.end() ? std::string{} : std::string(known->name);
 }
 
 std::string detect_system_type(const sys::RootDir& root) {
-    bool named = is_there(root, "/etc/os-release") || is_there(root, "/etc/fstab");
+    if (auto bsd = detect_bsd(root); !bsd.empty())
+        return bsd;
+    bool named =
+        is_there(root, "/etc/os-release") || is_there(root, "/etc/fstab") || has_release_file(root);
     if (named && (is_there(root, "/usr") || is_there(root, "/bin")))
         return "linux";
-    return has_windows(root) ? "windows" : "";
+    report::Findings unused;
+    return find_windows(GuestFiles(root, unused)) ? "windows" : "";
 }
 
-OperatingSystem detect_system(const GuestFiles& files) {
+OperatingSystem detect_system(const GuestFiles& files, const report::Inventory& inventory) {
     OperatingSystem os{.type = detect_system_type(files.root()),
                        .distro = "",
                        .product = "",
                        .version = "",
                        .arch = ""};
     if (os.type == "windows")
-        os.product = "Windows";
-    if (os.type != "linux")
+        return read_windows(files, find_windows(files).value_or(""), inventory);
+    os.arch = detect_arch(files.root());
+    if (os.type != "linux") {
+        take_bsd(files, os);
+        take_numbers(os);
         return os;
+    }
     auto release = files.read("/etc/os-release", 65536);
     if (!release)
         release = files.read("/usr/lib/os-release", 65536);
@@ -242,9 +188,9 @@ OperatingSystem detect_system(const GuestFiles& files) {
         take_os_release(*release, os);
     else
         take_release_file(files, os);
-    os.arch = detect_arch(files.root());
+    take_numbers(os);
     os.hostname = detect_hostname(files);
-    os.package_manager = detect_package_manager(files, os);
+    take_packaging(files, os);
     os.init_system = detect_init(files);
     report_missing_init(files);
     return os;

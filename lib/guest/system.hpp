@@ -10,12 +10,15 @@
 
 namespace slipway::guest {
 
-/// "linux" where there is /etc/os-release or /etc/fstab, and /usr or /bin; "windows" where there is
-/// /Windows/System32 in any case of letters; else "". A /boot, /usr or /home filesystem is none.
+/// "freebsd", "netbsd" or "openbsd" by marks of their own; "linux" where there is /etc/os-release,
+/// /etc/fstab or a release file, and /usr or /bin; "windows" where there is
+/// /Windows/System32/config in any case of letters; else "". A /boot, /usr or /home filesystem is
+/// none.
 [[nodiscard]] std::string detect_system_type(const sys::RootDir& root);
 /// Everything about the system. Runs nothing: the architecture is that of an ELF header.
-/// Finding: init-missing.
-[[nodiscard]] report::OperatingSystem detect_system(const GuestFiles& files);
+/// `inventory` has the disks and volumes. Findings: init-missing, and those of read_windows.
+[[nodiscard]] report::OperatingSystem detect_system(const GuestFiles& files,
+                                                    const report::Inventory& inventory);
 /// Machine of an ELF file by its first 20 bytes, as `uname -m` names it; "" if it is none or
 /// unknown.
 [[nodiscard]] std::string elf_machine(std::string_view header);

@@ -52,6 +52,8 @@ constexpr std::array recipes{
     Recipe{"vfat", {"vfat", ""}, "", {"", ""}},
     Recipe{"exfat", {"exfat", ""}, "", {"", ""}},
     Recipe{"ntfs", {"ntfs3", ""}, "", {"", ""}},
+    // The kernel does not find out which one it is: FreeBSD's and NetBSD's, or OpenBSD's.
+    Recipe{"ufs", {"ufs", ""}, "", {"ufstype=ufs2", "ufstype=44bsd"}, true},
     Recipe{"squashfs", {"squashfs", ""}, "", {"", ""}, true},
     Recipe{"erofs", {"erofs", ""}, "", {"", ""}, true},
     Recipe{"iso9660", {"iso9660", ""}, "", {"", ""}, true},

@@ -22,16 +22,37 @@ Json with_root(const ImageOptions& image, Json arguments) {
     return arguments;
 }
 
+Status add_packages(OpenImage& opened, const ImageOptions& image, report::Inventory& inventory) {
+    auto& packages = inventory.packages.emplace();
+    report::Findings findings;
+    for (bool more = true; more;) {
+        auto before = packages.list.size();
+        SLIPWAY_TRY(auto answer, opened.call("packages", with_root(image, {{"from", before}})));
+        packages.database = json_get<std::string>(answer, "database");
+        for (const auto& package : json_at(answer, "packages"))
+            packages.list.push_back(report::package_from_json(package));
+        findings = report::findings_from_json(json_at(answer, "findings"));
+        more = json_get<bool>(answer, "more") && packages.list.size() > before;
+    }
+    report::add_new(inventory.findings, std::move(findings));
+    return {};
+}
+
 } // namespace
 
-Result<report::Inventory> inspect(const Context& context, const ImageOptions& image, bool deep) {
+Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
+                                  const InspectRequest& request) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
     SLIPWAY_TRY(
         auto answer,
-        opened.call("inspect", with_root(image, {{"deep", deep},
-                                                 {"cache_dir", deep ? cache_directory() : ""}})));
+        opened.call("inspect",
+                    with_root(image, {{"deep", request.deep},
+                                      {"cache_dir", request.deep ? cache_directory() : ""}})));
+    auto inventory = report::inventory_from_json(json_at(answer, "inventory"));
+    if (request.packages)
+        SLIPWAY_CHECK(add_packages(opened, image, inventory));
     let_go(context, opened);
-    return report::inventory_from_json(json_at(answer, "inventory"));
+    return inventory;
 }
 
 Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image,
@@ -85,6 +106,9 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
         SLIPWAY_TRY(dropped, open_image(context, image, {.use = Use::Discard, .any_kind = true}));
     }
     auto& opened = place ? place->opened() : dropped;
+    if (request.network && opened.engine == "sandbox")
+        return fail(Code::Unsupported, "the sandbox has no network",
+                    "use --engine host as root, for an image that you trust");
     auto arguments = with_root(image, {{"argv", request.argv},
                                        {"env", request.env},
                                        {"cwd", request.cwd},

@@ -12,9 +12,12 @@
 
 namespace slipway::ops {
 
-/// `deep`: also what is inside each initramfs.
+struct InspectRequest {
+    bool deep = false;     ///< also what is inside each initramfs
+    bool packages = false; ///< also what is installed
+};
 [[nodiscard]] Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
-                                                bool deep);
+                                                const InspectRequest& request);
 
 struct ListedFile {
     std::string name;

@@ -82,6 +82,21 @@ image::DiskSpec disk_spec(const OpenImage& opened) {
     return spec;
 }
 
+Status add_overlay(const Context& context, OpenImage& opened, OpenRequest& request) {
+    sys::OwnedFd file;
+    if (request.overlay_file)
+        file = std::move(*request.overlay_file);
+    else {
+        SLIPWAY_TRY(file,
+                    sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
+                                                                       : request.scratch_dir));
+    }
+    SLIPWAY_TRY(opened.overlay,
+                image::Overlay::create(context.host, std::move(file), opened.size,
+                                       opened.source->next_fd(), overlay_mark(*opened.source)));
+    return {};
+}
+
 } // namespace
 
 std::string scratch_directory() {
@@ -145,7 +160,7 @@ std::string OpenImage::full_scratch() const {
 }
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
-                            OpenRequest request) {
+                            OpenRequest& request) {
     OpenImage opened{.host = context.host};
     opened.use = request.use;
     SLIPWAY_CHECK(choose_engine(options, opened));
@@ -166,17 +181,7 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
     opened.size += request.grow_by;
     if (request.use == Use::Look || opened.source->kind() != image::Kind::Disk)
         return opened;
-    sys::OwnedFd file;
-    if (request.overlay_file)
-        file = std::move(*request.overlay_file);
-    else {
-        SLIPWAY_TRY(file,
-                    sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
-                                                                       : request.scratch_dir));
-    }
-    SLIPWAY_TRY(opened.overlay,
-                image::Overlay::create(context.host, std::move(file), opened.size,
-                                       opened.source->next_fd(), overlay_mark(*opened.source)));
+    SLIPWAY_CHECK(add_overlay(context, opened, request));
     return opened;
 }
 
@@ -190,7 +195,16 @@ unsigned sandbox_memory() {
                   : session::MachineOptions{}.memory_mib;
 }
 
-Result<std::unique_ptr<session::Session>> start_session(const Context& context, OpenImage& opened) {
+Json to_json(const std::shared_ptr<const std::vector<storage::Key>>& keys) {
+    auto json = Json::array();
+    if (keys)
+        for (const auto& key : *keys)
+            json.push_back({{"selector", key.selector}, {"secret", key.secret.expose()}});
+    return json;
+}
+
+Result<std::unique_ptr<session::Session>>
+start_session(const Context& context, const ImageOptions& options, OpenImage& opened) {
     std::vector<image::DiskSpec> disks{disk_spec(opened)};
     if (opened.source->kind() == image::Kind::Archive) {
         SLIPWAY_TRY(auto scratch,
@@ -204,7 +218,7 @@ Result<std::unique_ptr<session::Session>> start_session(const Context& context, 
                                                   {.memory_mib = sandbox_memory()});
     if (!worker)
         return fail(std::move(worker).error());
-    return session::Session::open(std::move(*worker), context.host);
+    return session::Session::open(std::move(*worker), context.host, to_json(options.keys));
 }
 
 // What this host's kernel cannot do for the image, where a sandbox can.
@@ -220,17 +234,23 @@ std::string missing_on_host(const OpenImage& opened) {
 
 Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
                              OpenRequest request) {
-    SLIPWAY_TRY(auto opened, open_disk(context, options, std::move(request)));
-    auto session = start_session(context, opened);
+    SLIPWAY_TRY(auto opened, open_disk(context, options, request));
+    auto session = start_session(context, options, opened);
     if (!session)
         return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
+    // A thin pool of LVM cannot be opened without a write.
+    if (!opened.overlay && json_get<bool>(opened.session->opened(), "wants_writable")) {
+        SLIPWAY_CHECK(opened.session->close());
+        SLIPWAY_CHECK(add_overlay(context, opened, request));
+        SLIPWAY_TRY(opened.session, start_session(context, options, opened));
+    }
     if (opened.engine == "host" && options.engine == "auto")
         if (auto missing = missing_on_host(opened); !missing.empty()) {
             SLIPWAY_CHECK(opened.session->close());
             opened.engine = "sandbox";
             opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
-            SLIPWAY_TRY(opened.session, start_session(context, opened));
+            SLIPWAY_TRY(opened.session, start_session(context, options, opened));
         }
     context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
     return opened;

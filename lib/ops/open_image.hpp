@@ -9,6 +9,7 @@
 #include "image/qemu_img.hpp"
 #include "image/source.hpp"
 #include "session/client.hpp"
+#include "storage/stack.hpp"
 #include "sys/host.hpp"
 
 namespace slipway::ops {
@@ -27,6 +28,8 @@ struct ImageOptions {
     std::string root{};          ///< --root VOLUME, "" to find it
     std::string engine = "auto"; ///< "auto", "host", "sandbox"
     bool untrusted = false;
+    /// --key; shared, because secrets are not copied.
+    std::shared_ptr<const std::vector<storage::Key>> keys{};
 };
 
 /// Where files without a name are made: TMPDIR or /var/tmp.
@@ -84,6 +87,6 @@ struct OpenImage {
                                            OpenRequest request);
 /// The same without a session: source, size and overlay.
 [[nodiscard]] Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
-                                          OpenRequest request);
+                                          OpenRequest& request);
 
 } // namespace slipway::ops

@@ -87,7 +87,8 @@ Result<sys::OwnedFd> fetch(const Context& context, const ImageOptions& image,
 }
 
 Result<ProveResult> boot(const Context& context, const ImageOptions& image, ProveRequest request) {
-    SLIPWAY_TRY(auto opened, open_disk(context, image, {.use = Use::Discard}));
+    OpenRequest open{.use = Use::Discard};
+    SLIPWAY_TRY(auto opened, open_disk(context, image, open));
     request.disk = opened.graph(true);
     return prove_graph(context, request);
 }
@@ -141,7 +142,7 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image,
                          .bus = options.bus,
                          .firmware = options.firmware.value_or(vm::Firmware::Bios),
                          .timeout = options.timeout};
-    auto guest = inspect(context, image, false);
+    auto guest = inspect(context, image, InspectRequest{});
     SLIPWAY_CHECK(context.host.cancel.check());
     if (!guest) {
         SLIPWAY_TRY(auto result, boot(context, image, request));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/inventory.hpp"
 
+#include <algorithm>
+
 #include "base/strings.hpp"
 
 namespace slipway::report {
@@ -13,7 +15,8 @@ Json volume_to_json(const Volume& volume) {
               {"label", volume.label},         {"uuid", volume.uuid},
               {"partuuid", volume.partuuid},   {"partlabel", volume.partlabel},
               {"parttype", volume.parttype},   {"bootable", volume.bootable},
-              {"dirty", volume.dirty}};
+              {"dirty", volume.dirty},         {"kind", volume.kind},
+              {"stands_on", volume.stands_on}};
     json["used"] = volume.used ? Json(*volume.used) : Json();
     return json;
 }
@@ -31,7 +34,9 @@ Volume volume_from_json(const Json& json) {
                   .partlabel = json_get<std::string>(json, "partlabel"),
                   .parttype = json_get<std::string>(json, "parttype"),
                   .bootable = json_get<bool>(json, "bootable"),
-                  .dirty = json_get<bool>(json, "dirty")};
+                  .dirty = json_get<bool>(json, "dirty"),
+                  .kind = json_get<std::string>(json, "kind"),
+                  .stands_on = json_get<std::vector<std::string>>(json, "stands_on")};
     if (const auto& used = json_at(json, "used"); used.is_number_unsigned())
         volume.used = used.get<std::uint64_t>();
     return volume;
@@ -81,30 +86,83 @@ FstabEntry fstab_from_json(const Json& json) {
             .unstable = json_get<bool>(json, "unstable")};
 }
 
+template <class T, class Convert> Json array_of(const std::vector<T>& items, Convert convert) {
+    auto json = Json::array();
+    for (const auto& item : items)
+        json.push_back(convert(item));
+    return json;
+}
+
+template <class T, class Convert> std::vector<T> vector_of(const Json& json, Convert convert) {
+    std::vector<T> items;
+    if (json.is_array())
+        for (const auto& item : json)
+            items.push_back(convert(item));
+    return items;
+}
+
+Json windows_to_json(const WindowsSystem& windows) {
+    return {{"systemroot", windows.system_root},
+            {"current_control_set", windows.control_set},
+            {"edition", windows.edition},
+            {"build", windows.build},
+            {"hibernated", windows.hibernated},
+            {"drive_mappings", array_of(windows.drives, [](const DriveMapping& drive) -> Json {
+                 return {{"letter", drive.letter}, {"volume", drive.volume}};
+             })}};
+}
+
+WindowsSystem windows_from_json(const Json& json) {
+    return {.system_root = json_get<std::string>(json, "systemroot"),
+            .control_set = json_get<std::string>(json, "current_control_set"),
+            .edition = json_get<std::string>(json, "edition"),
+            .build = json_get<std::string>(json, "build"),
+            .hibernated = json_get<bool>(json, "hibernated"),
+            .drives =
+                vector_of<DriveMapping>(json_at(json, "drive_mappings"), [](const Json& drive) {
+                    return DriveMapping{json_get<std::string>(drive, "letter"),
+                                        json_get<std::string>(drive, "volume")};
+                })};
+}
+
 Json os_to_json(const OperatingSystem& os) {
-    return {{"type", os.type},
-            {"distro", os.distro},
-            {"like", os.like},
-            {"product", os.product},
-            {"version", os.version},
-            {"codename", os.codename},
-            {"arch", os.arch},
-            {"hostname", os.hostname},
-            {"package_manager", os.package_manager},
-            {"init_system", os.init_system}};
+    Json json{{"type", os.type},
+              {"distro", os.distro},
+              {"like", os.like},
+              {"product", os.product},
+              {"version", os.version},
+              {"major", os.major_version},
+              {"minor", os.minor_version},
+              {"variant", os.variant},
+              {"codename", os.codename},
+              {"arch", os.arch},
+              {"hostname", os.hostname},
+              {"package_manager", os.package_manager},
+              {"package_format", os.package_format},
+              {"init_system", os.init_system}};
+    if (os.windows)
+        json["windows"] = windows_to_json(*os.windows);
+    return json;
 }
 
 OperatingSystem os_from_json(const Json& json) {
-    return {.type = json_get<std::string>(json, "type"),
-            .distro = json_get<std::string>(json, "distro"),
-            .like = json_get<std::vector<std::string>>(json, "like"),
-            .product = json_get<std::string>(json, "product"),
-            .version = json_get<std::string>(json, "version"),
-            .codename = json_get<std::string>(json, "codename"),
-            .arch = json_get<std::string>(json, "arch"),
-            .hostname = json_get<std::string>(json, "hostname"),
-            .package_manager = json_get<std::string>(json, "package_manager"),
-            .init_system = json_get<std::string>(json, "init_system")};
+    OperatingSystem os{.type = json_get<std::string>(json, "type"),
+                       .distro = json_get<std::string>(json, "distro"),
+                       .like = json_get<std::vector<std::string>>(json, "like"),
+                       .product = json_get<std::string>(json, "product"),
+                       .version = json_get<std::string>(json, "version"),
+                       .major_version = json_get<std::uint64_t>(json, "major"),
+                       .minor_version = json_get<std::uint64_t>(json, "minor"),
+                       .variant = json_get<std::string>(json, "variant"),
+                       .codename = json_get<std::string>(json, "codename"),
+                       .arch = json_get<std::string>(json, "arch"),
+                       .hostname = json_get<std::string>(json, "hostname"),
+                       .package_manager = json_get<std::string>(json, "package_manager"),
+                       .package_format = json_get<std::string>(json, "package_format"),
+                       .init_system = json_get<std::string>(json, "init_system")};
+    if (const auto& windows = json_at(json, "windows"); windows.is_object())
+        os.windows = windows_from_json(windows);
+    return os;
 }
 
 Json boot_loader_to_json(const BootLoader& loader) {
@@ -123,21 +181,6 @@ BootLoader boot_loader_from_json(const Json& json) {
             .mkconfig = json_get<std::string>(json, "mkconfig")};
 }
 
-template <class T, class Convert> Json array_of(const std::vector<T>& items, Convert convert) {
-    auto json = Json::array();
-    for (const auto& item : items)
-        json.push_back(convert(item));
-    return json;
-}
-
-template <class T, class Convert> std::vector<T> vector_of(const Json& json, Convert convert) {
-    std::vector<T> items;
-    if (json.is_array())
-        for (const auto& item : json)
-            items.push_back(convert(item));
-    return items;
-}
-
 } // namespace
 
 const Volume* Inventory::find_volume(std::string_view name) const {
@@ -150,6 +193,13 @@ const Volume* Inventory::find_volume(std::string_view name) const {
             if (name.substr(subvolume.size()).starts_with(volume.name + "/"))
                 return &volume;
     return nullptr;
+}
+
+bool Inventory::is_opened(const Volume& container) const {
+    return std::any_of(volumes.begin(), volumes.end(), [&](const auto& volume) {
+        return std::find(volume.stands_on.begin(), volume.stands_on.end(), container.name) !=
+               volume.stands_on.end();
+    });
 }
 
 const Volume* Inventory::volume_with_uuid(std::string_view uuid) const {
@@ -185,6 +235,8 @@ Json to_json(const Inventory& inventory) {
     for (const auto& [path, volume] : inventory.mountpoints)
         mountpoints.push_back({{"path", path}, {"volume", volume}});
     json["findings"] = to_json(inventory.findings);
+    if (inventory.packages)
+        json["packages"] = to_json(*inventory.packages);
     return json;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/json.hpp"
 #include "report/finding.hpp"
+#include "report/packages.hpp"
 
 namespace slipway::report {
 
@@ -40,19 +41,43 @@ struct Volume {
     bool bootable = false;               ///< active flag of an MBR partition
     std::optional<std::uint64_t> used{}; ///< bytes; only of mounted filesystems
     bool dirty = false;                  ///< its journal waits for recovery
+    /// Of a volume inside others: "luks", "bitlocker", "md", "lvm", "partition"; "" for a partition
+    /// of a disk.
+    std::string kind{};
+    std::vector<std::string> stands_on{}; ///< names of the volumes right below it
+};
+
+/// A drive letter, without its colon, and the volume of the image behind it.
+struct DriveMapping {
+    std::string letter;
+    std::string volume;
+};
+
+/// What only Windows has.
+struct WindowsSystem {
+    std::string system_root{}; ///< guest path, as it is spelled: "/Windows"
+    std::string control_set{}; ///< "ControlSet001", the one in use
+    std::string edition{};     ///< "Professional", "ServerStandard", …
+    std::string build{};       ///< "19045"
+    bool hibernated = false;   ///< also by fast startup
+    std::vector<DriveMapping> drives{};
 };
 
 struct OperatingSystem {
-    std::string type;                ///< "linux", "windows", or ""
+    std::string type;                ///< "linux", "windows", "freebsd", "netbsd", "openbsd", or ""
     std::string distro;              ///< ID of os-release: debian, ubuntu, rhel, opensuse-leap, …
     std::vector<std::string> like{}; ///< ID_LIKE
     std::string product;             ///< PRETTY_NAME
     std::string version;             ///< VERSION_ID
+    std::uint64_t major_version = 0, minor_version = 0; ///< of the version; 0 where it has none
+    std::string variant{}; ///< VARIANT_ID; of Windows "Client", "Server", …
     std::string codename{};
     std::string arch; ///< of /bin programs: x86_64, i386, aarch64, …; "" unknown
     std::string hostname{};
     std::string package_manager{}; ///< apt, dnf, yum, zypper, pacman, apk
+    std::string package_format{};  ///< deb, rpm, pacman, apk, ebuild, xbps, pkg, …
     std::string init_system{};     ///< systemd, openrc, sysvinit, busybox
+    std::optional<WindowsSystem> windows{};
 };
 
 struct BootLoader {
@@ -104,6 +129,7 @@ struct Inventory {
     std::vector<FstabEntry> fstab;
     std::map<std::string, std::string> mountpoints; ///< guest path -> volume, as mounted here
     Findings findings;
+    std::optional<PackageList> packages{}; ///< only where it was asked for
 
     /// Small configuration files of the guest by path: the input of pure planning. Not in the JSON.
     std::map<std::string, std::string> files{};
@@ -111,6 +137,8 @@ struct Inventory {
     /// "btrfs:sda2/@" finds the volume that carries the subvolume, sda2.
     [[nodiscard]] const Volume* find_volume(std::string_view name) const;
     [[nodiscard]] const Volume* volume_with_uuid(std::string_view uuid) const;
+    /// Whether a volume stands on this one: a container that was opened.
+    [[nodiscard]] bool is_opened(const Volume& container) const;
     [[nodiscard]] const std::string* file(const std::string& path) const;
 };
 

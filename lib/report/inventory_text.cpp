@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text form of an inventory for a person at a terminal.
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -13,21 +15,43 @@ std::string or_dash(const std::string& text) {
     return text.empty() ? "-" : text;
 }
 
+std::string volume_line(const Volume& volume) {
+    return fmt::format("  {:<8} {:>9}  {:<12} uuid {}  label {}{}{}{}\n", volume.name,
+                       format_size(volume.size), or_dash(volume.type), or_dash(volume.uuid),
+                       or_dash(volume.label),
+                       volume.used ? fmt::format("  used {}", format_size(*volume.used)) : "",
+                       volume.dirty ? "  (journal not clean)" : "",
+                       volume.kind.empty() ? ""
+                                           : fmt::format("  ({} on {})", volume.kind,
+                                                         join(volume.stands_on, ", ")));
+}
+
 std::string disks_text(const Inventory& inventory) {
     std::string text;
     for (const auto& disk : inventory.disks) {
         text += fmt::format("Disk {}: {}, {}, partition table: {}\n", disk.name,
                             format_size(disk.size), disk.format, disk.table);
         for (const auto& volume : inventory.volumes)
-            if (volume.disk == disk.name)
-                text += fmt::format(
-                    "  {:<8} {:>9}  {:<12} uuid {}  label {}{}{}\n", volume.name,
-                    format_size(volume.size), or_dash(volume.type), or_dash(volume.uuid),
-                    or_dash(volume.label),
-                    volume.used ? fmt::format("  used {}", format_size(*volume.used)) : "",
-                    volume.dirty ? "  (journal not clean)" : "");
+            if (volume.disk == disk.name && volume.kind.empty())
+                text += volume_line(volume);
     }
+    bool first = true;
+    for (const auto& volume : inventory.volumes)
+        if (!volume.kind.empty()) {
+            text += std::exchange(first, false) ? "Inside of these:\n" : "";
+            text += volume_line(volume);
+        }
     return text;
+}
+
+std::string windows_text(const WindowsSystem& windows) {
+    std::vector<std::string> drives;
+    for (const auto& drive : windows.drives)
+        drives.push_back(fmt::format("{}: {}", drive.letter, drive.volume));
+    return fmt::format("Windows in {}: build {}, edition {}, {}{}\nDrives: {}\n",
+                       windows.system_root, or_dash(windows.build), or_dash(windows.edition),
+                       or_dash(windows.control_set), windows.hibernated ? ", hibernated" : "",
+                       or_dash(join(drives, ", ")));
 }
 
 std::string kernel_text(const Kernel& kernel) {
@@ -63,6 +87,8 @@ std::string render_text(const Inventory& inventory) {
                         inventory.boot_loader.config_files.empty()
                             ? ""
                             : fmt::format(" ({})", join(inventory.boot_loader.config_files, ", ")));
+    if (os.windows)
+        text += windows_text(*os.windows);
     if (!inventory.kernels.empty())
         text += fmt::format("Kernels (initramfs by {}):\n", or_dash(inventory.initramfs_generator));
     for (const auto& kernel : inventory.kernels)
@@ -72,6 +98,8 @@ std::string render_text(const Inventory& inventory) {
     for (const auto& entry : inventory.fstab)
         text += fmt::format("  line {}: {} on {} ({}) -> {}\n", entry.line_no, entry.spec,
                             entry.mountpoint, entry.type, or_dash(entry.volume));
+    if (inventory.packages)
+        text += render_text(*inventory.packages);
     if (!inventory.findings.empty())
         text += "Findings:\n";
     for (const auto& finding : inventory.findings)

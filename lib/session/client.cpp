@@ -23,11 +23,12 @@ Session::Session(StartedWorker worker, const sys::Host& host)
 
 Session::~Session() = default;
 
-Result<std::unique_ptr<Session>> Session::open(StartedWorker worker, const sys::Host& host) {
+Result<std::unique_ptr<Session>> Session::open(StartedWorker worker, const sys::Host& host,
+                                               Json keys) {
     auto disks = std::move(worker.disks);
     std::unique_ptr<Session> session(new Session(std::move(worker), host));
     SLIPWAY_CHECK(session->greet());
-    SLIPWAY_TRY(session->opened_, session->call("open", {{"disks", disks}}));
+    SLIPWAY_TRY(session->opened_, session->call("open", {{"disks", disks}, {"keys", keys}}));
     return session;
 }
 

@@ -28,9 +28,9 @@ struct CallHooks {
 
 class Session {
 public:
-    /// Says hello to a worker and has it open the disks.
-    [[nodiscard]] static Result<std::unique_ptr<Session>> open(StartedWorker worker,
-                                                               const sys::Host& host);
+    /// Says hello to a worker and has it open the disks. `keys` are a list of {selector, secret}.
+    [[nodiscard]] static Result<std::unique_ptr<Session>>
+    open(StartedWorker worker, const sys::Host& host, Json keys = Json::array());
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;

@@ -16,13 +16,40 @@
 namespace slipway::sys {
 namespace {
 
-// Rights that exist since Landlock ABI 1; what later ABIs add (refer, truncate, ioctl) is
-// handled only where this header and kernel know it.
+// What this build's header may not have yet (include/uapi/linux/landlock.h of Linux 6.12).
+struct RulesetAttributes {
+    std::uint64_t handled_access_fs;
+    std::uint64_t handled_access_net; ///< ABI 4
+    std::uint64_t scoped;             ///< ABI 6
+};
+constexpr std::uint64_t truncate_right = 1 << 14; // ABI 3
+constexpr std::uint64_t ioctl_right = 1 << 15;    // ABI 5, of devices
+constexpr std::uint64_t scope_abstract_sockets = 1, scope_signals = 2;
+
 constexpr std::uint64_t read_rights =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-constexpr std::uint64_t file_rights =
-    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
-constexpr std::uint64_t all_rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
+constexpr std::uint64_t file_rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                                      LANDLOCK_ACCESS_FS_WRITE_FILE | truncate_right | ioctl_right;
+
+std::uint64_t handled_rights(int abi) {
+    std::uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1; // ABI 1
+    if (abi >= 3)
+        rights |= truncate_right;
+    if (abi >= 5)
+        rights |= ioctl_right;
+    return rights;
+}
+
+Result<OwnedFd> make_ruleset(int abi) {
+    RulesetAttributes attributes{.handled_access_fs = handled_rights(abi),
+                                 .handled_access_net = 0,
+                                 .scoped = scope_abstract_sockets | scope_signals};
+    auto size = abi >= 6 ? sizeof attributes : sizeof attributes.handled_access_fs;
+    OwnedFd ruleset(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
+    if (!ruleset.valid())
+        return fail_errno("making a Landlock ruleset");
+    return ruleset;
+}
 
 Status allow(BorrowedFd ruleset, BorrowedFd target, std::uint64_t rights) {
     struct stat info {};
@@ -120,13 +147,11 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
             SLIPWAY_TRY(ready.filter_, build_sandbox_filter());
         }
     }
-    if (landlock_abi() == 0)
+    auto abi = landlock_abi();
+    if (abi == 0)
         return ready;
-    landlock_ruleset_attr attributes{.handled_access_fs = all_rights};
-    ready.ruleset_ = OwnedFd(static_cast<int>(
-        ::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
-    if (!ready.ruleset_.valid())
-        return fail_errno("making a Landlock ruleset");
+    SLIPWAY_TRY(ready.ruleset_, make_ruleset(abi));
+    auto all_rights = handled_rights(abi);
     // /dev/null too is only read: QEMU finds out by writing it whether it can lock, and its locks
     // on the extents of a VMDK, which no option turns off, would meet ours.
     for (const auto& path : wish.read_paths)

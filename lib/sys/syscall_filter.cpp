@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -168,9 +169,23 @@ Result<std::vector<sock_filter>> build_sandbox_filter() {
                              "shmget",
                              "mq_open"})
         SLIPWAY_CHECK(filter.deny(name, EPERM));
-    for (const auto* name : {"clone3", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount",
-                             "fspick", "mount_setattr", "keyctl", "add_key", "request_key",
-                             "io_uring_setup", "io_uring_enter", "io_uring_register"})
+    // What Landlock leaves alone: attributes of every file of the caller, and, before its third
+    // version, the content of those that may be read.
+    for (const auto* name :
+         {"chmod",      "fchmod",        "fchmodat",  "fchmodat2",   "chown",        "lchown",
+          "fchown",     "fchownat",      "utime",     "utimes",      "futimesat",    "utimensat",
+          "setxattr",   "lsetxattr",     "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
+          "setxattrat", "removexattrat", "truncate",  "creat"})
+        SLIPWAY_CHECK(filter.deny(name, EPERM));
+    std::array<ArgumentIs, 1> truncating{
+        ArgumentIs{.argument = 1, .value = O_TRUNC, .mask = O_TRUNC}};
+    SLIPWAY_CHECK(filter.deny("open", EPERM, truncating));
+    truncating[0].argument = 2;
+    SLIPWAY_CHECK(filter.deny("openat", EPERM, truncating));
+    for (const auto* name :
+         {"clone3", "openat2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
+          "mount_setattr", "keyctl", "add_key", "request_key", "io_uring_setup", "io_uring_enter",
+          "io_uring_register"})
         SLIPWAY_CHECK(filter.deny(name, ENOSYS));
     constexpr std::uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
                                          CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;

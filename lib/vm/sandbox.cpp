@@ -26,6 +26,8 @@ constexpr int listener_number = 400; // above every number that a graph uses
 constexpr int first_disk_number = 10;
 // Of the machine's own memory beside that of its guest, which is a file.
 constexpr std::uint64_t own_memory = 512 << 20;
+// That it adds to the file, which has a hole there.
+constexpr std::uint64_t address_gap = std::uint64_t{2} << 30;
 
 // Dynamic users of systemd have these ids, so no account has them. Sandboxes of one machine at one
 // time rarely share one; where they do, Landlock still keeps them apart.
@@ -93,6 +95,16 @@ std::string directory_for_hostfs(const sys::FdMapping& directory) {
     return sys::proc_path(directory.child) + "/.";
 }
 
+sys::Confinement machine_confinement(unsigned memory_mib) {
+    // /dev/null: a console that cannot open its input moves to the serial line.
+    return {.read_paths = sys::program_read_paths(),
+            .write_paths = {"/dev/null"},
+            .user = user_to_become(),
+            .data_limit = own_memory,
+            .file_size_limit = (std::uint64_t{memory_mib} << 20) + address_gap,
+            .filter_calls = true};
+}
+
 Status Sandbox::requirements() {
     if (!sys::find_program("linux.uml"))
         return fail(Code::Unsupported, "User-mode Linux is not installed",
@@ -147,7 +159,7 @@ Status Sandbox::start_machine(const sys::Host& host, const SandboxSpec& spec,
         return fail_errno("making the window of the sandbox");
     UmlSpec uml{.memory_mib = spec.memory_mib,
                 .init = spec.worker,
-                .init_arguments = {"--sandbox"},
+                .init_arguments = spec.arguments,
                 .raid6 = spec.raid6};
     sys::ProcessSpec process;
     process.env = {"LD_PRELOAD=" + spec.preload, "TMPDIR=/"};
@@ -161,15 +173,9 @@ Status Sandbox::start_machine(const sys::Host& host, const SandboxSpec& spec,
     }
     process.argv = uml_argv(uml);
     process.bundle = bundle_;
-    auto memory = std::uint64_t{spec.memory_mib} << 20;
-    // /dev/null: a console that cannot open its input moves to the serial line.
-    process.confinement = sys::Confinement{.read_paths = sys::program_read_paths(),
-                                           .write_paths = {"/dev/null"},
-                                           .write_fds = {uml.window_fd},
-                                           .user = user_,
-                                           .data_limit = own_memory,
-                                           .file_size_limit = memory + (std::uint64_t{2} << 30),
-                                           .filter_calls = true};
+    process.confinement = machine_confinement(spec.memory_mib);
+    process.confinement->user = user_;
+    process.confinement->write_fds = {uml.window_fd};
     for (const auto& path : {spec.worker, spec.preload})
         process.confinement->read_paths.push_back(path);
     for (const auto& directory : spec.directories) {
@@ -209,7 +215,7 @@ Error Sandbox::explain_end() {
     auto ended = machine_->wait(std::chrono::seconds(2));
     listen();
     auto text = console_.tail(200);
-    Error error{.code = Code::Protocol, .what = "the sandbox's machine has ended"};
+    Error error{.code = Code::ToolFailed, .what = "the sandbox's machine has ended"};
     for (const auto& errors : daemon_errors_)
         if (auto message = said(errors); !message.empty()) {
             error.code = Code::Corrupt;

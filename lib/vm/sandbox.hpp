@@ -28,6 +28,7 @@ struct SandboxDisk {
 struct SandboxSpec {
     std::string worker;  ///< the program that becomes PID 1
     std::string preload; ///< slipway-uml.so
+    std::vector<std::string> arguments{"--sandbox"};
     std::vector<SandboxDisk> disks{};
     /// Directories of this machine, with the numbers of their descriptors in the machine's process.
     std::vector<sys::FdMapping> directories{};
@@ -37,6 +38,9 @@ struct SandboxSpec {
 
 /// What hostfs in the machine takes to show a directory of the spec.
 [[nodiscard]] std::string directory_for_hostfs(const sys::FdMapping& directory);
+/// What the process of a machine may do: no file of the host but programs and libraries, and what
+/// it inherits. Its user is one without rights, where root starts it.
+[[nodiscard]] sys::Confinement machine_confinement(unsigned memory_mib);
 
 class Sandbox {
 public:

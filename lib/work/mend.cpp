@@ -12,6 +12,7 @@
 #include "base/units.hpp"
 #include "guest/audit.hpp"
 #include "guest/initramfs.hpp"
+#include "guest/packages.hpp"
 #include "repair/apply.hpp"
 #include "repair/initramfs_segment.hpp"
 #include "repair/repair.hpp"
@@ -122,6 +123,32 @@ Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer&) {
         examine(opened, arguments);
     return Json{{"inventory", report::to_json(*opened.inventory)},
                 {"foreign", is_foreign(opened.inventory->os)}};
+}
+
+Result<Json> list_packages(OpenedRoot& opened, const Json& arguments, Peer&) {
+    SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, false)));
+    if (!opened.packages) {
+        guest::GuestFiles files(opened.tree->root(), opened.package_findings);
+        opened.packages = guest::read_packages(files, opened.inventory->os.package_format);
+        // Each package can have a file of its own that is too large.
+        constexpr std::size_t most_findings = 100;
+        if (opened.package_findings.size() > most_findings)
+            opened.package_findings.resize(most_findings);
+    }
+    // Pages keep the answer below the largest frame: a package has some 100 bytes as a rule, and
+    // can have ten times as many.
+    constexpr std::size_t page_size = 512 << 10;
+    const auto& list = opened.packages->list;
+    auto next = json_get<std::size_t>(arguments, "from");
+    auto page = Json::array();
+    for (std::size_t size = 0; next < list.size() && size < page_size; ++next) {
+        page.push_back(report::to_json(list[next]));
+        size += render_json(page.back()).size();
+    }
+    return Json{{"database", opened.packages->database},
+                {"packages", std::move(page)},
+                {"more", next < list.size()},
+                {"findings", report::to_json(opened.package_findings)}};
 }
 
 Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {

@@ -9,6 +9,8 @@ namespace slipway::work {
 
 /// {"root", "deep", "cache_dir"} -> {"inventory", "foreign"}
 [[nodiscard]] Result<Json> inspect_root(OpenedRoot& opened, const Json& arguments, Peer& peer);
+/// {"root", "from"} -> {"database", "packages", "more", "findings"}: a page of what is installed.
+[[nodiscard]] Result<Json> list_packages(OpenedRoot& opened, const Json& arguments, Peer& peer);
 /// {"root", "policy"} -> {"plan", "text", "needed": how many actions, "inventory"}. Remembers it
 /// for "apply".
 [[nodiscard]] Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer& peer);

@@ -16,6 +16,7 @@
 #include "guest/grub_cfg.hpp"
 #include "guest/inspect.hpp"
 #include "sys/mount.hpp"
+#include "work/containers.hpp"
 
 namespace slipway::work {
 namespace {
@@ -126,7 +127,7 @@ Status OpenedRoot::open(const Json& arguments) {
             volumes.push_back(std::move(usable));
         }
     }
-    return {};
+    return open_containers(*this, arguments);
 }
 
 Status OpenedRoot::need_root(const RootChoice& choice) {
@@ -142,8 +143,13 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
         inventory.reset();
         return mount_tree(name, {}, choice.writable);
     }
-    SLIPWAY_TRY(auto search, guest::find_systems(volumes, target, {.root = choice.name}));
+    auto searched = guest::find_systems(volumes, target, {.root = choice.name});
+    if (!searched)
+        return fail(nothing_found(std::move(searched).error()));
+    auto& search = *searched;
     found_while_opening = search.findings;
+    if (stack)
+        add_new(found_while_opening, stack->findings());
     auto picked = guest::pick_system(search);
     if (picked)
         return mount_tree(picked->root, std::move(search.mounted), choice.writable);
@@ -156,7 +162,7 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
                     "unpack an archive (OVA, tar, gzip) first; disks with sectors of 4096 bytes "
                     "cannot be opened");
     if (choice.need_system && choice.name.empty())
-        return fail(std::move(picked).error());
+        return fail(nothing_found(std::move(picked).error()));
     auto name = choice.name;
     if (name.empty()) {
         for (const auto& volume : volumes)
@@ -166,7 +172,7 @@ Status OpenedRoot::need_root(const RootChoice& choice) {
                 name = volume.volume.name;
             }
         if (name.empty())
-            return fail(std::move(picked).error());
+            return fail(nothing_found(std::move(picked).error()));
     }
     return mount_tree(name, {}, choice.writable);
 }
@@ -227,6 +233,12 @@ Result<enter::Root*> OpenedRoot::need_chroot() {
                                        .fstype = volume.type});
         }
     }
+    if (stack)
+        for (const auto& device : stack->volumes())
+            spec.mapped.push_back({.name = guest_node_of(device),
+                                   .device = device.number,
+                                   .uuid = device.volume.uuid,
+                                   .label = device.volume.label});
     SLIPWAY_TRY(auto prepared, enter::Root::prepare(std::move(spec), host));
     chroot = std::make_unique<enter::Root>(std::move(prepared));
     return chroot.get();
@@ -242,6 +254,9 @@ Status OpenedRoot::close() {
     if (tree)
         note(tree->unmount());
     tree.reset();
+    if (stack)
+        note(stack->close());
+    stack.reset();
     for (auto disk = disks.rbegin(); disk != disks.rend(); ++disk)
         note(disk->detach());
     disks.clear();

@@ -12,6 +12,7 @@
 #include "mount/tree.hpp"
 #include "report/inventory.hpp"
 #include "report/plan.hpp"
+#include "storage/stack.hpp"
 #include "sys/host.hpp"
 #include "work/given_tree.hpp"
 #include "work/peer.hpp"
@@ -26,6 +27,7 @@ struct OpenedRoot {
     std::optional<GivenTree> given; ///< in place of disks
     std::vector<image::AttachedDisk> disks;
     mount::Volumes volumes;
+    std::optional<storage::Stack> stack; ///< what is inside the volumes; none: no containers
     std::vector<mount::MountableDisk> disk_nodes;
     bool writable = false;      ///< the disks may be written
     bool dropped = false;       ///< and what is written ends with the session
@@ -34,12 +36,17 @@ struct OpenedRoot {
     report::Findings found_in_given;
     report::Findings found_while_opening; ///< volumes that could not be looked at
     std::optional<report::Inventory> inventory;
+    std::optional<report::PackageList> packages; ///< of the inventory's system, once asked for
+    report::Findings package_findings;
     std::optional<report::Plan> plan;
     report::Policy policy; ///< of the plan
     std::unique_ptr<enter::Root> chroot;
 
-    /// Makes the namespaces and attaches the disks. Arguments: "disks", as of image::DiskSpec.
+    /// Makes the namespaces, attaches the disks and opens what is inside their volumes. Arguments:
+    /// "disks", as of image::DiskSpec, and "keys".
     [[nodiscard]] Status open(const Json& arguments);
+    /// What the client is told then: "missing_in_kernel" and "wants_writable".
+    [[nodiscard]] Json opening_notes() const;
     /// Mounts the root that was asked for, or the only one, unless it is mounted. "root" names one;
     /// several systems without a choice are InvalidArgument with the choices, none is NotFound.
     /// `writable` mounts it again where it was read-only.
@@ -49,6 +56,8 @@ struct OpenedRoot {
         bool writable = false;
     };
     [[nodiscard]] Status need_root(const RootChoice& choice);
+    /// The error where the system that was looked for may be in something that stayed closed.
+    [[nodiscard]] Error nothing_found(Error error) const;
     [[nodiscard]] Status mount_tree(const std::string& name,
                                     std::optional<mount::MountedVolume> mounted, bool for_writing);
     [[nodiscard]] Status need_inventory(const RootChoice& choice);

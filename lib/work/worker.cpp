@@ -66,7 +66,7 @@ constexpr std::array operations{
     Operation{"get", on_get},         Operation{"put", on_put},
     Operation{"run", on_run},         Operation{"inspect", inspect_root},
     Operation{"plan", plan_repairs},  Operation{"apply", apply_plan},
-    Operation{"verify", verify_root},
+    Operation{"verify", verify_root}, Operation{"packages", list_packages},
 };
 
 } // namespace
@@ -80,7 +80,7 @@ Result<Json> Worker::handle(std::string_view name, const Json& arguments, Peer& 
             return fail(Code::InvalidArgument, "the worker has a root opened already");
         opened_ = std::make_unique<OpenedRoot>();
         SLIPWAY_CHECK(opened_->open(arguments));
-        return Json::object();
+        return opened_->opening_notes();
     }
     if (name == "close") {
         SLIPWAY_CHECK(close());

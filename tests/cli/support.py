@@ -126,7 +126,7 @@ def our_processes():
     while more := {pid for pid, (_, _, parent) in facts.items() if int(parent) in ours} - ours:
         ours |= more
         found += [f"{facts[pid][0]} {pid}" for pid in more if facts[pid][1] != "Z"]
-    return sorted(one for one in found if one.startswith(("slipway", "qemu-")))
+    return sorted(one for one in found if one.startswith(("slipway", "qemu-", "linux.uml")))
 
 
 def our_mounts():

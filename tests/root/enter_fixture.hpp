@@ -75,8 +75,8 @@ public:
         must(sys::check_tool(mkfs, must(sys::run(runner, mkfs)), "mkfs.ext4"));
         auto file = must(sys::open_file(image_, O_RDWR));
         loop_.emplace(must(sys::LoopDevice::attach(file, {.direct_io = false})));
-        partition_ =
-            must(loop_->add_partition({.number = 1, .start = offset, .size = size - offset}));
+        partition_ = must(
+            loop_->disk().add_partition({.number = 1, .start = offset, .size = size - offset}));
         auto node = scratch / (name + "1");
         ::unlink(node.c_str()); // of an earlier disk with this name
         if (::mknod(node.c_str(), S_IFBLK | 0600, partition_) != 0)
@@ -99,9 +99,9 @@ public:
     }
     [[nodiscard]] const std::string& directory() const { return mount_; }
     [[nodiscard]] const std::string& image() const { return image_; }
-    [[nodiscard]] dev_t device() const { return loop_->device(); }
+    [[nodiscard]] dev_t device() const { return loop_->disk().device(); }
     [[nodiscard]] dev_t partition() const { return partition_; }
-    [[nodiscard]] int loop_number() const { return loop_->number(); }
+    [[nodiscard]] int loop_number() const { return std::stoi(loop_->disk().name().substr(4)); }
 
 private:
     std::string image_;

@@ -50,7 +50,7 @@ public:
         disk_.emplace(must(sys::LoopDevice::attach(must(sys::open_file(copy, O_RDWR)), {})));
         auto partition = partitions_of(runner, copy).at(0);
         auto device =
-            must(disk_->add_partition({partition.number, partition.start, partition.size}));
+            must(disk_->disk().add_partition({partition.number, partition.start, partition.size}));
         must(sys::mount(
             {.source = "dev", .target = "/dev", .type = "tmpfs", .options = "mode=0755"}));
         ::mknod("/dev/vda1", S_IFBLK | 0600, device);
@@ -62,7 +62,7 @@ public:
                                      .out));
         spec_ = {.directory = "/dev/root",
                  .disks = {{.name = "vda",
-                            .device = disk_->device(),
+                            .device = disk_->disk().device(),
                             .size = std::filesystem::file_size(copy)}},
                  .partitions = {{.name = "vda1",
                                  .disk = "vda",

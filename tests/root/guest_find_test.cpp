@@ -196,6 +196,75 @@ TEST_F(FindBtrfs, TwoSystemsInOneFilesystem) {
     EXPECT_TRUE(tree->unmount());
 }
 
+TEST_F(FindBtrfs, SubvolumesOfAnyNameButNoSnapshots) {
+    make_btrfs({"fedora39", "@"});
+    fill(volumes_[0], [](const std::filesystem::path& top) {
+        run({"btrfs", "subvolume", "snapshot", "-r", top / "@", top / "@before-upgrade"});
+        run({"btrfs", "subvolume", "snapshot", top / "@", top / "@backup"});
+        std::filesystem::create_directories(top / "timeshift-btrfs/snapshots/1");
+        run({"btrfs", "subvolume", "snapshot", top / "@", top / "timeshift-btrfs/snapshots/1/@"});
+        run({"btrfs", "subvolume", "create", top / "@home"});
+    });
+    auto search = find();
+    ASSERT_TRUE(search);
+    EXPECT_EQ(roots_of(*search), (std::vector<std::string>{"btrfs:sda2/@", "btrfs:sda2/fedora39"}));
+    search->mounted.reset();
+    EXPECT_EQ(find("btrfs:sda2/@backup")->systems.size(), 1U);
+}
+
+/// openSUSE with snapper: the root is a snapshot below "@", which holds no system itself.
+class FindSnapper : public FindBtrfs {
+protected:
+    void make_snapper(const std::string& default_subvolume) {
+        make_btrfs({});
+        fill(volumes_[0], [&](const std::filesystem::path& top) {
+            auto snapshots = top / "@" / ".snapshots";
+            run({"btrfs", "subvolume", "create", top / "@"});
+            run({"btrfs", "subvolume", "create", snapshots});
+            for (const std::string number : {"1", "2", "9", "10", "11"})
+                std::filesystem::create_directory(snapshots / number);
+            run({"btrfs", "subvolume", "create", snapshots / "1/snapshot"});
+            write_system(snapshots / "1/snapshot", "first");
+            auto snapshot = [&](const std::string& from, const std::string& to, bool read_only) {
+                std::vector<std::string> argv{"btrfs", "subvolume", "snapshot"};
+                if (read_only)
+                    argv.emplace_back("-r");
+                argv.push_back(snapshots / from / "snapshot");
+                argv.push_back(snapshots / to / "snapshot");
+                run(argv);
+            };
+            snapshot("1", "2", true);
+            snapshot("2", "9", false);
+            snapshot("9", "10", false); // of a rollback
+            snapshot("10", "11", true);
+            if (!default_subvolume.empty())
+                run({"btrfs", "subvolume", "set-default", top / default_subvolume});
+        });
+    }
+};
+
+TEST_F(FindSnapper, DefaultSubvolumeCounts) {
+    make_snapper("@/.snapshots/9/snapshot");
+    auto search = find();
+    ASSERT_TRUE(search);
+    EXPECT_EQ(roots_of(*search), std::vector<std::string>{"btrfs:sda2/@/.snapshots/9/snapshot"});
+}
+
+TEST_F(FindSnapper, WithoutADefaultTheNewestThatCanBeWritten) {
+    for (const std::string default_subvolume : {"", "@"}) {
+        make_snapper(default_subvolume);
+        auto search = find();
+        ASSERT_TRUE(search);
+        EXPECT_EQ(roots_of(*search),
+                  std::vector<std::string>{"btrfs:sda2/@/.snapshots/10/snapshot"});
+        ASSERT_TRUE(search->mounted);
+        EXPECT_EQ(*sys::mounted_root(target_), "/@/.snapshots/10/snapshot");
+        search->mounted.reset();
+        detach(volumes_[0]);
+        volumes_.clear();
+    }
+}
+
 TEST_F(FindBtrfs, Trap10_SubvolumeNamesThatAreLinks) {
     make_btrfs({});
     auto host = path("host");

@@ -199,12 +199,27 @@ TEST_F(Inspect, NoSystemIsNotFound) {
 
 TEST_F(Inspect, WindowsIsNamedAndLeftAlone) {
     GuestTree windows;
-    windows.dir("/Windows/System32").file("/etc/fstab", "/dev/sda1 / ext4\n");
+    windows.dir("/Windows/System32/config").file("/etc/fstab", "/dev/sda1 / ext4\n");
     auto root = windows.root();
     auto inventory = inspect({.root = root, .root_name = "sda1"});
     ASSERT_TRUE(inventory);
     EXPECT_EQ(inventory->os.type, "windows");
     EXPECT_TRUE(inventory->fstab.empty());
+}
+
+TEST_F(Inspect, NamesInTheFstabOfAnotherKernelAreNoFindings) {
+    GuestTree freebsd;
+    freebsd.file("/bin/freebsd-version", "USERLAND_VERSION=\"14.0-RELEASE\"\n")
+        .file("/etc/rc.conf");
+    auto root = freebsd.root();
+    OpenedGuest guest{.root = root, .root_name = "sda2"};
+    guest.findings = {{.id = "fstab-unresolved", .severity = report::Severity::Blocker},
+                      {.id = "journal-dirty"}};
+    auto inventory = inspect(guest);
+    ASSERT_TRUE(inventory);
+    EXPECT_EQ(inventory->os.type, "freebsd");
+    ASSERT_EQ(inventory->findings.size(), 1U);
+    EXPECT_EQ(inventory->findings[0].id, "journal-dirty");
 }
 
 TEST_F(Inspect, Trap10_HostileFilesAreLimitedAndStayInside) {

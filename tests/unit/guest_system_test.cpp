@@ -32,7 +32,7 @@ std::string elf_header(unsigned char elf_class, unsigned char data, unsigned mac
 OperatingSystem detect(const GuestTree& tree) {
     report::Findings findings;
     auto root = tree.root();
-    return detect_system(GuestFiles(root, findings));
+    return detect_system(GuestFiles(root, findings), {});
 }
 
 TEST(OsRelease, QuotesEscapesAndComments) {
@@ -141,6 +141,109 @@ TEST(System, OlderThanOsRelease) {
     EXPECT_EQ(detect(debian).product, "Debian 6.0.10");
 }
 
+struct OldSystem {
+    const char* path;
+    const char* text;
+    const char* distro;
+    const char* version;
+    const char* product;
+    const char* like;
+};
+
+class OldSystems : public testing::TestWithParam<OldSystem> {};
+
+TEST_P(OldSystems, AreNamedByTheirReleaseFile) {
+    const auto& expected = GetParam();
+    GuestTree tree;
+    tree.file(expected.path, expected.text).dir("/bin");
+    auto os = detect(tree);
+    EXPECT_EQ(os.type, "linux");
+    EXPECT_EQ(os.distro, expected.distro);
+    EXPECT_EQ(os.version, expected.version);
+    EXPECT_EQ(os.product, expected.product);
+    EXPECT_EQ(os.like.empty() ? "" : os.like.front(), expected.like);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, OldSystems,
+    testing::Values(
+        OldSystem{"/etc/redhat-release", "CentOS release 5.11 (Final)\n", "centos", "5.11",
+                  "CentOS release 5.11 (Final)", "rhel"},
+        OldSystem{"/etc/redhat-release", "Scientific Linux release 6.10 (Carbon)\n", "scientific",
+                  "6.10", "Scientific Linux release 6.10 (Carbon)", "rhel"},
+        OldSystem{"/etc/fedora-release", "Fedora release 14 (Laughlin)\n", "fedora", "14",
+                  "Fedora release 14 (Laughlin)", ""},
+        OldSystem{"/etc/SuSE-release",
+                  "SUSE Linux Enterprise Server 11 (x86_64)\nVERSION = 11\nPATCHLEVEL = 4\n",
+                  "sles", "11.4", "SUSE Linux Enterprise Server 11 (x86_64)", "suse"},
+        OldSystem{"/etc/SuSE-release",
+                  "openSUSE 11.4 (x86_64)\nVERSION = 11.4\nCODENAME = Celadon\n", "opensuse",
+                  "11.4", "openSUSE 11.4 (x86_64)", "suse"},
+        OldSystem{"/etc/lsb-release",
+                  "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=10.04\nDISTRIB_CODENAME=lucid\n"
+                  "DISTRIB_DESCRIPTION=\"Ubuntu 10.04.4 LTS\"\n",
+                  "ubuntu", "10.04", "Ubuntu 10.04.4 LTS", "debian"},
+        OldSystem{"/etc/alpine-release", "2.7.9\n", "alpine", "2.7.9", "Alpine Linux 2.7.9", ""},
+        OldSystem{"/etc/arch-release", "", "arch", "", "Arch Linux", ""},
+        OldSystem{"/etc/gentoo-release", "Gentoo Base System release 2.0.3\n", "gentoo", "2.0.3",
+                  "Gentoo Base System release 2.0.3", ""},
+        OldSystem{"/etc/slackware-version", "Slackware 14.1\n", "slackware", "14.1",
+                  "Slackware 14.1", ""},
+        OldSystem{"/etc/cirros/version", "0.3.4\n", "cirros", "0.3.4", "CirrOS 0.3.4", ""},
+        OldSystem{"/etc/openwrt_release",
+                  "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='21.02.3'\n"
+                  "DISTRIB_DESCRIPTION='OpenWrt 21.02.3'\n",
+                  "openwrt", "21.02.3", "OpenWrt 21.02.3", ""}));
+
+TEST(System, BusyBoxAlone) {
+    GuestTree tree;
+    tree.file("/bin/busybox").file("/etc/inittab");
+    EXPECT_EQ(detect(tree).type, "linux");
+    EXPECT_EQ(detect(tree).distro, "busybox");
+}
+
+TEST(System, NumbersOfTheVersion) {
+    GuestTree tree;
+    tree.file("/etc/os-release", "ID=ubuntu\nVERSION_ID=22.04\nVARIANT_ID=server\n").dir("/usr");
+    auto os = detect(tree);
+    EXPECT_EQ(os.major_version, 22U);
+    EXPECT_EQ(os.minor_version, 4U);
+    EXPECT_EQ(os.variant, "server");
+}
+
+TEST(System, PackageFormat) {
+    GuestTree distroless;
+    distroless.file("/etc/os-release", "ID=debian\n").dir("/usr").dir("/var/lib/dpkg/status.d");
+    EXPECT_EQ(detect(distroless).package_format, "deb");
+    GuestTree alt;
+    alt.file("/etc/os-release", "ID=altlinux\n").file("/usr/bin/apt-get").dir("/var/lib/rpm");
+    EXPECT_EQ(detect(alt).package_manager, "apt");
+    EXPECT_EQ(detect(alt).package_format, "rpm");
+}
+
+TEST(System, Bsd) {
+    GuestTree freebsd;
+    freebsd.file("/bin/freebsd-version", "#!/bin/sh\nUSERLAND_VERSION=\"13.2-RELEASE-p4\"\n")
+        .file("/etc/rc.conf", "hostname=\"beastie\"\nsshd_enable=\"YES\"\n")
+        .file("/etc/fstab")
+        .file("/bin/sh", elf_header(ELFCLASS64, ELFDATA2LSB, EM_X86_64));
+    auto os = detect(freebsd);
+    EXPECT_EQ(os.type, "freebsd");
+    EXPECT_EQ(os.version, "13.2-RELEASE-p4");
+    EXPECT_EQ(os.product, "FreeBSD 13.2-RELEASE-p4");
+    EXPECT_EQ(os.major_version * 10 + os.minor_version, 132U);
+    EXPECT_EQ(os.hostname, "beastie");
+    EXPECT_EQ(os.arch, "x86_64");
+    GuestTree netbsd;
+    netbsd.file("/netbsd").file("/etc/release", "NetBSD 9.3/amd64\n").file("/etc/fstab");
+    EXPECT_EQ(detect(netbsd).product, "NetBSD 9.3");
+    GuestTree openbsd;
+    openbsd.file("/bsd").file("/etc/fstab").file("/etc/myname", "puffy.example\n");
+    openbsd.file("/etc/motd", "OpenBSD 7.4 (GENERIC) #1: x\n");
+    EXPECT_EQ(detect(openbsd).version, "7.4");
+    EXPECT_EQ(detect(openbsd).hostname, "puffy.example");
+}
+
 TEST(System, HostNameAndInit) {
     GuestTree systemd;
     systemd.file("/etc/os-release", "ID=debian\n")
@@ -204,7 +307,7 @@ TEST(SystemType, OnlyARootCounts) {
     separate_usr.dir("/usr").link("/etc/os-release", "../usr/lib/os-release");
     EXPECT_EQ(detect_system_type(separate_usr.root()), "linux");
     GuestTree windows;
-    windows.dir("/WINDOWS/system32").file("/bootmgr");
+    windows.dir("/WINDOWS/system32/Config").file("/bootmgr");
     EXPECT_EQ(detect_system_type(windows.root()), "windows");
 }
 

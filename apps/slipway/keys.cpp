@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "keys.hpp"
+
+#include <fcntl.h>
+#include <termios.h>
+
+#include <fmt/format.h>
+
+#include "storage/key_option.hpp"
+#include "sys/fd.hpp"
+
+namespace slipway::app {
+namespace {
+
+constexpr std::size_t longest_passphrase = 512; // cryptsetup(8) takes as many from a terminal
+
+// No echo for as long as it lives.
+class Silence {
+public:
+    explicit Silence(sys::BorrowedFd terminal) : terminal_(terminal) {
+        if (::tcgetattr(terminal.raw(), &before_) != 0)
+            return;
+        auto silent = before_;
+        silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+        changed_ = ::tcsetattr(terminal.raw(), TCSAFLUSH, &silent) == 0;
+    }
+    Silence(const Silence&) = delete;
+    Silence& operator=(const Silence&) = delete;
+    ~Silence() {
+        if (changed_)
+            ::tcsetattr(terminal_.raw(), TCSAFLUSH, &before_);
+    }
+
+private:
+    sys::BorrowedFd terminal_;
+    termios before_{};
+    bool changed_ = false;
+};
+
+Result<storage::Secret> ask(const std::string& selector) {
+    auto terminal = sys::open_file("/dev/tty", O_RDWR | O_NOCTTY);
+    if (!terminal)
+        return fail(Code::Unsupported, "there is no terminal to ask for a key at",
+                    fmt::format("use --key {0}:file:PATH or --key {0}:fd:N", selector));
+    SLIPWAY_CHECK(sys::write_all(*terminal, fmt::format("Key of {}: ", selector)));
+    std::string line(longest_passphrase, '\0');
+    ssize_t got = 0;
+    {
+        Silence silence(*terminal);
+        got = ::read(terminal->raw(), line.data(), line.size());
+    }
+    SLIPWAY_CHECK(sys::write_all(*terminal, "\n"));
+    auto secret = storage::Secret::take(std::move(line));
+    auto typed = secret.expose().substr(0, got > 0 ? static_cast<std::size_t>(got) : 0);
+    if (typed.ends_with('\n'))
+        typed.remove_suffix(1);
+    if (typed.empty())
+        return fail(Code::KeyRequired, fmt::format("no key was given for {}", selector));
+    return storage::Secret(typed);
+}
+
+Result<storage::Secret> read_key(const storage::KeyOption& option) {
+    using Source = storage::KeyOption::Source;
+    if (option.source == Source::Prompt)
+        return ask(option.selector);
+    if (option.source == Source::Descriptor)
+        return storage::read_secret(sys::BorrowedFd(option.descriptor),
+                                    fmt::format("descriptor {}", option.descriptor));
+    SLIPWAY_TRY(auto file, sys::open_file(option.path, O_RDONLY));
+    return storage::read_secret(file, option.path);
+}
+
+} // namespace
+
+Result<std::shared_ptr<const std::vector<storage::Key>>>
+read_keys(const std::vector<std::string>& options) {
+    auto keys = std::make_shared<std::vector<storage::Key>>();
+    for (const auto& text : options) {
+        SLIPWAY_TRY(auto option, storage::parse_key_option(text));
+        SLIPWAY_TRY(auto secret, read_key(option));
+        keys->push_back({option.selector, std::move(secret)});
+    }
+    return std::shared_ptr<const std::vector<storage::Key>>(std::move(keys));
+}
+
+} // namespace slipway::app

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "work/containers.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "mount/ladder.hpp"
+#include "sys/mount.hpp"
+
+namespace slipway::work {
+namespace {
+
+std::vector<storage::Key> keys_of(const Json& arguments) {
+    std::vector<storage::Key> keys;
+    for (const auto& json : json_at(arguments, "keys"))
+        keys.push_back({.selector = json_get<std::string>(json, "selector"),
+                        .secret = storage::Secret::take(json_get<std::string>(json, "secret"))});
+    return keys;
+}
+
+bool has_containers(const mount::Volumes& volumes) {
+    return std::any_of(volumes.begin(), volumes.end(), [](const auto& each) {
+        return !mount::container_of_type(each.volume.type).empty();
+    });
+}
+
+// By trying: the kernel loads the module of a type that it is asked for.
+bool kernel_mounts(const std::string& type) {
+    int context = static_cast<int>(::syscall(SYS_fsopen, type.c_str(), 1)); // FSOPEN_CLOEXEC
+    if (context >= 0) {
+        ::close(context);
+        return true;
+    }
+    return errno != ENODEV;
+}
+
+// dm-crypt's names double the hyphens of a group's and a volume's name.
+std::string doubled_hyphens(std::string_view name) {
+    std::string out;
+    for (char c : name)
+        out.append(c == '-' ? 2 : 1, c);
+    return out;
+}
+
+} // namespace
+
+Status open_containers(OpenedRoot& opened, const Json& arguments) {
+    if (!has_containers(opened.volumes))
+        return {};
+    storage::Devices devices;
+    for (const auto& each : opened.volumes)
+        devices.push_back({.volume = each.volume, .node = each.node});
+    SLIPWAY_TRY(opened.stack, storage::Stack::open(opened.host, std::move(devices),
+                                                   {.keys = keys_of(arguments),
+                                                    .scratch = opened.workspace + "/scratch"}));
+    for (const auto& device : opened.stack->volumes()) {
+        auto volume = device.volume;
+        volume.kind = device.kind;
+        volume.stands_on = device.stands_on;
+        opened.volumes.push_back({std::move(volume), device.node});
+    }
+    return {};
+}
+
+std::string guest_node_of(const storage::Device& device) {
+    auto name = std::string_view(device.volume.name);
+    if (auto slash = name.find('/'); device.kind == "lvm" && slash != std::string_view::npos)
+        return fmt::format("mapper/{}-{}", doubled_hyphens(name.substr(0, slash)),
+                           doubled_hyphens(name.substr(slash + 1)));
+    auto colon = name.find(':');
+    auto folder = name.starts_with("md:") ? "md" : "mapper";
+    std::string rest(name.substr(colon == std::string_view::npos ? 0 : colon + 1));
+    std::replace(rest.begin(), rest.end(), '/', '-');
+    return fmt::format("{}/{}", folder, rest);
+}
+
+Json OpenedRoot::opening_notes() const {
+    std::set<std::string> missing;
+    for (const auto& each : volumes)
+        if (mount::is_mountable_type(each.volume.type) && !kernel_mounts(each.volume.type))
+            missing.insert(each.volume.type);
+    bool wants_writable = false;
+    if (stack)
+        for (const auto& closed : stack->unopened()) {
+            if (closed.error.code != Code::Unsupported)
+                continue;
+            auto container = mount::container_of_type(closed.type);
+            if (writable || !container.empty())
+                missing.insert(container.empty() ? closed.type : std::string(container));
+            else
+                wants_writable = true;
+        }
+    return {{"missing_in_kernel", missing}, {"wants_writable", wants_writable}};
+}
+
+Error OpenedRoot::nothing_found(Error error) const {
+    if (!stack || (error.code != Code::NotFound && error.code != Code::Unsupported))
+        return error;
+    const auto& closed = stack->unopened();
+    auto wanted = std::find_if(closed.begin(), closed.end(), [](const auto& each) {
+        return each.error.code == Code::KeyRequired;
+    });
+    if (wanted == closed.end())
+        wanted = closed.begin();
+    return wanted == closed.end() ? error : wanted->error;
+}
+
+} // namespace slipway::work

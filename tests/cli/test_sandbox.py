@@ -1,0 +1,251 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox engine: as an ordinary user without any privilege, and as root for images that are not trusted."""
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from support import SLIPWAY, Case, digest, guest, mini, our_processes, slipway
+
+USER = 12345
+AS_USER = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
+BUILD = Path(SLIPWAY).resolve().parents[1]
+DYNAMIC_USERS = range(61184, 65520)
+
+
+def by_user(*arguments, timeout=120, input=None):
+    """slipway as somebody who is neither root nor in any group that matters."""
+    return subprocess.run([*AS_USER, SLIPWAY, *map(str, arguments)], capture_output=True, text=True, errors="replace",
+                          timeout=timeout, input=input, stdin=subprocess.DEVNULL if input is None else None, check=False)
+
+
+def processes(name):
+    """Our processes of this name, the oldest first."""
+    return sorted(int(pid) for found, pid in (one.rsplit(" ", 1) for one in our_processes()) if found == name)
+
+
+class SandboxCase(Case):
+    def setUp(self):
+        super().setUp()
+        os.chown(self.scratch, USER, USER)
+        self.image = mini(self.scratch / "guest.raw")
+        os.chown(self.image, USER, USER)
+        self.digest = digest(self.image)
+
+    def real_guest(self):
+        """A whole Debian where the user reaches it."""
+        made = guest("debian12-ext4", "qcow2")
+        here = self.scratch / "debian.qcow2"
+        try:
+            os.link(made, here)
+        except OSError:
+            shutil.copyfile(made, here)
+        return here
+
+    def unchanged(self):
+        self.assertEqual(digest(self.image), self.digest)
+
+    def held(self, command, name="linux.uml"):
+        """A session that stays until something happens to it, when its machine is up."""
+        held = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        self.addCleanup(held.wait)
+        self.addCleanup(held.kill)
+        self.assertEqual(held.stdout.readline(), "ready\n", "the guest's program did not start")
+        self.assertTrue(processes(name))
+        return held
+
+
+WAIT = ["--", "/bin/sh", "-c", "echo ready; exec sleep 60"]
+
+
+class OrdinaryUser(SandboxCase):
+    def test_looks_at_files(self):
+        self.assertIn("os-release", self.ok(by_user("ls", self.image, "/etc")).stdout)
+        host = self.ok(slipway("cat", self.image, "/etc/fstab", "--engine", "host")).stdout
+        self.assertEqual(self.ok(by_user("cat", self.image, "/etc/fstab")).stdout, host)
+        self.refused(by_user("cat", self.image, "/etc/missing"), 4, "/etc/missing")
+        self.unchanged()
+
+    def test_inspects_as_the_host_engine_does(self):
+        for deep in ([], ["--deep"]):
+            host = self.report(self.ok(slipway("inspect", self.image, "--json", "--engine", "host", *deep)))
+            self.assertEqual(self.report(self.ok(by_user("inspect", self.image, "--json", *deep))), host)
+
+    def test_writes_in_place(self):
+        self.ok(by_user("put", self.image, "-", "/etc/motd", input="hello\n"))
+        self.assertEqual(self.ok(slipway("cat", self.image, "/etc/motd", "--engine", "host")).stdout, "hello\n")
+        self.assertEqual(self.names(), ["guest.raw"])
+
+    def test_repairs_and_migrates(self):
+        output = self.scratch / "out.qcow2"
+        report = self.report(self.ok(by_user("migrate", self.image, "--output", output, "--json")))
+        self.assertEqual(report["run"]["engine"], "sandbox")
+        self.assertIn("root", report["run"]["engine_reason"])
+        self.unchanged()
+        expected = self.report(self.ok(slipway("migrate", self.image, "--output", self.scratch / "host.qcow2", "--json", "--engine", "host")))
+        for change in report["changes"] + expected["changes"]:
+            change.pop("seconds")
+        self.assertEqual(report["changes"], expected["changes"])
+        self.ok(by_user("fix", self.image))
+        self.assertEqual(self.report(self.ok(by_user("fix", self.image, "--json")))["changes"], [])
+
+    def test_asks_for_the_host_engine(self):
+        self.refused(by_user("ls", self.image, "/", "--engine", "host"), 3, "needs root", "--engine sandbox")
+
+
+class RealGuest(SandboxCase):
+    def test_runs_its_programs(self):
+        image = self.real_guest()
+        before = digest(image)
+        result = by_user("run", image, "--", "/bin/sh", "-c", "id -u; cat /etc/hostname; touch /gone; exit 7")
+        self.ok(result, 7)
+        self.assertEqual(result.stdout.split("\n")[0], "0")
+        self.assertNotIn("gone", self.ok(by_user("ls", image, "/")).stdout)
+        self.assertEqual(digest(image), before)
+
+    def test_many_at_once(self):
+        with ThreadPoolExecutor(20) as pool:
+            for result in pool.map(lambda _: by_user("ls", self.image, "/etc"), range(20)):
+                self.ok(result)
+
+    def test_gives_a_large_file_whole(self):
+        big = self.scratch / "big"
+        with open(big, "wb") as file:
+            for block in range(64):
+                file.write(bytes([block]) * 1_000_003)
+        image = self.scratch / "data.raw"
+        tree = self.scratch / "tree"
+        tree.mkdir()
+        os.link(big, tree / "big")
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", tree, image, "256M"], check=True)
+        os.chown(image, USER, USER)
+        self.ok(by_user("get", image, "/big", self.scratch / "copy"))
+        self.assertEqual(digest(self.scratch / "copy"), digest(big))
+        with open(big, encoding="latin-1", newline="") as file:
+            self.ok(subprocess.run([*AS_USER, SLIPWAY, "put", image, "-", "/again"], stdin=file, capture_output=True, text=True, check=False))
+        self.ok(slipway("get", image, "/again", self.scratch / "again", "--engine", "host"))
+        self.assertEqual(digest(self.scratch / "again"), digest(big))
+
+
+class Untrusted(SandboxCase):
+    def test_root_gives_its_rights_away(self):
+        held = self.held([SLIPWAY, "run", self.real_guest(), "--untrusted", *WAIT])
+        for name in ("linux.uml", "qemu-storage-da"):
+            for pid in processes(name):
+                status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines())
+                for user in status["Uid"].split():
+                    self.assertIn(int(user), DYNAMIC_USERS)
+                self.assertEqual(status["NoNewPrivs"].strip(), "1")
+                self.assertEqual(status["Seccomp"].strip(), "2")
+                allowed = 0 if name == "linux.uml" else 1 << 1  # CAP_DAC_OVERRIDE
+                self.assertEqual(int(status["CapPrm"], 16) & ~allowed, 0)
+        held.kill()
+
+    def test_the_environment_asks_for_it(self):
+        report = self.report(self.ok(slipway("migrate", self.image, "--output", self.scratch / "out.qcow2", "--json", env={"SLIPWAY_UNTRUSTED": "1"})))
+        self.assertEqual(report["run"]["engine"], "sandbox")
+        self.refused(slipway("ls", self.image, "/", "--untrusted", "--engine", "host"), 2, "untrusted")
+
+
+class Ends(SandboxCase):
+    """Whatever of it is killed, all of it ends, and who asked is told."""
+
+    def setUp(self):
+        super().setUp()
+        self.guest = self.real_guest()
+
+    def check(self, choose, told=True):
+        held = self.held([*AS_USER, SLIPWAY, "run", self.guest, *WAIT])
+        os.kill(choose(), signal.SIGKILL)
+        _, errors = held.communicate(timeout=30)
+        if told:
+            self.assertIn(held.returncode, (4, 125), errors)
+            self.assertIn("sandbox's machine has ended", errors)
+        self.assertEqual(self.settled_leaks(), {})
+        self.assertEqual([p for p in our_processes() if "uml" in p], [])
+
+    @staticmethod
+    def children(pid):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+    def machine(self):
+        return next(pid for pid in self.children(processes("slipway-super")[0]) if pid in processes("linux.uml"))
+
+    def parts(self):
+        return self.children(self.machine())
+
+    def test_the_machine(self):
+        self.check(self.machine)
+
+    def test_its_helpers(self):
+        self.check(lambda: self.parts()[0])
+        self.check(lambda: self.parts()[1])
+
+    def test_a_program_in_it(self):
+        # To the machine that is a crash of this program.
+        held = self.held([*AS_USER, SLIPWAY, "run", self.guest, *WAIT])
+        os.kill(self.parts()[-1], signal.SIGKILL)
+        held.communicate(timeout=30)
+        self.assertNotEqual(held.returncode, 0)
+
+    def test_the_storage_daemon(self):
+        self.check(lambda: processes("qemu-storage-da")[0])
+
+    def test_the_supervisor(self):
+        self.check(lambda: processes("slipway-super")[0])
+
+    def test_the_client(self):
+        self.check(lambda: processes("slipway")[0], told=False)
+
+
+class Hostile(SandboxCase):
+    def test_root_in_it_has_no_way_to_the_host(self):
+        for user in (True, False):
+            with self.subTest(user=user):
+                self.try_to_escape(user)
+
+    def try_to_escape(self, user):
+        home = self.scratch / f"home-{user}"
+        home.mkdir()
+        mine = home / "mine"
+        mine.write_text("secret", encoding="ascii")
+        os.utime(mine, (1, 1))
+        os.chown(home, USER, USER)
+        os.chown(mine, USER, USER)
+        before = mine.stat()
+        command = [*(AS_USER if user else ["env"]), f"SLIPWAY_WORKER={BUILD}/libexec/slipway-worker", BUILD / "tests/sandbox_escape", home]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+        told = dict(line.split(" ", 1) for line in result.stdout.splitlines())
+        # What is allowed proves that the rest was tried. hostfs does not report that it could not change a time.
+        worked = {name for name, answer in told.items() if answer == "ok"} - {"touch-home"}
+        self.assertEqual(worked, {"mount-hostfs", "read-program", "end", "finished"}, result.stdout + result.stderr)
+        self.assertEqual(len(told), 26, result.stdout)
+        self.assertEqual([entry.name for entry in home.iterdir()], ["mine"])
+        self.assertEqual(mine.read_text(encoding="ascii"), "secret")
+        after = mine.stat()
+        self.assertEqual((after.st_mode, after.st_mtime, after.st_ctime), (before.st_mode, before.st_mtime, before.st_ctime))
+
+    def test_a_filesystem_that_panics(self):
+        image = self.scratch / "panic.raw"
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^metadata_csum", "-d", "/etc/apt", image, "32M"], check=True)
+        subprocess.run(["tune2fs", "-e", "panic", image], check=True, capture_output=True)
+        # The root directory's first block is somewhere else now.
+        subprocess.run(["debugfs", "-w", "-R", "sif / block[0] 7", image], check=True, capture_output=True)
+        subprocess.run(["debugfs", "-w", "-R", "sif / mode 0140755", image], check=True, capture_output=True)
+        os.chown(image, USER, USER)
+        before = digest(image)
+        result = by_user("ls", image, "/")
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertEqual(digest(image), before)
+
+    def test_a_machine_without_memory(self):
+        result = subprocess.run([*AS_USER, "SLIPWAY_SANDBOX_MEMORY=10", SLIPWAY, "ls", self.image, "/etc"], capture_output=True, text=True, check=False)
+        self.ok(result)  # there is a least amount
+
+
+if __name__ == "__main__":
+    unittest.main()

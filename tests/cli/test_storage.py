@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Roots on LVM, LUKS, MD and btrfs of several devices, opened by an ordinary user in the sandbox."""
+import os
+import subprocess
+import unittest
+
+from support import IMAGES, SLIPWAY, Case, digest, slipway
+from test_sandbox import USER, by_user
+
+ROOT_OF = {"lvm": "a-b/root-fs", "lvm-on-luks": "a-b/root-fs", "luks-on-lvm": "luks:a-b/root-fs", "lvm-on-raid1": "a-b/root-fs",
+           "raid1-degraded": "md:root", "btrfs-two": "sda1", "xfs": "sda1"}
+
+
+class StorageCase(Case):
+    def setUp(self):
+        super().setUp()
+        os.chown(self.scratch, USER, USER)
+        self.key = self.scratch / "key"
+        self.key.write_text("open sesame\n", encoding="ascii")
+        os.chown(self.key, USER, USER)
+
+    def stacked(self, layout):
+        image = self.scratch / f"{layout}.raw"
+        subprocess.run([IMAGES / "stacked", layout, image], check=True, capture_output=True)
+        os.chown(image, USER, USER)
+        return image
+
+
+class Roots(StorageCase):
+    """Each layout is looked at, written and repaired."""
+
+    def walk(self, layout):
+        image = self.stacked(layout)
+        keys = ["--key", f"all:file:{self.key}"] if "luks" in layout else []
+        before = digest(image)
+        inventory = self.report(self.ok(by_user("inspect", image, "--json", *keys)))
+        self.assertEqual(inventory["root"], ROOT_OF[layout])
+        self.assertEqual(inventory["os"]["hostname"], "mini")
+        self.assertEqual(digest(image), before, "looking has written")
+        self.ok(by_user("put", image, "-", "/etc/motd", *keys, input="hello\n"))
+        self.assertEqual(self.ok(by_user("cat", image, "/etc/motd", *keys)).stdout, "hello\n")
+        report = self.report(self.ok(by_user("fix", image, "--json", *keys)))
+        self.assertIn("stale-files", [change["repair"] for change in report["changes"]])
+        self.assertEqual(self.report(self.ok(by_user("fix", image, "--json", *keys)))["changes"], [])
+        self.assertEqual(self.ok(by_user("run", image, *keys, "--", "/bin/cat", "/etc/hostname")).stdout, "mini\n")
+        return inventory
+
+    def test_lvm(self):
+        inventory = self.walk("lvm")
+        names = {volume["name"]: volume for volume in inventory["volumes"]}
+        self.assertEqual(names["a-b/swap-1"]["stands_on"], ["sda1"])
+        self.assertEqual(names["a-b/root-fs"]["kind"], "lvm")
+        self.assertEqual(inventory["fstab"][0]["volume"], "a-b/root-fs")
+
+    def test_lvm_on_luks(self):
+        self.walk("lvm-on-luks")
+
+    def test_luks_on_lvm(self):
+        self.walk("luks-on-lvm")
+
+    def test_lvm_on_an_array(self):
+        self.walk("lvm-on-raid1")
+
+    def test_degraded_array(self):
+        inventory = self.walk("raid1-degraded")
+        self.assertIn("md-degraded", [finding["id"] for finding in inventory["findings"]])
+
+    def test_btrfs_of_two_devices(self):
+        self.walk("btrfs-two")
+
+    def test_xfs(self):
+        self.walk("xfs")
+
+    def test_thin_volume(self):
+        # A thin pool cannot be opened without a write: that goes to an overlay.
+        image = self.stacked("thin")
+        before = digest(image)
+        self.assertEqual(self.ok(by_user("cat", image, "/etc/hostname")).stdout, "mini\n")
+        self.assertEqual(digest(image), before)
+
+
+class Closed(StorageCase):
+    def test_keys(self):
+        image = self.stacked("luks-on-lvm")
+        self.refused(by_user("ls", image, "/"), 4, "a-b/root-fs", "no key", "--key")
+        wrong = self.scratch / "wrong"
+        wrong.write_text("not it", encoding="ascii")
+        os.chown(wrong, USER, USER)
+        self.refused(by_user("ls", image, "/", "--key", f"all:file:{wrong}"), 4, "a-b/root-fs")
+        self.refused(by_user("ls", image, "/", "--key", "all:key:slipway"), 2, "everybody")
+        self.refused(by_user("ls", image, "/", "--key", "nonsense"), 2, "--key")
+        self.refused(by_user("ls", image, "/", "--key", f"all:file:{self.scratch}/none"), 4, "none")
+        self.ok(by_user("ls", image, "/", "--key", f"all:file:{wrong}", "--key", f"a-b/root-fs:file:{self.key}"))
+        with open(self.key, encoding="ascii") as file:
+            self.ok(subprocess.run(["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", SLIPWAY, "ls", image, "/",
+                                    "--key", "all:fd:0"], stdin=file, capture_output=True, text=True, check=False))
+        report = self.scratch / "report.json"
+        self.ok(by_user("fix", image, "--key", f"all:file:{self.key}", "--report", report))
+        self.assertNotIn("sesame", report.read_text(encoding="utf-8"))
+
+    def test_missing_volume_of_a_group(self):
+        self.refused(by_user("ls", self.stacked("lvm-missing"), "/"), 4, "a-b", "missing")
+
+    def test_root_gets_the_sandbox_where_its_kernel_lacks_lvm(self):
+        if os.path.exists("/sys/class/misc/device-mapper"):
+            self.skipTest("this kernel has device-mapper")
+        report = self.report(self.ok(slipway("fix", self.stacked("lvm"), "--json", "--dry-run")))
+        self.assertEqual(report["run"]["engine"], "sandbox")
+        self.assertIn("LVM", report["run"]["engine_reason"])
+
+
+if __name__ == "__main__":
+    unittest.main()
