@@ -83,7 +83,8 @@ std::string guest_node_of(const storage::Device& device) {
 Json OpenedRoot::opening_notes() const {
     std::set<std::string> missing;
     for (const auto& each : volumes)
-        if (mount::is_mountable_type(each.volume.type) && !kernel_mounts(each.volume.type))
+        if (!given && mount::is_mountable_type(each.volume.type) &&
+            !kernel_mounts(each.volume.type))
             missing.insert(each.volume.type);
     bool wants_writable = false;
     if (stack)

@@ -23,7 +23,8 @@ class BadInput(Case):
         self.refused(slipway("inspect", self.scratch / "none.raw"), 4, "none.raw", "No such file")
         (self.scratch / "empty.raw").touch()
         self.refused(slipway("inspect", self.scratch / "empty.raw"), 2, "empty")
-        self.refused(slipway("inspect", self.scratch), 2, "directory")
+        self.refused(slipway("inspect", self.scratch), 4, "no operating system")
+        self.refused(slipway("fix", self.scratch), 3, "directory")
 
     def test_usage(self):
         self.refused(slipway("inspect"), 2, "IMAGE", "--help")
@@ -96,8 +97,8 @@ class BadInput(Case):
 
     def test_the_environment_can_ask_for_the_sandbox(self):
         image = mini(self.scratch / "a.raw")
-        self.refused(slipway("inspect", image, env={"SLIPWAY_UNTRUSTED": "1"}), 3, "no sandbox engine")
-        self.ok(slipway("inspect", image, env={"SLIPWAY_UNTRUSTED": "0"}))
+        self.refused(slipway("inspect", image, "--engine", "host", env={"SLIPWAY_UNTRUSTED": "1"}), 2, "untrusted")
+        self.ok(slipway("inspect", image, "--engine", "host", env={"SLIPWAY_UNTRUSTED": "0"}))
 
     def test_a_proof_never_has_a_root_of_our_making(self):
         tree = mini_tree(self.scratch / "tree")
@@ -107,12 +108,12 @@ class BadInput(Case):
         self.assertIn("booted as it is only", proof["method_reason"])
         self.assertFalse([stage for stage in proof["stages"] if stage["method"] == "direct-kernel"])
 
-    def test_luks_and_lvm_are_unsupported_with_the_remedy(self):
-        for option in ("--luks-header", "--lvm"):
-            image = mini(self.scratch / f"x{option}.raw", option)
-            result = slipway("inspect", image)
-            self.assertEqual(result.returncode, 3, result.stderr)
-            self.assertIn("try", result.stderr)
+    def test_luks_and_lvm_say_what_they_want(self):
+        luks = slipway("inspect", mini(self.scratch / "luks.raw", "--luks-header"))
+        self.refused(luks, 4, "sda1", "--key")
+        lvm = slipway("inspect", mini(self.scratch / "lvm.raw", "--lvm"))
+        self.assertIn(lvm.returncode, (3, 4), lvm.stderr)
+        self.assertIn("LVM", lvm.stderr)
 
     def test_destination_exists_or_cannot_be_written(self):
         image = mini(self.scratch / "a.raw")
