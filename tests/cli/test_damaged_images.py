@@ -154,7 +154,10 @@ class Choice(Case):
             image = mini(self.scratch / "x.raw", option)
             before = digest(image)
             for argv in (["inspect", image], ["fix", image], ["migrate", image, "--output", self.scratch / "out.qcow2"], ["ls", image, "/"]):
-                self.refused(slipway(*argv), 3, word, "try:")
+                result = slipway(*argv)
+                self.assertIn(result.returncode, (3, 4), result.stderr)
+                self.assertIn(word, result.stderr)
+                self.assertIn("try:", result.stderr)
             self.refused(slipway("run", image, "--", "true"), 125, word, "try:")
             self.assertEqual((digest(image), self.names()), (before, ["x.raw"]))
 

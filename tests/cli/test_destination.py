@@ -56,12 +56,12 @@ class Source(Case):
         (self.scratch / "dangling").symlink_to("nowhere")
         (self.scratch / "loop").symlink_to("loop")
         for source, status, word in ((self.scratch / "pipe", 2, "neither a file"), ("/dev/zero", 2, "neither a file"), (self.scratch / "dangling", 4, "No such file"),
-                                     (self.scratch / "loop", 2, "symbolic links"), (self.scratch, 2, "directory")):
+                                     (self.scratch / "loop", 2, "symbolic links"), (self.scratch, 2, "directory|no operating system")):
             for argv in (["inspect", source], ["migrate", source, "--output", self.scratch / "out.qcow2"], ["fix", source]):
                 with self.subTest(f"{argv[0]} {source}"):
                     result = slipway(*argv, timeout=20)
                     self.assertIn(result.returncode, (status, 2, 3, 4))
-                    self.assertIn(word, result.stderr)
+                    self.assertRegex(result.stderr, word)
         self.assertEqual(self.names(), ["dangling", "loop", "pipe"])
 
     def test_a_file_that_this_user_may_not_read(self):
