@@ -21,7 +21,7 @@ class MissingFilesystem(Case):
         before = digest(image)
         for options in ([], ["--regen-initramfs", "--update-grub"]):
             out.unlink(missing_ok=True)
-            report = self.report(self.ok(slipway("migrate", image, "--output", out, "--json", *options)))
+            report = self.report(self.ok(slipway("migrate", image, "--output", out, "--json", "--engine", "host", *options)))
             skipped = self.findings(report)["mount-skipped"]
             self.assertIn("no vfat", skipped["text"])
             self.assertEqual(skipped["severity"], "warning")
@@ -36,10 +36,13 @@ class MissingFilesystem(Case):
         image = mini(self.scratch / "a.raw", "--table", "gpt", "--esp")
         before = digest(image)
         (self.scratch / "file").write_text("x")
-        self.refused(slipway("put", image, self.scratch / "file", "/boot/efi/file"), 3, "/boot/efi", "no vfat", "try:")
-        self.assertIn("no vfat", self.ok(slipway("ls", image, "/boot/efi")).stderr)
+        self.refused(slipway("put", image, self.scratch / "file", "/boot/efi/file", "--engine", "host"), 3, "/boot/efi", "no vfat", "try:")
+        self.assertIn("no vfat", self.ok(slipway("ls", image, "/boot/efi", "--engine", "host")).stderr)
         self.assertEqual(digest(image), before)
-        self.ok(slipway("put", image, self.scratch / "file", "/boot/file"))
+        self.ok(slipway("put", image, self.scratch / "file", "/boot/file", "--engine", "host"))
+        # Left to itself it takes the sandbox, which has vfat.
+        self.ok(slipway("put", image, self.scratch / "file", "/boot/efi/file"))
+        self.assertIn("file", self.ok(slipway("ls", image, "/boot/efi")).stdout)
 
     def test_a_boot_filesystem_that_is_damaged_is_a_blocker(self):
         image, out = mini(self.scratch / "a.raw", "--separate-boot"), self.scratch / "out.qcow2"
