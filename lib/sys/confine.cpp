@@ -144,7 +144,7 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
     if (wish.filter_calls) {
         ready.limits_.push_back({RLIMIT_CORE, 0});
         if (has_syscall_filters()) {
-            SLIPWAY_TRY(ready.filter_, build_sandbox_filter());
+            SLIPWAY_TRY(ready.filter_, build_sandbox_filter(Files::Sealed));
         }
     }
     auto abi = landlock_abi();

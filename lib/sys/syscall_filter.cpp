@@ -50,6 +50,23 @@ scmp_arg_cmp comparison(const ArgumentIs& wanted) {
             .datum_b = wanted.value};
 }
 
+Status deny_changes_of_files(SyscallFilter& filter) {
+    // What Landlock leaves alone: attributes of every file of the caller, and, before its third
+    // version, the content of those that may be read.
+    for (const auto* name :
+         {"chmod",      "fchmod",        "fchmodat",  "fchmodat2",   "chown",        "lchown",
+          "fchown",     "fchownat",      "utime",     "utimes",      "futimesat",    "utimensat",
+          "setxattr",   "lsetxattr",     "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
+          "setxattrat", "removexattrat", "truncate",  "creat"})
+        SLIPWAY_CHECK(filter.deny(name, EPERM));
+    std::array<ArgumentIs, 1> truncating{
+        ArgumentIs{.argument = 1, .value = O_TRUNC, .mask = O_TRUNC}};
+    SLIPWAY_CHECK(filter.deny("open", EPERM, truncating));
+    truncating[0].argument = 2;
+    SLIPWAY_CHECK(filter.deny("openat", EPERM, truncating));
+    return {};
+}
+
 } // namespace
 
 Result<SyscallFilter> SyscallFilter::make() {
@@ -107,7 +124,7 @@ int install_syscall_filter(const sock_fprog& program) {
     return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : errno;
 }
 
-Result<std::vector<sock_filter>> build_sandbox_filter() {
+Result<std::vector<sock_filter>> build_sandbox_filter(Files files) {
     SLIPWAY_TRY(auto filter, SyscallFilter::make());
     // Landlock knows nothing of sockets with names: without these a program could ask the user's
     // own service manager to run whatever it likes.
@@ -169,19 +186,8 @@ Result<std::vector<sock_filter>> build_sandbox_filter() {
                              "shmget",
                              "mq_open"})
         SLIPWAY_CHECK(filter.deny(name, EPERM));
-    // What Landlock leaves alone: attributes of every file of the caller, and, before its third
-    // version, the content of those that may be read.
-    for (const auto* name :
-         {"chmod",      "fchmod",        "fchmodat",  "fchmodat2",   "chown",        "lchown",
-          "fchown",     "fchownat",      "utime",     "utimes",      "futimesat",    "utimensat",
-          "setxattr",   "lsetxattr",     "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
-          "setxattrat", "removexattrat", "truncate",  "creat"})
-        SLIPWAY_CHECK(filter.deny(name, EPERM));
-    std::array<ArgumentIs, 1> truncating{
-        ArgumentIs{.argument = 1, .value = O_TRUNC, .mask = O_TRUNC}};
-    SLIPWAY_CHECK(filter.deny("open", EPERM, truncating));
-    truncating[0].argument = 2;
-    SLIPWAY_CHECK(filter.deny("openat", EPERM, truncating));
+    if (files == Files::Sealed)
+        SLIPWAY_CHECK(deny_changes_of_files(filter));
     for (const auto* name :
          {"clone3", "openat2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
           "mount_setattr", "keyctl", "add_key", "request_key", "io_uring_setup", "io_uring_enter",

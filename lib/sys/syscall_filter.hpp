@@ -53,6 +53,8 @@ private:
 /// For programs that work on data of strangers with nothing but what they inherited: no new
 /// connections, no sockets but pairs of streams, no namespaces, mounts, keys, or kernel interfaces
 /// beyond plain files.
-[[nodiscard]] Result<std::vector<sock_filter>> build_sandbox_filter();
+/// Sealed: attributes of files cannot be changed either, and no file can be cut off by its name.
+enum class Files { Sealed, Free };
+[[nodiscard]] Result<std::vector<sock_filter>> build_sandbox_filter(Files files);
 
 } // namespace slipway::sys

@@ -33,7 +33,7 @@ constexpr auto kept = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER) |
 Status lock_in() {
     std::vector<sock_filter> filter;
     if (sys::has_syscall_filters()) {
-        SLIPWAY_TRY(filter, sys::build_sandbox_filter());
+        SLIPWAY_TRY(filter, sys::build_sandbox_filter(sys::Files::Free));
     }
     if (::fchdir(directory_number) != 0 || ::chroot(".") != 0)
         return fail_errno("entering the place to unpack into");
