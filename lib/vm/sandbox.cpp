@@ -86,6 +86,11 @@ std::optional<Error> Sandbox::known_end() const {
     constexpr std::string_view mark = "Kernel panic - not syncing: ";
     if (auto panic = text.find(mark); panic != std::string::npos) {
         auto line = text.substr(panic + mark.size());
+        if (line.starts_with("Requested init "))
+            return Error{.code = Code::Permission,
+                         .what = "the unprivileged user of the sandbox cannot read slipway-worker",
+                         .hint = "install slipway where everybody may read it, such as below "
+                                 "/usr/local, or let others enter its directories"};
         return Error{
             .code = Code::Corrupt,
             .what = fmt::format("the sandbox's kernel panicked: {}",
