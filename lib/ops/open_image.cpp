@@ -241,6 +241,7 @@ Result<OpenImage> open_image(const Context& context, const ImageOptions& options
     // A thin pool of LVM cannot be opened without a write.
     if (!opened.overlay && json_get<bool>(opened.session->opened(), "wants_writable")) {
         SLIPWAY_CHECK(opened.session->close());
+        opened.use = Use::Discard;
         SLIPWAY_CHECK(add_overlay(context, opened, request));
         SLIPWAY_TRY(opened.session, start_session(context, options, opened));
     }

@@ -5,7 +5,6 @@
 #include <array>
 #include <csignal>
 #include <map>
-#include <set>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -24,6 +23,8 @@ namespace slipway::session {
 namespace {
 
 constexpr int bundle_check_ms = 250;
+// A program of the guest that ends is reaped at once, if the machine gets to run.
+constexpr std::chrono::seconds longest_unreaped{2};
 
 std::vector<pid_t> children_of(pid_t pid) {
     std::vector<pid_t> children;
@@ -39,6 +40,11 @@ bool is_zombie(pid_t pid) {
     auto text = sys::read_file(fmt::format("/proc/{}/stat", pid));
     auto end = text ? text->rfind(") ") : std::string::npos;
     return end != std::string::npos && text->substr(end + 2, 1) == "Z";
+}
+
+bool has_ended(const sys::Child& child) {
+    pollfd poller{.fd = child.exit_fd().raw(), .events = POLLIN, .revents = 0};
+    return ::poll(&poller, 1, 0) > 0;
 }
 
 struct Started {
@@ -132,21 +138,30 @@ private:
     // User-mode Linux does not notice when one of its own helper processes is killed, and stands
     // still. It does not reap them either: a zombie that stays is one of those.
     void look_for_dead_parts() {
-        std::set<std::pair<pid_t, unsigned>> dead;
-        for (const auto& [pid, child] : children_)
-            if (child.bundle != 0)
-                for (auto part : children_of(pid))
-                    if (is_zombie(part))
-                        dead.insert({part, child.bundle});
-        for (const auto& part : dead)
-            if (dead_parts_.contains(part))
-                kill_bundle(part.second);
+        std::map<pid_t, Clock::time_point> dead;
+        for (const auto& [pid, child] : children_) {
+            if (child.bundle == 0)
+                continue;
+            for (auto part : children_of(pid)) {
+                if (!is_zombie(part))
+                    continue;
+                auto known = dead_parts_.find(part);
+                auto since = known == dead_parts_.end() ? Clock::now() : known->second;
+                dead.emplace(part, since);
+                if (Clock::now() - since > longest_unreaped)
+                    kill_bundle(child.bundle);
+            }
+        }
         dead_parts_ = std::move(dead);
     }
 
     // Tells the client which of its children ended, and reaps what was orphaned to us.
     void collect() {
         for (auto child = children_.begin(); child != children_.end();) {
+            // Before it is reaped, so that the number of its group is certainly its own: members
+            // that are left hold its memory and sockets.
+            if (child->second.bundle != 0 && has_ended(*child->second.process))
+                child->second.process->signal(SIGKILL, true);
             auto status = child->second.process->wait(std::chrono::milliseconds(0));
             if (status && !*status) {
                 ++child;
@@ -157,9 +172,6 @@ private:
             [[maybe_unused]] auto sent =
                 send_packet(control_, {{"ended", child->first},
                                        {"status", status ? status->value_or(-1) : -1}});
-            // Its process group may have members yet, which hold its memory and sockets.
-            if (bundle != 0)
-                ::kill(-child->first, SIGKILL);
             child = children_.erase(child);
             if (bundle != 0 && failed)
                 kill_bundle(bundle);
@@ -197,7 +209,7 @@ private:
     sys::OwnedFd control_;
     sys::LocalRunner runner_;
     std::map<pid_t, Started> children_;
-    std::set<std::pair<pid_t, unsigned>> dead_parts_; ///< zombies of the last look: pid, bundle
+    std::map<pid_t, Clock::time_point> dead_parts_; ///< zombies of the last look, since when
 };
 
 } // namespace
