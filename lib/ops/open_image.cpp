@@ -208,6 +208,7 @@ start_session(const Context& context, const ImageOptions& options, OpenImage& op
         disks.push_back(std::move(scratch.spec));
     }
     SLIPWAY_TRY(auto machine, machine_options(options.sandbox));
+    machine.raid6 = opened.raid6;
     auto worker = opened.engine == "host"
                       ? session::start_on_host(*context.runner, disks)
                       : session::start_in_sandbox(*context.runner, context.host, disks, machine);
@@ -238,6 +239,11 @@ Result<OpenImage> open_image(const Context& context, const ImageOptions& options
     if (!session)
         return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
+    if (json_get<bool>(opened.session->opened(), "wants_raid6")) {
+        SLIPWAY_CHECK(opened.session->close());
+        opened.raid6 = true;
+        SLIPWAY_TRY(opened.session, start_session(context, options, opened));
+    }
     // A thin pool of LVM cannot be opened without a write.
     if (!opened.overlay && json_get<bool>(opened.session->opened(), "wants_writable")) {
         SLIPWAY_CHECK(opened.session->close());

@@ -63,6 +63,7 @@ struct OpenImage {
     Use use = Use::Look;
     std::uint64_t size = 0; ///< bytes of the disk, grown
     std::unique_ptr<session::Session> session;
+    bool raid6 = false;        ///< the sandbox needs that code
     std::string engine;        ///< "host" or "sandbox"
     std::string engine_reason; ///< one line for the report
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "image/raid6.hpp"
 #include "mount/ladder.hpp"
 #include "sys/mount.hpp"
 
@@ -48,9 +49,21 @@ std::string doubled_hyphens(std::string_view name) {
     return out;
 }
 
-} // namespace
+// A sandbox starts without the benchmark that chooses its raid6 code (lib/vm/uml_spec); to use that
+// would be a call of nothing.
+bool has_no_raid6() {
+    auto arguments = sys::read_file("/proc/cmdline");
+    return arguments && arguments->find("raid6_select_algo") != std::string::npos;
+}
 
-Status open_containers(OpenedRoot& opened, const Json& arguments) {
+bool any_needs_raid6(const mount::Volumes& volumes) {
+    return std::any_of(volumes.begin(), volumes.end(), [](const auto& each) {
+        auto node = sys::open_file(each.node, O_RDONLY);
+        return node && image::needs_raid6(*node, each.volume.type);
+    });
+}
+
+Status open_stack(OpenedRoot& opened, const Json& arguments) {
     if (!has_containers(opened.volumes))
         return {};
     storage::Devices devices;
@@ -65,6 +78,17 @@ Status open_containers(OpenedRoot& opened, const Json& arguments) {
         volume.stands_on = device.stands_on;
         opened.volumes.push_back({std::move(volume), device.node});
     }
+    return {};
+}
+
+} // namespace
+
+Status open_containers(OpenedRoot& opened, const Json& arguments) {
+    bool limited = has_no_raid6();
+    opened.wants_raid6 = limited && any_needs_raid6(opened.volumes);
+    if (!opened.wants_raid6)
+        SLIPWAY_CHECK(open_stack(opened, arguments));
+    opened.wants_raid6 = limited && any_needs_raid6(opened.volumes);
     return {};
 }
 
@@ -97,7 +121,9 @@ Json OpenedRoot::opening_notes() const {
             else
                 wants_writable = true;
         }
-    return {{"missing_in_kernel", missing}, {"wants_writable", wants_writable}};
+    return {{"missing_in_kernel", missing},
+            {"wants_writable", wants_writable},
+            {"wants_raid6", wants_raid6}};
 }
 
 Error OpenedRoot::nothing_found(Error error) const {

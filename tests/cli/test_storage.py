@@ -69,6 +69,13 @@ class Roots(StorageCase):
     def test_btrfs_of_two_devices(self):
         self.walk("btrfs-two")
 
+    def test_raid6(self):
+        # The machine starts without that code, sees that it is wanted, and is started again with it.
+        for layout, root in (("raid6", "md:root"), ("btrfs-raid6", "sda1")):
+            image = self.stacked(layout)
+            self.assertEqual(self.report(self.ok(by_user("inspect", image, "--json")))["root"], root)
+            self.assertEqual(self.ok(by_user("cat", image, "/etc/hostname")).stdout, "mini\n")
+
     def test_xfs(self):
         self.walk("xfs")
 
