@@ -91,10 +91,12 @@ long ptrace(int request, pid_t pid, void* address, void* data) {
         real = reinterpret_cast<Ptrace>(::dlsym(RTLD_NEXT, "ptrace"));
     constexpr int old_set_options = 21; // PTRACE_OLDSETOPTIONS
     if (request == set_options || request == old_set_options)
-        data = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(data) | exit_kill);
+        data = reinterpret_cast<void*>( // NOLINT(performance-no-int-to-ptr): it is a number
+            reinterpret_cast<std::uintptr_t>(data) | exit_kill);
     return real(request, pid, address, data);
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): reserved names there
 int connect(int socket, const sockaddr* address, socklen_t) {
     constexpr char prefix[] = "slipway-";
     constexpr std::size_t length = sizeof prefix - 1;
@@ -103,6 +105,7 @@ int connect(int socket, const sockaddr* address, socklen_t) {
         errno = EPERM;
         return -1;
     }
-    return ::dup2(std::atoi(path + length), socket) < 0 ? -1 : 0;
+    auto number = std::strtol(path + length, nullptr, 10);
+    return ::dup2(static_cast<int>(number), socket) < 0 ? -1 : 0;
 }
 }

@@ -104,6 +104,7 @@ private:
 
     void start(Packet& packet) {
         auto spec = spec_from_json(packet.message, packet.fds);
+        auto bundle = spec ? spec->bundle : 0;
         auto child = spec ? runner_.start(*spec)
                           : Result<std::unique_ptr<sys::Child>>(fail(std::move(spec).error()));
         if (!child) {
@@ -114,7 +115,7 @@ private:
         [[maybe_unused]] auto sent =
             send_packet(control_, {{"started", (*child)->pid()}}, {(*child)->exit_fd()});
         auto pid = (*child)->pid();
-        children_[pid] = {std::move(*child), spec->bundle};
+        children_[pid] = {std::move(*child), bundle};
     }
 
     void signal(const Json& message) {

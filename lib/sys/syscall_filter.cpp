@@ -67,6 +67,86 @@ Status deny_changes_of_files(SyscallFilter& filter) {
     return {};
 }
 
+// Landlock knows nothing of sockets with names: without this a program could ask the user's own
+// service manager to run whatever it likes.
+Status deny_connections(SyscallFilter& filter) {
+    for (const auto* name : {"connect", "bind"})
+        SLIPWAY_CHECK(filter.deny(name, EPERM));
+    constexpr std::uint64_t socket_type = 0xF; // SOCK_NONBLOCK and SOCK_CLOEXEC are above it
+    std::array<ArgumentIs, 1> not_unix{
+        ArgumentIs{.argument = 0, .value = AF_UNIX, .test = ArgumentIs::Test::Differs}};
+    for (const auto* name : {"socket", "socketpair"}) {
+        SLIPWAY_CHECK(filter.deny(name, EAFNOSUPPORT, not_unix));
+        for (std::uint64_t type : {SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET}) {
+            std::array<ArgumentIs, 1> other{
+                ArgumentIs{.argument = 1, .value = type, .mask = socket_type}};
+            SLIPWAY_CHECK(filter.deny(name, EPERM, other));
+        }
+    }
+    return {};
+}
+
+Status deny_namespaces(SyscallFilter& filter) {
+    for (std::uint64_t flag : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
+                               CLONE_NEWUTS, CLONE_NEWCGROUP}) {
+        std::array<ArgumentIs, 1> flags{ArgumentIs{.argument = 0, .value = flag, .mask = flag}};
+        SLIPWAY_CHECK(filter.deny("clone", EPERM, flags));
+    }
+    return {};
+}
+
+// What plain files need none of. ENOSYS where callers then use an older way.
+constexpr const char* refused_calls[] = {"bpf",
+                                         "perf_event_open",
+                                         "userfaultfd",
+                                         "init_module",
+                                         "finit_module",
+                                         "delete_module",
+                                         "kexec_load",
+                                         "kexec_file_load",
+                                         "reboot",
+                                         "swapon",
+                                         "swapoff",
+                                         "acct",
+                                         "quotactl",
+                                         "quotactl_fd",
+                                         "syslog",
+                                         "settimeofday",
+                                         "clock_settime",
+                                         "adjtimex",
+                                         "clock_adjtime",
+                                         "sethostname",
+                                         "setdomainname",
+                                         "chroot",
+                                         "mount",
+                                         "umount2",
+                                         "pivot_root",
+                                         "setns",
+                                         "unshare",
+                                         "open_by_handle_at",
+                                         "pidfd_getfd",
+                                         "process_vm_readv",
+                                         "process_vm_writev",
+                                         "pidfd_open",
+                                         "mq_open",
+                                         "pidfd_send_signal",
+                                         "process_madvise",
+                                         "fanotify_init",
+                                         "vhangup",
+                                         "lookup_dcookie",
+                                         "mbind",
+                                         "migrate_pages",
+                                         "move_pages",
+                                         "msgget",
+                                         "semget",
+                                         "shmget"};
+constexpr const char* unknown_calls[] = {
+    "clone3",        "openat2",     "open_tree",      "move_mount",     "fsopen",
+    "fsconfig",      "fsmount",     "fspick",         "keyctl",         "add_key",
+    "mount_setattr", "request_key", "io_uring_setup", "io_uring_enter", "io_uring_register"};
+// TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD
+constexpr std::uint64_t refused_requests[] = {0x5412, 0x541C, 0x541D, 0x5423};
+
 } // namespace
 
 Result<SyscallFilter> SyscallFilter::make() {
@@ -126,86 +206,22 @@ int install_syscall_filter(const sock_fprog& program) {
 
 Result<std::vector<sock_filter>> build_sandbox_filter(Files files) {
     SLIPWAY_TRY(auto filter, SyscallFilter::make());
-    // Landlock knows nothing of sockets with names: without these a program could ask the user's
-    // own service manager to run whatever it likes.
-    for (const auto* name : {"connect", "bind"})
+    SLIPWAY_CHECK(deny_connections(filter));
+    SLIPWAY_CHECK(deny_namespaces(filter));
+    for (const auto* name : refused_calls)
         SLIPWAY_CHECK(filter.deny(name, EPERM));
-    constexpr std::uint64_t socket_type = 0xF; // SOCK_NONBLOCK and SOCK_CLOEXEC are above it
-    std::array<ArgumentIs, 1> not_unix{
-        ArgumentIs{.argument = 0, .value = AF_UNIX, .test = ArgumentIs::Test::Differs}};
-    for (const auto* name : {"socket", "socketpair"}) {
-        SLIPWAY_CHECK(filter.deny(name, EAFNOSUPPORT, not_unix));
-        for (std::uint64_t type : {SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET}) {
-            std::array<ArgumentIs, 1> other{
-                ArgumentIs{.argument = 1, .value = type, .mask = socket_type}};
-            SLIPWAY_CHECK(filter.deny(name, EPERM, other));
-        }
-    }
-    for (const auto* name : {"bpf",
-                             "perf_event_open",
-                             "userfaultfd",
-                             "init_module",
-                             "finit_module",
-                             "delete_module",
-                             "kexec_load",
-                             "kexec_file_load",
-                             "reboot",
-                             "swapon",
-                             "swapoff",
-                             "acct",
-                             "quotactl",
-                             "quotactl_fd",
-                             "syslog",
-                             "settimeofday",
-                             "clock_settime",
-                             "adjtimex",
-                             "clock_adjtime",
-                             "sethostname",
-                             "setdomainname",
-                             "chroot",
-                             "mount",
-                             "umount2",
-                             "pivot_root",
-                             "setns",
-                             "unshare",
-                             "open_by_handle_at",
-                             "process_vm_readv",
-                             "process_vm_writev",
-                             "pidfd_getfd",
-                             "pidfd_open",
-                             "pidfd_send_signal",
-                             "process_madvise",
-                             "fanotify_init",
-                             "vhangup",
-                             "lookup_dcookie",
-                             "mbind",
-                             "migrate_pages",
-                             "move_pages",
-                             "msgget",
-                             "semget",
-                             "shmget",
-                             "mq_open"})
-        SLIPWAY_CHECK(filter.deny(name, EPERM));
-    if (files == Files::Sealed)
-        SLIPWAY_CHECK(deny_changes_of_files(filter));
-    for (const auto* name :
-         {"clone3", "openat2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick",
-          "mount_setattr", "keyctl", "add_key", "request_key", "io_uring_setup", "io_uring_enter",
-          "io_uring_register"})
+    for (const auto* name : unknown_calls)
         SLIPWAY_CHECK(filter.deny(name, ENOSYS));
-    constexpr std::uint64_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-                                         CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-    for (int bit = 0; bit < 32; ++bit)
-        if ((namespaces >> bit & 1) != 0) {
-            auto flag = std::uint64_t{1} << bit;
-            std::array<ArgumentIs, 1> flags{ArgumentIs{.argument = 0, .value = flag, .mask = flag}};
-            SLIPWAY_CHECK(filter.deny("clone", EPERM, flags));
-        }
-    for (std::uint64_t request :
-         {0x5412, 0x541C, 0x541D, 0x5423}) { // TIOCSTI, -LINUX, -CONS, -SETD
+    for (auto request : refused_requests) {
         std::array<ArgumentIs, 1> number{ArgumentIs{.argument = 1, .value = request}};
         SLIPWAY_CHECK(filter.deny("ioctl", EPERM, number));
     }
+    // The limits of other processes of the user.
+    std::array<ArgumentIs, 1> another{
+        ArgumentIs{.argument = 0, .value = 0, .test = ArgumentIs::Test::Differs}};
+    SLIPWAY_CHECK(filter.deny("prlimit64", EPERM, another));
+    if (files == Files::Sealed)
+        SLIPWAY_CHECK(deny_changes_of_files(filter));
     return filter.program();
 }
 

@@ -98,7 +98,7 @@ std::string guest_node_of(const storage::Device& device) {
         return fmt::format("mapper/{}-{}", doubled_hyphens(name.substr(0, slash)),
                            doubled_hyphens(name.substr(slash + 1)));
     auto colon = name.find(':');
-    auto folder = name.starts_with("md:") ? "md" : "mapper";
+    const auto* folder = name.starts_with("md:") ? "md" : "mapper";
     std::string rest(name.substr(colon == std::string_view::npos ? 0 : colon + 1));
     std::replace(rest.begin(), rest.end(), '/', '-');
     return fmt::format("{}/{}", folder, rest);
