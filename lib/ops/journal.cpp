@@ -63,9 +63,11 @@ image::OverlayMark overlay_mark(const image::Source& source) {
 
 Status finish_interrupted_fix(const Context& context, const std::string& image) {
     auto journal = sys::open_file(journal_path(image), O_RDONLY);
+    // In a directory that we may not enter the image cannot be opened either, and says so.
+    if (!journal && ::access(journal_path(image).c_str(), F_OK) != 0)
+        return {};
     if (!journal)
-        return journal.error().code == Code::NotFound ? Status{}
-                                                      : Status{fail(std::move(journal).error())};
+        return fail(std::move(journal.error()).in("finishing a repair that was interrupted"));
     context.host.log.info("{}: finishing a repair that was interrupted", image);
     SLIPWAY_TRY(auto mark, image::read_overlay_mark(context.host, *journal));
     auto source = image::Source::open(image, {.access = image::Access::Write,

@@ -93,6 +93,13 @@ class OrdinaryUser(SandboxCase):
         self.ok(by_user("fix", self.image))
         self.assertEqual(self.report(self.ok(by_user("fix", self.image, "--json")))["changes"], [])
 
+    def test_an_image_that_is_not_readable(self):
+        self.image.chmod(0o600)
+        os.chown(self.image, 0, 0)
+        self.refused(by_user("ls", self.image, "/"), 3, "guest.raw", "Permission denied")
+        os.chown(self.scratch, 0, 0)
+        self.refused(by_user("ls", self.image, "/"), 3, "opening", "guest.raw: Permission denied")
+
     def test_asks_for_the_host_engine(self):
         self.refused(by_user("ls", self.image, "/", "--engine", "host"), 3, "needs root", "--engine sandbox")
 
