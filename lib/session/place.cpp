@@ -13,6 +13,7 @@
 #include "appliance/initramfs.hpp"
 #include "base/strings.hpp"
 #include "base/units.hpp"
+#include "session/readable_copy.hpp"
 #include "sys/mount.hpp"
 #include "vm/sandbox.hpp"
 
@@ -65,8 +66,10 @@ Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& h
                               std::vector<sys::FdMapping> directories,
                               const MachineOptions& options) {
     auto directory = std::string(dirname_of(runner.worker_program()));
-    return vm::Sandbox::start(host, vm::SandboxSpec{.worker = runner.worker_program(),
-                                                    .preload = directory + "/slipway-uml.so",
+    SLIPWAY_TRY(auto worker, readable_copy(runner.worker_program()));
+    SLIPWAY_TRY(auto preload, readable_copy(directory + "/slipway-uml.so"));
+    return vm::Sandbox::start(host, vm::SandboxSpec{.worker = worker,
+                                                    .preload = preload,
                                                     .disks = std::move(disks),
                                                     .directories = std::move(directories),
                                                     .memory_mib = options.memory_mib,

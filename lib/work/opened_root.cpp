@@ -50,7 +50,7 @@ Status make_private_dev() {
 }
 
 Result<std::string> make_workspace() {
-    if (::mkdir(workspace_path, 0700) != 0 && errno != EEXIST)
+    if (::mkdir(workspace_path, 0755) != 0 && errno != EEXIST)
         return fail_errno(fmt::format("making {}", workspace_path));
     SLIPWAY_CHECK(sys::mount({.source = "slipway",
                               .target = workspace_path,

@@ -11,7 +11,8 @@ import unittest
 from pathlib import Path
 
 import schema_check
-from support import SLIPWAY, Case, digest, mini, mini_tree, slipway, small_filesystem
+from support import Case, digest, mini, mini_tree, slipway, small_filesystem
+from test_sandbox import USER_SLIPWAY
 
 USER = 12345
 MARK = "inside the archive\n"
@@ -19,7 +20,7 @@ MARK = "inside the archive\n"
 
 def as_user(*arguments, timeout=120):
     """An ordinary user with nothing of ours in the environment."""
-    return subprocess.run(["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin", "TMPDIR=/var/tmp", SLIPWAY,
+    return subprocess.run(["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin", "TMPDIR=/var/tmp", USER_SLIPWAY,
                            *map(str, arguments)], capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, cwd="/")
 
 

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The sandbox engine: as an ordinary user without any privilege, and as root for images that are not trusted."""
+import atexit
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +16,29 @@ from support import SLIPWAY, Case, digest, guest, mini, our_processes, slipway
 USER = 12345
 AS_USER = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
 BUILD = Path(SLIPWAY).resolve().parents[1]
+
+
+def reachable(build):
+    """A build that the user may run: this one, or a copy of its programs."""
+    if subprocess.run([*AS_USER, "test", "-x", build / "bin/slipway"], check=False).returncode == 0:
+        return build
+    copy = Path(tempfile.mkdtemp(prefix="slipway-programs-", dir="/var/tmp"))
+    atexit.register(shutil.rmtree, copy)
+    copy.chmod(0o755)
+    for name in ("bin/slipway", "libexec/slipway-worker", "libexec/slipway-uml.so", "tests/sandbox_escape"):
+        (copy / name).parent.mkdir(exist_ok=True)
+        shutil.copy(build / name, copy / name)
+    return copy
+
+
+USER_BUILD = reachable(BUILD)
+USER_SLIPWAY = USER_BUILD / "bin/slipway"
 DYNAMIC_USERS = range(61184, 65520)
 
 
 def by_user(*arguments, timeout=120, input=None):
     """slipway as somebody who is neither root nor in any group that matters."""
-    return subprocess.run([*AS_USER, SLIPWAY, *map(str, arguments)], capture_output=True, text=True, errors="replace",
+    return subprocess.run([*AS_USER, USER_SLIPWAY, *map(str, arguments)], capture_output=True, text=True, errors="replace",
                           timeout=timeout, input=input, stdin=subprocess.DEVNULL if input is None else None, check=False)
 
 
@@ -133,7 +152,7 @@ class RealGuest(SandboxCase):
         self.ok(by_user("get", image, "/big", self.scratch / "copy"))
         self.assertEqual(digest(self.scratch / "copy"), digest(big))
         with open(big, encoding="latin-1", newline="") as file:
-            self.ok(subprocess.run([*AS_USER, SLIPWAY, "put", image, "-", "/again"], stdin=file, capture_output=True, text=True, check=False))
+            self.ok(subprocess.run([*AS_USER, USER_SLIPWAY, "put", image, "-", "/again"], stdin=file, capture_output=True, text=True, check=False))
         self.ok(slipway("get", image, "/again", self.scratch / "again", "--engine", "host"))
         self.assertEqual(digest(self.scratch / "again"), digest(big))
 
@@ -141,16 +160,36 @@ class RealGuest(SandboxCase):
 class Untrusted(SandboxCase):
     def test_root_gives_its_rights_away(self):
         held = self.held([SLIPWAY, "run", self.real_guest(), "--untrusted", *WAIT])
+        seen = set()
         for name in ("linux.uml", "qemu-storage-da"):
             for pid in processes(name):
-                status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines())
+                try:
+                    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+                except OSError:
+                    continue  # a program of the guest that has ended
+                status = dict(line.split(":", 1) for line in text.splitlines())
+                seen.add(name)
                 for user in status["Uid"].split():
                     self.assertIn(int(user), DYNAMIC_USERS)
                 self.assertEqual(status["NoNewPrivs"].strip(), "1")
                 self.assertEqual(status["Seccomp"].strip(), "2")
                 allowed = 0 if name == "linux.uml" else 1 << 1  # CAP_DAC_OVERRIDE
                 self.assertEqual(int(status["CapPrm"], 16) & ~allowed, 0)
+        self.assertEqual(seen, {"linux.uml", "qemu-storage-da"})
         held.kill()
+
+    def test_programs_that_only_root_can_read(self):
+        hidden = self.scratch / "hidden"
+        hidden.mkdir(mode=0o700)
+        for name in ("bin/slipway", "libexec/slipway-worker", "libexec/slipway-uml.so"):
+            (hidden / name).parent.mkdir(exist_ok=True)
+            shutil.copy(BUILD / name, hidden / name)
+        result = subprocess.run([hidden / "bin/slipway", "ls", self.image, "/etc", "--untrusted"], capture_output=True, text=True, check=False,
+                                env={"PATH": os.environ["PATH"]})
+        self.assertIn("os-release", self.ok(result).stdout)
+        for copy in Path("/run/slipway/programs").glob("slipway-*"):
+            if copy.name.split("-")[2:3] == [str((hidden / "libexec" / "-".join(copy.name.split("-")[:2])).stat().st_ino)]:
+                copy.unlink()
 
     def test_the_environment_asks_for_it(self):
         report = self.report(self.ok(slipway("migrate", self.image, "--output", self.scratch / "out.qcow2", "--json", env={"SLIPWAY_UNTRUSTED": "1"})))
@@ -166,7 +205,7 @@ class Ends(SandboxCase):
         self.guest = self.real_guest()
 
     def check(self, choose, told=True):
-        held = self.held([*AS_USER, SLIPWAY, "run", self.guest, *WAIT])
+        held = self.held([*AS_USER, USER_SLIPWAY, "run", self.guest, *WAIT])
         os.kill(choose(), signal.SIGKILL)
         _, errors = held.communicate(timeout=30)
         if told:
@@ -194,7 +233,7 @@ class Ends(SandboxCase):
 
     def test_a_program_in_it(self):
         # To the machine that is a crash of this program.
-        held = self.held([*AS_USER, SLIPWAY, "run", self.guest, *WAIT])
+        held = self.held([*AS_USER, USER_SLIPWAY, "run", self.guest, *WAIT])
         os.kill(self.parts()[-1], signal.SIGKILL)
         held.communicate(timeout=30)
         self.assertNotEqual(held.returncode, 0)
@@ -224,7 +263,7 @@ class Hostile(SandboxCase):
         os.chown(home, USER, USER)
         os.chown(mine, USER, USER)
         before = mine.stat()
-        command = [*(AS_USER if user else ["env"]), f"SLIPWAY_WORKER={BUILD}/libexec/slipway-worker", BUILD / "tests/sandbox_escape", home]
+        command = [*(AS_USER if user else ["env"]), f"SLIPWAY_WORKER={USER_BUILD}/libexec/slipway-worker", USER_BUILD / "tests/sandbox_escape", home]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
         told = dict(line.split(" ", 1) for line in result.stdout.splitlines())
         # What is allowed proves that the rest was tried. hostfs does not report that it could not change a time.
@@ -250,7 +289,7 @@ class Hostile(SandboxCase):
         self.assertEqual(digest(image), before)
 
     def test_a_machine_without_memory(self):
-        result = subprocess.run([*AS_USER, "SLIPWAY_SANDBOX_MEMORY=10", SLIPWAY, "ls", self.image, "/etc"], capture_output=True, text=True, check=False)
+        result = subprocess.run([*AS_USER, "SLIPWAY_SANDBOX_MEMORY=10", USER_SLIPWAY, "ls", self.image, "/etc"], capture_output=True, text=True, check=False)
         self.ok(result)  # there is a least amount
 
 

@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 from support import IMAGES, SLIPWAY, Case, digest, mini, mini_tree, our_processes, slipway
+from test_sandbox import USER_SLIPWAY
 
 from builder import kernel
 
@@ -44,7 +45,7 @@ class QemuCase(Case):
     def by_user(self, *arguments, input=None, stdout=subprocess.PIPE):
         """slipway as somebody who is neither root nor in any group that matters, and chooses by the environment."""
         command = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin",
-                   "SLIPWAY_SANDBOX=qemu", f"SLIPWAY_SANDBOX_KERNEL={self.kernel}", SLIPWAY, *map(str, arguments)]
+                   "SLIPWAY_SANDBOX=qemu", f"SLIPWAY_SANDBOX_KERNEL={self.kernel}", USER_SLIPWAY, *map(str, arguments)]
         return subprocess.run(command, text=True, input=input, stdout=stdout, stderr=subprocess.PIPE,
                               stdin=subprocess.DEVNULL if input is None else None, timeout=120, check=False)
 

@@ -5,8 +5,8 @@ import os
 import subprocess
 import unittest
 
-from support import IMAGES, SLIPWAY, Case, digest, slipway
-from test_sandbox import USER, by_user
+from support import IMAGES, Case, digest, slipway
+from test_sandbox import USER, USER_SLIPWAY, by_user
 
 ROOT_OF = {"lvm": "a-b/root-fs", "lvm-on-luks": "a-b/root-fs", "luks-on-lvm": "luks:a-b/root-fs", "lvm-on-raid1": "a-b/root-fs",
            "raid1-degraded": "md:root", "btrfs-two": "sda1", "xfs": "sda1"}
@@ -100,7 +100,7 @@ class Closed(StorageCase):
         self.refused(by_user("ls", image, "/", "--key", f"all:file:{self.scratch}/none"), 4, "none")
         self.ok(by_user("ls", image, "/", "--key", f"all:file:{wrong}", "--key", f"a-b/root-fs:file:{self.key}"))
         with open(self.key, encoding="ascii") as file:
-            self.ok(subprocess.run(["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", SLIPWAY, "ls", image, "/",
+            self.ok(subprocess.run(["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", USER_SLIPWAY, "ls", image, "/",
                                     "--key", "all:fd:0"], stdin=file, capture_output=True, text=True, check=False))
         report = self.scratch / "report.json"
         self.ok(by_user("fix", image, "--key", f"all:file:{self.key}", "--report", report))
