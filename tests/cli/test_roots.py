@@ -280,6 +280,11 @@ class Filesystems(Roots):
         if shutil.which(command[0]) is None:
             self.skipTest(f"no {command[0]}")
         subprocess.run(command, check=True, capture_output=True)
+        if kind == "odd-squashfs":
+            # It ends within a sector, of which it has an even number: the kernel reads two at a time, and not what is
+            # behind the last pair.
+            with open(image, "ab") as file:
+                file.write(bytes((1000 - image.stat().st_size) % 1024))
         return image
 
     def test_read_only_ones(self):

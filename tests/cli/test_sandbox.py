@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -234,6 +235,7 @@ class Ends(SandboxCase):
     def test_a_program_in_it(self):
         # To the machine that is a crash of this program.
         held = self.held([*AS_USER, USER_SLIPWAY, "run", self.guest, *WAIT])
+        time.sleep(1)  # the shell becomes sleep, with a new process on the host
         os.kill(self.parts()[-1], signal.SIGKILL)
         held.communicate(timeout=30)
         self.assertNotEqual(held.returncode, 0)
