@@ -230,6 +230,31 @@ std::string missing_on_host(const Context& context, const ImageOptions& options,
     return join(missing, ", ");
 }
 
+// What the worker told of the image may ask for another engine, machine or disk: each once.
+constexpr int most_restarts = 3;
+
+Result<bool> adapt_to_image(const Context& context, const ImageOptions& options,
+                            OpenRequest& request, OpenImage& opened) {
+    const auto& told = opened.session->opened();
+    if (opened.engine == "host" && options.engine == "auto")
+        if (auto missing = missing_on_host(context, options, opened); !missing.empty()) {
+            opened.engine = "sandbox";
+            opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
+            return true;
+        }
+    if (!opened.raid6 && json_get<bool>(told, "wants_raid6")) {
+        opened.raid6 = true;
+        return true;
+    }
+    // A thin pool of LVM cannot be opened without a write.
+    if (!opened.overlay && json_get<bool>(told, "wants_writable")) {
+        opened.use = Use::Discard;
+        SLIPWAY_CHECK(add_overlay(context, opened, request));
+        return true;
+    }
+    return false;
+}
+
 } // namespace
 
 Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
@@ -239,25 +264,13 @@ Result<OpenImage> open_image(const Context& context, const ImageOptions& options
     if (!session)
         return fail(opened.explained(std::move(session.error()), false));
     opened.session = std::move(*session);
-    if (json_get<bool>(opened.session->opened(), "wants_raid6")) {
+    for (int tries = 0; tries < most_restarts; ++tries) {
+        SLIPWAY_TRY(bool changed, adapt_to_image(context, options, request, opened));
+        if (!changed)
+            break;
         SLIPWAY_CHECK(opened.session->close());
-        opened.raid6 = true;
         SLIPWAY_TRY(opened.session, start_session(context, options, opened));
     }
-    // A thin pool of LVM cannot be opened without a write.
-    if (!opened.overlay && json_get<bool>(opened.session->opened(), "wants_writable")) {
-        SLIPWAY_CHECK(opened.session->close());
-        opened.use = Use::Discard;
-        SLIPWAY_CHECK(add_overlay(context, opened, request));
-        SLIPWAY_TRY(opened.session, start_session(context, options, opened));
-    }
-    if (opened.engine == "host" && options.engine == "auto")
-        if (auto missing = missing_on_host(context, options, opened); !missing.empty()) {
-            SLIPWAY_CHECK(opened.session->close());
-            opened.engine = "sandbox";
-            opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
-            SLIPWAY_TRY(opened.session, start_session(context, options, opened));
-        }
     context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
     return opened;
 }

@@ -12,6 +12,7 @@
 #include "base/strings.hpp"
 #include "image/raid6.hpp"
 #include "mount/ladder.hpp"
+#include "storage/names.hpp"
 #include "sys/mount.hpp"
 
 namespace slipway::work {
@@ -39,14 +40,6 @@ bool kernel_mounts(const std::string& type) {
         return true;
     }
     return errno != ENODEV;
-}
-
-// dm-crypt's names double the hyphens of a group's and a volume's name.
-std::string doubled_hyphens(std::string_view name) {
-    std::string out;
-    for (char c : name)
-        out.append(c == '-' ? 2 : 1, c);
-    return out;
 }
 
 // A sandbox starts without the benchmark that chooses its raid6 code (lib/vm/uml_spec); to use that
@@ -95,8 +88,7 @@ Status open_containers(OpenedRoot& opened, const Json& arguments) {
 std::string guest_node_of(const storage::Device& device) {
     auto name = std::string_view(device.volume.name);
     if (auto slash = name.find('/'); device.kind == "lvm" && slash != std::string_view::npos)
-        return fmt::format("mapper/{}-{}", doubled_hyphens(name.substr(0, slash)),
-                           doubled_hyphens(name.substr(slash + 1)));
+        return "mapper/" + storage::mapper_name(name.substr(0, slash), name.substr(slash + 1));
     auto colon = name.find(':');
     const auto* folder = name.starts_with("md:") ? "md" : "mapper";
     std::string rest(name.substr(colon == std::string_view::npos ? 0 : colon + 1));
