@@ -7,7 +7,7 @@ namespace slipway::app {
 void declare_cat(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("cat", "Print a file of the guest");
     auto path = std::make_shared<std::string>();
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     command->add_option("PATH", *path, "File in the guest")->required();
     command->callback([&invocation, path] {
         invocation.action = [&invocation, path]() -> Result<int> {

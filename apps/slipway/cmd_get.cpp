@@ -49,7 +49,7 @@ Result<int> run(Invocation& invocation, const Options& options) {
 void declare_get(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("get", "Copy a file of the guest to this machine");
     auto options = std::make_shared<Options>();
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     command->add_option("GUESTPATH", options->path, "File in the guest")->required();
     command->add_option("LOCAL", options->local,
                         "File to write, or - for standard output; without: the same name here");

@@ -8,7 +8,7 @@ void declare_inspect(CLI::App& app, Invocation& invocation) {
     auto* command =
         app.add_subcommand("inspect", "Say what is inside an image, and what would break");
     auto request = std::make_shared<ops::InspectRequest>();
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     command->add_flag("--deep", request->deep, "Also read every initramfs: is virtio inside?");
     command->add_flag("--packages", request->packages, "Also list what is installed");
     command->callback([&invocation, request] {

@@ -8,7 +8,7 @@ namespace slipway::app {
 void declare_ls(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("ls", "List a directory of the guest, one name per line");
     auto path = std::make_shared<std::string>("/");
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     command->add_option("PATH", *path, "Directory or file in the guest")->capture_default_str();
     command->callback([&invocation, path] {
         invocation.action = [&invocation, path]() -> Result<int> {

@@ -102,7 +102,7 @@ Result<int> run(Invocation& invocation, Options& options) {
 void declare_run(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("run", "Run a program of the guest inside its root");
     auto options = std::make_shared<Options>();
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     command->add_flag("--write", options->request.write,
                       "Keep the changes; otherwise they are dropped");
     command->add_flag("--network", options->request.network,

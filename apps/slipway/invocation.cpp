@@ -79,6 +79,16 @@ void add_image_options(CLI::App& command, Invocation& invocation) {
     add_output_options(command, invocation);
 }
 
+void add_machine_options(CLI::App& command, Invocation& invocation) {
+    add_image_options(command, invocation);
+    command
+        .add_option("--disk", invocation.image.further_disks,
+                    "Image of a further disk of the same machine (sdb, sdc, ...); may be given "
+                    "again")
+        ->allow_extra_args(false)
+        ->take_all();
+}
+
 void add_policy_options(CLI::App& command, report::Policy& policy, std::string& fstab_mode) {
     command
         .add_option("--fstab-mode", fstab_mode,

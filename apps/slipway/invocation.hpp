@@ -43,6 +43,8 @@ struct Invocation {
 /// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --sandbox, --sandbox-kernel,
 /// --untrusted, --key, -v, -q and --json.
 void add_image_options(CLI::App& command, Invocation& invocation);
+/// The same and --disk, for verbs that do not keep what they write.
+void add_machine_options(CLI::App& command, Invocation& invocation);
 /// Adds -v, -q and --json.
 void add_output_options(CLI::App& command, Invocation& invocation);
 /// Adds --fstab-mode, --regen-initramfs and --update-grub.

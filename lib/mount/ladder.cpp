@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@
 #include "mount/check.hpp"
 #include "mount/journal.hpp"
 #include "mount/layer.hpp"
+#include "mount/ntfs_3g.hpp"
 #include "sys/fd.hpp"
 #include "sys/mount.hpp"
 #include "sys/root_dir.hpp"
@@ -41,7 +43,8 @@ struct Recipe {
 // An ext superblock can ask for a panic of the kernel on an error ("tune2fs -e panic"): errors=
 // overrides it. xfs and btrfs know panics only by mount options. See ext4(5), xfs(5), btrfs(5).
 constexpr std::string_view no_panic = "errors=remount-ro";
-constexpr std::string_view bind = "bind"; // no driver: the node is a directory
+constexpr std::string_view bind = "bind";       // no driver: the node is a directory
+constexpr std::string_view ntfs_3g = "ntfs-3g"; // a program
 constexpr std::array recipes{
     Recipe{"ext4", {"ext4", ""}, no_panic, {"noload", ""}},
     Recipe{"ext3", {"ext3", "ext4"}, no_panic, {"noload", ""}},
@@ -51,7 +54,7 @@ constexpr std::array recipes{
     Recipe{"f2fs", {"f2fs", ""}, "", {"norecovery", ""}},
     Recipe{"vfat", {"vfat", ""}, "", {"", ""}},
     Recipe{"exfat", {"exfat", ""}, "", {"", ""}},
-    Recipe{"ntfs", {"ntfs3", ""}, "", {"", ""}},
+    Recipe{"ntfs", {"ntfs3", ntfs_3g}, "", {"", ""}},
     // The kernel does not find out which one it is: FreeBSD's and NetBSD's, or OpenBSD's.
     Recipe{"ufs", {"ufs", ""}, "", {"ufstype=ufs2", "ufstype=44bsd"}, true},
     Recipe{"squashfs", {"squashfs", ""}, "", {"", ""}, true},
@@ -222,6 +225,8 @@ private:
         for (auto driver : recipe_.drivers) {
             if (driver.empty())
                 continue;
+            if (driver == ntfs_3g)
+                return through_ntfs_3g((flags & MS_RDONLY) != 0);
             if (::mount(volume_.node.c_str(), target_.c_str(), std::string(driver).c_str(),
                         flags | MS_NODEV, options.empty() ? nullptr : options.c_str()) == 0)
                 return {};
@@ -229,6 +234,14 @@ private:
                 return explain(errno, driver);
         }
         return explain(ENODEV, recipe_.drivers[0]);
+    }
+
+    [[nodiscard]] Status through_ntfs_3g(bool read_only) const {
+        auto mounted = mount_with_ntfs_3g(volume_.node, lasting_path(target_), read_only);
+        if (!mounted)
+            return fail(
+                std::move(mounted.error()).in(fmt::format("mounting {}", volume_.volume.name)));
+        return mounted;
     }
 
     [[nodiscard]] Status explain(int errno_value, std::string_view driver) const {
@@ -302,6 +315,21 @@ Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::str
 
 bool is_mountable_type(std::string_view type) {
     return recipe_for(type) != nullptr;
+}
+
+bool kernel_mounts(std::string_view type) {
+    const auto* recipe = recipe_for(type);
+    if (recipe == nullptr)
+        return false;
+    return std::any_of(recipe->drivers.begin(), recipe->drivers.end(), [](std::string_view driver) {
+        if (driver.empty() || driver == ntfs_3g)
+            return false;
+        int context = static_cast<int>(
+            ::syscall(SYS_fsopen, std::string(driver).c_str(), 1)); // FSOPEN_CLOEXEC
+        if (context >= 0)
+            ::close(context);
+        return context >= 0 || errno != ENODEV;
+    });
 }
 
 std::string_view container_of_type(std::string_view type) {

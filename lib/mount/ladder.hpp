@@ -86,6 +86,7 @@ private:
 /// look is wanted, or what is written is dropped, a mount follows that puts up with damage. Each
 /// such step is a finding.
 /// The types "directory" and "tar" are ours: there the node is a directory.
+/// NTFS is mounted through ntfs-3g where the kernel has no ntfs3.
 /// Unsupported: the kernel lacks the type, or it is no filesystem (LVM, LUKS, …), with the remedy.
 /// Corrupt: the kernel refuses it. Permission: the device is read-only. NotFound: no node, or no
 /// such subvolume.
@@ -94,6 +95,8 @@ mount_volume(const MountableVolume& volume, const std::string& target, const Mou
 
 /// Whether the type, as libblkid names it, is one that `mount_volume` tries.
 [[nodiscard]] bool is_mountable_type(std::string_view type);
+/// Whether this kernel has a driver for it, by trying: it loads the module that it is asked for.
+[[nodiscard]] bool kernel_mounts(std::string_view type);
 /// What stands between us and the files of a volume of this type: "LVM", "LUKS", "MD", …; "" for
 /// all others.
 [[nodiscard]] std::string_view container_of_type(std::string_view type);

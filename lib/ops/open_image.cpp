@@ -72,20 +72,20 @@ bool ends_with_a_sector(const image::Source& source) {
            info.st_size % 512 == 0;
 }
 
-image::DiskSpec disk_spec(const OpenImage& opened) {
-    image::DiskSpec spec{.kind = opened.source->kind(),
-                         .format = std::string(image::name_of(opened.source->format())),
-                         .graph = opened.graph(opened.overlay.has_value()),
-                         .size = opened.size,
-                         .writable = opened.use != Use::Look,
-                         .dropped = opened.use == Use::Discard};
-    bool plain = opened.source->format() == image::Format::Raw && !opened.overlay;
-    if (plain && ends_with_a_sector(*opened.source))
+image::DiskSpec disk_spec(const OpenDisk& disk, Use use) {
+    image::DiskSpec spec{.kind = disk.source->kind(),
+                         .format = std::string(image::name_of(disk.source->format())),
+                         .graph = disk.graph(disk.overlay.has_value()),
+                         .size = disk.size,
+                         .writable = use != Use::Look,
+                         .dropped = use == Use::Discard};
+    bool plain = disk.source->format() == image::Format::Raw && !disk.overlay;
+    if (plain && ends_with_a_sector(*disk.source))
         spec.raw_fd = spec.graph.fds.front().child;
     return spec;
 }
 
-Status add_overlay(const Context& context, OpenImage& opened, OpenRequest& request) {
+Status add_overlay(const Context& context, OpenDisk& disk, OpenRequest& request) {
     sys::OwnedFd file;
     if (request.overlay_file)
         file = std::move(*request.overlay_file);
@@ -94,9 +94,44 @@ Status add_overlay(const Context& context, OpenImage& opened, OpenRequest& reque
                     sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
                                                                        : request.scratch_dir));
     }
-    SLIPWAY_TRY(opened.overlay,
-                image::Overlay::create(context.host, std::move(file), opened.size,
-                                       opened.source->next_fd(), overlay_mark(*opened.source)));
+    SLIPWAY_TRY(disk.overlay,
+                image::Overlay::create(context.host, std::move(file), disk.size,
+                                       disk.source->next_fd(), overlay_mark(*disk.source)));
+    return {};
+}
+
+Status add_overlays(const Context& context, OpenImage& opened, OpenRequest& request) {
+    SLIPWAY_CHECK(add_overlay(context, opened, request));
+    for (auto& disk : opened.further_disks)
+        SLIPWAY_CHECK(add_overlay(context, disk, request));
+    return {};
+}
+
+// Numbers of descriptors in children: each disk leaves one to its overlay.
+constexpr int fds_of_overlay = 1;
+
+Status open_further_disks(const Context& context, const ImageOptions& options, OpenImage& opened) {
+    if (options.further_disks.empty())
+        return {};
+    if (opened.use == Use::Keep)
+        return fail(Code::Unsupported, "a guest of several disks can only be read, or run",
+                    "without --write, what a program writes is dropped");
+    if (opened.source->kind() != image::Kind::Disk)
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is no disk, so it has no further ones", options.path),
+                    "leave --disk away");
+    int next = opened.source->next_fd() + fds_of_overlay;
+    for (const auto& path : options.further_disks) {
+        OpenDisk disk;
+        SLIPWAY_TRY(auto source, image::Source::open(path, {.format = options.format,
+                                                            .allow_backing = options.allow_backing,
+                                                            .first_fd = next}));
+        disk.source = std::make_unique<image::Source>(std::move(source));
+        SLIPWAY_CHECK(check_unused(context, *disk.source, opened.use));
+        SLIPWAY_TRY(disk.size, disk.source->virtual_size(context.host));
+        next = disk.source->next_fd() + fds_of_overlay;
+        opened.further_disks.push_back(std::move(disk));
+    }
     return {};
 }
 
@@ -107,7 +142,7 @@ std::string scratch_directory() {
     return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";
 }
 
-image::BlockGraph OpenImage::graph(bool writable) const {
+image::BlockGraph OpenDisk::graph(bool writable) const {
     auto below = source->graph();
     return overlay ? overlay->graph_over(below, writable) : below;
 }
@@ -153,7 +188,7 @@ Error OpenImage::explained(Error error, bool searched) const {
 
 std::string OpenImage::full_scratch() const {
     struct statvfs info {};
-    auto file = overlay ? overlay->fd() : scratch.borrow();
+    auto file = overlay ? overlay->fd() : scratch.borrow(); // those of further disks lie beside it
     if (!file.valid() || ::fstatvfs(file.raw(), &info) != 0 ||
         std::uint64_t{info.f_bavail} * info.f_frsize > full_below)
         return {};
@@ -164,7 +199,8 @@ std::string OpenImage::full_scratch() const {
 
 Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
                             OpenRequest& request) {
-    OpenImage opened{.host = context.host};
+    OpenImage opened;
+    opened.host = context.host;
     opened.use = request.use;
     SLIPWAY_CHECK(choose_engine(options, opened));
     std::error_code ignored;
@@ -182,9 +218,10 @@ Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
     if (request.use == Use::Keep)
         SLIPWAY_CHECK(image::check_complete(context.host, *opened.source));
     opened.size += request.grow_by;
+    SLIPWAY_CHECK(open_further_disks(context, options, opened));
     if (request.use == Use::Look || opened.source->kind() != image::Kind::Disk)
         return opened;
-    SLIPWAY_CHECK(add_overlay(context, opened, request));
+    SLIPWAY_CHECK(add_overlays(context, opened, request));
     return opened;
 }
 
@@ -200,7 +237,9 @@ Json to_json(const std::shared_ptr<const std::vector<storage::Key>>& keys) {
 
 Result<std::unique_ptr<session::Session>>
 start_session(const Context& context, const ImageOptions& options, OpenImage& opened) {
-    std::vector<image::DiskSpec> disks{disk_spec(opened)};
+    std::vector<image::DiskSpec> disks{disk_spec(opened, opened.use)};
+    for (const auto& disk : opened.further_disks)
+        disks.push_back(disk_spec(disk, opened.use));
     if (opened.source->kind() == image::Kind::Archive) {
         SLIPWAY_TRY(auto scratch,
                     image::make_scratch_disk(scratch_directory(), opened.source->next_fd()));
@@ -249,7 +288,7 @@ Result<bool> adapt_to_image(const Context& context, const ImageOptions& options,
     // A thin pool of LVM cannot be opened without a write.
     if (!opened.overlay && json_get<bool>(told, "wants_writable")) {
         opened.use = Use::Discard;
-        SLIPWAY_CHECK(add_overlay(context, opened, request));
+        SLIPWAY_CHECK(add_overlays(context, opened, request));
         return true;
     }
     return false;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "image/qemu_img.hpp"
 #include "image/source.hpp"
@@ -24,7 +25,8 @@ struct Context {
 /// What every verb lets the user say about an image.
 struct ImageOptions {
     std::string path;
-    std::optional<image::Format> format{}; ///< --source-format
+    std::vector<std::string> further_disks{}; ///< --disk: images of the same machine's other disks
+    std::optional<image::Format> format{};    ///< --source-format
     bool allow_backing = false;
     std::string root{};          ///< --root VOLUME, "" to find it
     std::string engine = "auto"; ///< "auto", "host", "sandbox"
@@ -54,21 +56,29 @@ struct OpenRequest {
     bool any_kind = false;                      ///< archives and directories too
 };
 
-/// An image with its session. Closing flushes; the destructor drops everything.
-struct OpenImage {
-    sys::Host host;
+struct OpenDisk {
     std::unique_ptr<image::Source> source;
     std::optional<image::Overlay> overlay;
-    sys::OwnedFd scratch; ///< where an archive is unpacked, if it is one
+    std::uint64_t size = 0; ///< bytes, grown
+
+    /// The disk as it is now: the overlay over the source, or the source.
+    [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
+    /// The number after the last one that the graph uses in children.
+    [[nodiscard]] int next_fd() const { return source->next_fd() + (overlay ? 1 : 0); }
+};
+
+/// An image, which is its first disk, with its session. Closing flushes; the destructor drops
+/// everything.
+struct OpenImage : OpenDisk {
+    sys::Host host{};
+    std::vector<OpenDisk> further_disks{};
+    sys::OwnedFd scratch{}; ///< where an archive is unpacked, if it is one
     Use use = Use::Look;
-    std::uint64_t size = 0; ///< bytes of the disk, grown
     std::unique_ptr<session::Session> session;
     bool raid6 = false;        ///< the sandbox needs that code
     std::string engine;        ///< "host" or "sandbox"
     std::string engine_reason; ///< one line for the report
 
-    /// The disk as it is now: the overlay over the source, or the source.
-    [[nodiscard]] image::BlockGraph graph(bool writable = false) const;
     /// Session::call, with errors that name the image, and its damage where that explains them.
     /// NoSpace where the overlay's disk is full.
     [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments,
@@ -85,7 +95,8 @@ struct OpenImage {
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,
-/// Permission without root, Unsupported for the engine that was asked for.
+/// Permission without root, Unsupported for the engine that was asked for, and for further disks
+/// that are to be kept.
 [[nodiscard]] Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
                                            OpenRequest request);
 /// The same without a session: source, size and overlay.

@@ -345,7 +345,8 @@ Result<Captured> run(Runner& runner, ProcessSpec spec, const RunLimits& limits) 
         // empty, we are done.
         if (polls[0].revents != 0) {
             polls[0].fd = -1;
-            child->signal(SIGKILL);
+            if (!limits.leaves_daemon)
+                child->signal(SIGKILL);
         }
         for (auto& poller : polls)
             poller.revents = 0;

@@ -104,6 +104,7 @@ struct RunLimits {
     Cancel cancel{};
     std::function<void(std::string_view)> on_stdout{}; ///< called with each piece as it comes
     std::string input{};                               ///< given on stdin
+    bool leaves_daemon = false; ///< what it started and leaves behind is not killed
 };
 struct Captured {
     int status = 0;

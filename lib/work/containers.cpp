@@ -4,9 +4,6 @@
 #include <algorithm>
 #include <set>
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -30,16 +27,6 @@ bool has_containers(const mount::Volumes& volumes) {
     return std::any_of(volumes.begin(), volumes.end(), [](const auto& each) {
         return !mount::container_of_type(each.volume.type).empty();
     });
-}
-
-// By trying: the kernel loads the module of a type that it is asked for.
-bool kernel_mounts(const std::string& type) {
-    int context = static_cast<int>(::syscall(SYS_fsopen, type.c_str(), 1)); // FSOPEN_CLOEXEC
-    if (context >= 0) {
-        ::close(context);
-        return true;
-    }
-    return errno != ENODEV;
 }
 
 // A sandbox starts without the benchmark that chooses its raid6 code (lib/vm/uml_spec); to use that
@@ -100,7 +87,7 @@ Json OpenedRoot::opening_notes() const {
     std::set<std::string> missing;
     for (const auto& each : volumes)
         if (!given && mount::is_mountable_type(each.volume.type) &&
-            !kernel_mounts(each.volume.type))
+            !mount::kernel_mounts(each.volume.type))
             missing.insert(each.volume.type);
     bool wants_writable = false;
     if (stack)
