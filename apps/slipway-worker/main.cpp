@@ -22,6 +22,8 @@ constexpr int inherited_socket = 3, inherited_program = 4;
     (void)::signal(SIGPIPE, SIG_IGN);
     auto links = slipway::work::bring_up_machine();
     if (links)
+        (void)slipway::work::start_pulse(*links);
+    if (links)
         (void)slipway::session::serve(slipway::session::Channel(
             std::move(links->control),
             slipway::session::Window(std::move(links->window),

@@ -88,7 +88,10 @@ Result<Source> Source::open(const std::string& path, const OpenOptions& options)
 }
 
 Result<int> Source::add_file(sys::OwnedFd fd, bool writable) {
-    files_.push_back({std::move(fd), next_fd_, writable});
+    struct stat seen {};
+    if (::fstat(fd.raw(), &seen) != 0)
+        return fail_errno(fmt::format("looking at {}", path_));
+    files_.push_back({std::move(fd), next_fd_, writable, seen});
     return next_fd_++;
 }
 
@@ -155,6 +158,7 @@ Status Source::open_extents(const OpenOptions& options) {
     }
     SLIPWAY_TRY(auto directory, sys::make_memfd("slipway-vmdk-descriptor", text));
     files_.front().fd = std::move(directory);
+    ::fstat(files_.front().fd.raw(), &files_.front().seen);
     files_.front().writable = options.in_place;
     return {};
 }
@@ -198,6 +202,24 @@ std::uint64_t Source::allocated() const {
             bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
     }
     return bytes;
+}
+
+Status Source::check_unchanged() const {
+    for (const auto& file : files_) {
+        struct stat now {};
+        if (!S_ISREG(file.seen.st_mode) || ::fstat(file.fd.raw(), &now) != 0)
+            continue;
+        const auto& was = file.seen;
+        if (now.st_size != was.st_size)
+            return fail(Code::Busy,
+                        fmt::format("{} changed its size while it was read, from {} to {} bytes",
+                                    path_, was.st_size, now.st_size),
+                        "stop what writes to it, and try again");
+        if (now.st_mtim.tv_sec != was.st_mtim.tv_sec || now.st_mtim.tv_nsec != was.st_mtim.tv_nsec)
+            return fail(Code::Busy, fmt::format("{} was written to while it was read", path_),
+                        "stop what writes to it, and try again");
+    }
+    return backing_ ? backing_->check_unchanged() : Status{};
 }
 
 Status Source::sync() const {

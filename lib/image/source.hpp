@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include "base/json.hpp"
 #include "image/format.hpp"
 #include "image/kind.hpp"
@@ -69,6 +71,9 @@ public:
     [[nodiscard]] std::uint64_t allocated() const;
     /// fsync(2) of every file that was opened for writing.
     [[nodiscard]] Status sync() const;
+    /// Busy where one of its files has another size or time of change than when it was opened:
+    /// something writes to it, other than we do. Block devices cannot tell.
+    [[nodiscard]] Status check_unchanged() const;
     /// The number after the last one that the graph uses in children.
     [[nodiscard]] int next_fd() const { return next_fd_; }
     /// Read-only unless opened in_place and `writable`; those are for qemu-img, not for QMP.
@@ -82,6 +87,7 @@ private:
         sys::OwnedFd fd;
         int number; ///< in children
         bool writable;
+        struct stat seen; ///< when it was opened
     };
     Source() = default;
     [[nodiscard]] Status open_main(const OpenOptions& options);

@@ -107,6 +107,7 @@ Result<InPlace> InPlace::open(const Context& context, const ImageOptions& option
 
 Result<InPlaceWay> InPlace::commit(const Context& context) {
     SLIPWAY_CHECK(context.host.cancel.check());
+    SLIPWAY_CHECK(opened_.check_unchanged());
     // What is begun is finished: from here on a wish to stop comes too late.
     auto uninterrupted = context;
     uninterrupted.host.cancel = {};

@@ -15,6 +15,8 @@ void let_go(const Context& context, OpenImage& opened) {
     if (auto closed = opened.close(); !closed)
         context.host.log.debug("closing {}: {}", opened.source->path(),
                                render_text(closed.error()));
+    if (auto unchanged = opened.check_unchanged(); !unchanged)
+        context.host.log.warning("{}; what was read may be wrong", unchanged.error().what);
 }
 
 Json with_root(const ImageOptions& image, Json arguments) {

@@ -103,6 +103,7 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
             fmt::format("make room in {}, or choose another directory", dirname_of(request.output));
     SLIPWAY_CHECK(std::move(converted));
     SLIPWAY_CHECK(context.host.cancel.check());
+    SLIPWAY_CHECK(opened.check_unchanged());
     return timed(context, report, "publish", [&] { return output->publish(); });
 }
 

@@ -110,6 +110,23 @@ Status add_overlays(const Context& context, OpenImage& opened, OpenRequest& requ
 // Numbers of descriptors in children: each disk leaves one to its overlay.
 constexpr int fds_of_overlay = 1;
 
+bool is_same_file(const image::Source& one, const image::Source& other) {
+    struct stat first {};
+    struct stat second {};
+    return ::fstat(one.fd().raw(), &first) == 0 && ::fstat(other.fd().raw(), &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+Status check_first_time(const OpenImage& opened, const image::Source& source) {
+    bool twice = is_same_file(*opened.source, source);
+    for (const auto& disk : opened.further_disks)
+        twice = twice || is_same_file(*disk.source, source);
+    if (twice)
+        return fail(Code::InvalidArgument, fmt::format("{} was given twice", source.path()),
+                    "a machine has each of its disks once");
+    return {};
+}
+
 Status open_further_disks(const Context& context, const ImageOptions& options, OpenImage& opened) {
     if (options.further_disks.empty())
         return {};
@@ -126,6 +143,7 @@ Status open_further_disks(const Context& context, const ImageOptions& options, O
         SLIPWAY_TRY(auto source, image::Source::open(path, {.format = options.format,
                                                             .allow_backing = options.allow_backing,
                                                             .first_fd = next}));
+        SLIPWAY_CHECK(check_first_time(opened, source));
         disk.source = std::make_unique<image::Source>(std::move(source));
         SLIPWAY_CHECK(check_unused(context, *disk.source, opened.use));
         SLIPWAY_TRY(disk.size, disk.source->virtual_size(context.host));
@@ -162,7 +180,17 @@ Status OpenImage::close() const {
     return closed;
 }
 
+Status OpenImage::check_unchanged() const {
+    SLIPWAY_CHECK(source->check_unchanged());
+    for (const auto& disk : further_disks)
+        SLIPWAY_CHECK(disk.source->check_unchanged());
+    return {};
+}
+
 Error OpenImage::explained(Error error, bool searched) const {
+    if (error.code != Code::Cancelled)
+        if (auto unchanged = check_unchanged(); !unchanged)
+            return std::move(unchanged).error();
     if (auto full = full_scratch(); !full.empty() && error.code != Code::Cancelled)
         return {.code = Code::NoSpace,
                 .what = fmt::format("{}: no space left in {} for the changes ({})", source->path(),

@@ -89,6 +89,8 @@ struct OpenImage : OpenDisk {
     /// more of that than "Input/output error".
     [[nodiscard]] std::string full_scratch() const;
 
+    /// Busy where another program has changed one of its files since it was opened.
+    [[nodiscard]] Status check_unchanged() const;
     /// The error of an operation, with the image's name, and its damage where that explains it.
     /// `searched`: the operation was to find something.
     [[nodiscard]] Error explained(Error error, bool searched) const;

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/sandbox_options.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+
+#include <fmt/format.h>
 
 #include "base/strings.hpp"
 
 namespace slipway::ops {
 namespace {
 
-constexpr std::uint64_t least_memory = 128, most_memory = 1 << 20; // MiB
-
 std::string given(const std::string& option, const char* variable) {
     const char* value = std::getenv(variable);
     return !option.empty() || value == nullptr ? option : value;
+}
+
+Result<std::uint64_t> number_in(const char* variable, std::uint64_t least, std::uint64_t most,
+                                std::uint64_t otherwise, const char* unit) {
+    auto text = given({}, variable);
+    if (text.empty())
+        return otherwise;
+    auto number = parse_number(text);
+    if (!number || *number < least || *number > most)
+        return fail(Code::InvalidArgument,
+                    fmt::format("{}={} is not understood", variable, printable(text)),
+                    fmt::format("give a number of {} from {} to {}", unit, least, most));
+    return *number;
 }
 
 // Processes of ours stand in /.
@@ -31,8 +43,12 @@ Result<session::MachineOptions> machine_options(const SandboxOptions& options) {
     }
     machine.kernel = {absolute(given(options.kernel, "SLIPWAY_SANDBOX_KERNEL")),
                       absolute(given({}, "SLIPWAY_SANDBOX_MODULES"))};
-    if (auto memory = parse_number(given({}, "SLIPWAY_SANDBOX_MEMORY")))
-        machine.memory_mib = static_cast<unsigned>(std::clamp(*memory, least_memory, most_memory));
+    SLIPWAY_TRY(auto memory,
+                number_in("SLIPWAY_SANDBOX_MEMORY", 128, 1 << 20, machine.memory_mib, "MiB"));
+    machine.memory_mib = static_cast<unsigned>(memory);
+    SLIPWAY_TRY(auto patience, number_in("SLIPWAY_SANDBOX_TIMEOUT", 1, 86400,
+                                         machine.patience.count(), "seconds"));
+    machine.patience = std::chrono::seconds(patience);
     return machine;
 }
 

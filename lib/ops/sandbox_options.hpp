@@ -18,7 +18,7 @@ struct SandboxOptions {
     return !options.machine.empty() && options.machine != "auto";
 }
 
-/// With SLIPWAY_SANDBOX, _KERNEL, _MODULES and _MEMORY where no option says otherwise.
+/// With SLIPWAY_SANDBOX, _KERNEL, _MODULES, _MEMORY and _TIMEOUT where no option says otherwise.
 /// InvalidArgument.
 [[nodiscard]] Result<session::MachineOptions> machine_options(const SandboxOptions& options);
 

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "session/wire.hpp"
 
 namespace slipway::session {
@@ -37,7 +39,7 @@ Status Session::greet() {
     auto theirs = channel_.receive(tick);
     while (theirs && !*theirs && Clock::now() < until) {
         SLIPWAY_CHECK(host_.cancel.check());
-        place_->attend();
+        SLIPWAY_CHECK(place_->attend());
         theirs = channel_.receive(tick);
     }
     if (theirs && !*theirs)
@@ -54,6 +56,9 @@ Status Session::greet() {
 }
 
 Result<Json> Session::call(const std::string& operation, Json arguments, const CallHooks& hooks) {
+    if (closed_)
+        return fail(Code::InvalidArgument, fmt::format("{}: the session was closed", operation),
+                    "open the image again");
     auto id = next_id_++;
     input_credit_ = channel_.initial_credit();
     input_open_ = hooks.input.valid();
@@ -85,7 +90,7 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
             SLIPWAY_CHECK(send_input(id, hooks));
     }
     SLIPWAY_CHECK(pass_on(id, hooks));
-    place_->attend();
+    SLIPWAY_CHECK(place_->attend());
     auto frame =
         channel_.receive(input_open_ && input_credit_ > 0 ? std::chrono::milliseconds(0) : tick);
     if (!frame) {
@@ -200,6 +205,7 @@ Status Session::close() {
     host_.cancel = {}; // closing is the clean way to stop, too
     auto closed = call("close");
     host_.cancel = cancel;
+    closed_ = true;
     if (!closed)
         return fail(std::move(closed).error());
     return place_->finish();

@@ -36,7 +36,8 @@ public:
     Session& operator=(const Session&) = delete;
 
     /// Sends a request and waits for its answer; progress and log go to the host record. Cancelled
-    /// stops the worker's operation, and after a grace period the worker. Protocol if it died.
+    /// stops the worker's operation, and after a grace period the worker. Protocol if it died,
+    /// Timeout if its machine did, InvalidArgument after `close`.
     [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments = Json::object(),
                                     const CallHooks& hooks = {});
     /// Unmounts and flushes, and waits until the worker has ended. The destructor just kills.
@@ -60,6 +61,7 @@ private:
     std::uint32_t next_id_ = 1;
     std::uint32_t input_credit_ = 0;
     bool input_open_ = false;
+    bool closed_ = false;
     std::string input_; ///< one piece of it
     std::optional<Clock::time_point> cancel_sent_;
     std::optional<Error>

@@ -2,6 +2,7 @@
 // Which machine a sandbox is: User-mode Linux or QEMU.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,8 @@ struct MachineOptions {
     Machine machine = Machine::Auto;
     appliance::KernelChoice kernel{}; ///< of QEMU
     unsigned memory_mib = 1024;
-    bool raid6 = false; ///< see vm::UmlSpec
+    std::chrono::seconds patience{60}; ///< with a machine that shows no sign of life
+    bool raid6 = false;                ///< see vm::UmlSpec
 };
 
 struct MachineChoice {

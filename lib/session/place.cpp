@@ -2,6 +2,7 @@
 #include "session/place.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 
 #include <fcntl.h>
@@ -50,15 +51,39 @@ private:
 
 class SandboxPlace final : public Place {
 public:
-    explicit SandboxPlace(vm::Sandbox sandbox) : sandbox_(std::move(sandbox)) {}
+    SandboxPlace(vm::Sandbox sandbox, std::chrono::seconds patience)
+        : sandbox_(std::move(sandbox)), patience_(patience) {}
 
-    void attend() override { sandbox_.listen(); }
+    Status attend() override {
+        sandbox_.listen();
+        auto now = Clock::now();
+        auto pulse = sandbox_.pulse();
+        // Where we have not looked for long we were stopped ourselves, and perhaps the machine too.
+        if (pulse == pulse_ && pulse != 0)
+            silence_ += std::min<Clock::duration>(now - looked_, std::chrono::seconds(1));
+        else
+            silence_ = {};
+        pulse_ = pulse;
+        looked_ = now;
+        if (silence_ < patience_)
+            return {};
+        kill();
+        return fail(Code::Timeout,
+                    fmt::format("the sandbox's machine has shown no sign of life for {} s",
+                                patience_.count()),
+                    "the image may be damaged or hostile; where this machine is just slow, "
+                    "SLIPWAY_SANDBOX_TIMEOUT=SECONDS gives it more time");
+    }
     Error explain_end() override { return sandbox_.explain_end(); }
     void kill() override { sandbox_.kill(); }
     Status finish() override { return sandbox_.finish(); }
 
 private:
     vm::Sandbox sandbox_;
+    std::chrono::seconds patience_;
+    std::uint64_t pulse_ = 0;
+    Clock::time_point looked_ = Clock::now();
+    Clock::duration silence_{};
 };
 
 Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& host,
@@ -150,8 +175,8 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
         return fail(std::move(sandbox).error());
     SLIPWAY_TRY(auto window, sys::duplicate(sandbox->window()));
     Channel channel(sandbox->take_control(), Window(std::move(window), Window::End::Client));
-    return StartedWorker{std::make_unique<SandboxPlace>(std::move(*sandbox)), std::move(channel),
-                         std::move(arguments)};
+    return StartedWorker{std::make_unique<SandboxPlace>(std::move(*sandbox), options.patience),
+                         std::move(channel), std::move(arguments)};
 }
 
 } // namespace slipway::session

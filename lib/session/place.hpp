@@ -21,8 +21,9 @@ public:
     Place& operator=(const Place&) = delete;
     virtual ~Place() = default;
 
-    /// To be called while the worker works.
-    virtual void attend() {}
+    /// To be called often while the worker works. Timeout, and its end, where it shows no sign of
+    /// life any more.
+    [[nodiscard]] virtual Status attend() { return {}; }
     /// What became of a worker that does not answer any more.
     [[nodiscard]] virtual Error explain_end() = 0;
     virtual void kill() = 0;

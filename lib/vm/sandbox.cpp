@@ -52,7 +52,7 @@ Status Sandbox::start_process(const sys::Host& host, sys::ProcessSpec process, c
     SLIPWAY_TRY(auto control, sys::make_socket_pair());
     SLIPWAY_TRY(auto console, sys::make_pipe());
     SLIPWAY_TRY(window_, sys::make_memfd("window"));
-    if (::ftruncate(window_.raw(), window_size) != 0)
+    if (::ftruncate(window_.raw(), window_size + pulse_size) != 0)
         return fail_errno("making the window of the sandbox");
     process.fds.insert(process.fds.end(), {{control.second, links.control},
                                            {window_, links.window},
@@ -73,6 +73,12 @@ void Sandbox::listen() {
     ssize_t got = 0;
     while ((got = ::read(console_pipe_.raw(), buffer.data(), buffer.size())) > 0)
         console_.feed({buffer.data(), static_cast<std::size_t>(got)});
+}
+
+std::uint64_t Sandbox::pulse() const {
+    std::uint64_t count = 0;
+    auto got = ::pread(window_.raw(), &count, sizeof count, window_size);
+    return got == sizeof count ? count : 0;
 }
 
 // What the console tells of an end that came too early, or nothing.

@@ -72,6 +72,8 @@ public:
     [[nodiscard]] sys::BorrowedFd window() const { return window_; }
     /// Takes in what the console says. To be called now and then: a full pipe stops the machine.
     void listen();
+    /// How often the machine has shown that it lives; 0 before its worker has begun.
+    [[nodiscard]] std::uint64_t pulse() const;
     /// Why it ended, from its console: a panic, out of memory, …
     [[nodiscard]] Error explain_end();
     [[nodiscard]] std::string console_tail() const { return console_.tail(30); }
@@ -112,5 +114,7 @@ constexpr std::string_view window_serial = "slipway-window";
 
 /// Bytes of the window: a half for each direction.
 constexpr std::uint64_t window_size = 16 << 20;
+/// A block behind them, whose first eight bytes the machine counts up every second.
+constexpr std::uint64_t pulse_size = 4096;
 
 } // namespace slipway::vm

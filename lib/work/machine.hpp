@@ -16,6 +16,9 @@ struct MachineLinks {
 /// mounts /proc, /sys, /dev, /run and /tmp, loads drivers of disks, opens the links.
 [[nodiscard]] Result<MachineLinks> bring_up_machine();
 
+/// From now on a process of its own shows, through the window, that the machine lives.
+[[nodiscard]] Status start_pulse(const MachineLinks& links);
+
 /// Writes all back and switches the machine off. Does not return.
 [[noreturn]] void switch_off_machine();
 

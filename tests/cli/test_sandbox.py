@@ -66,6 +66,11 @@ class SandboxCase(Case):
             shutil.copyfile(made, here)
         return here
 
+    def real_guest_copy(self):
+        copy = self.scratch / "copy.qcow2"
+        shutil.copyfile(self.real_guest(), copy)
+        return copy
+
     def unchanged(self):
         self.assertEqual(digest(self.image), self.digest)
 
@@ -240,6 +245,14 @@ class Ends(SandboxCase):
         held.communicate(timeout=30)
         self.assertNotEqual(held.returncode, 0)
 
+    def test_a_machine_that_hangs(self):
+        held = self.held([*AS_USER, "SLIPWAY_SANDBOX_TIMEOUT=3", USER_SLIPWAY, "run", self.guest, *WAIT])
+        os.kill(self.machine(), signal.SIGSTOP)
+        _, errors = held.communicate(timeout=30)
+        self.assertEqual(held.returncode, 125, errors)
+        self.assertIn("no sign of life for 3 s", errors)
+        self.assertEqual(self.settled_leaks(), {})
+
     def test_the_storage_daemon(self):
         self.check(lambda: processes("qemu-storage-da")[0])
 
@@ -291,8 +304,30 @@ class Hostile(SandboxCase):
         self.assertEqual(digest(image), before)
 
     def test_a_machine_without_memory(self):
-        result = subprocess.run([*AS_USER, "SLIPWAY_SANDBOX_MEMORY=10", USER_SLIPWAY, "ls", self.image, "/etc"], capture_output=True, text=True, check=False)
-        self.ok(result)  # there is a least amount
+        def with_memory(amount, *arguments):
+            return subprocess.run([*AS_USER, f"SLIPWAY_SANDBOX_MEMORY={amount}", USER_SLIPWAY, *arguments], capture_output=True, text=True, check=False)
+        self.refused(with_memory(10, "ls", self.image, "/etc"), 2, "SLIPWAY_SANDBOX_MEMORY=10", "from 128")
+        eats = "a=x; while :; do a=$a$a; done"
+        self.ok(with_memory(128, "run", self.real_guest(), "--", "/bin/sh", "-c", eats), 137)
+
+    def test_an_image_that_changes(self):
+        held = self.held([*AS_USER, USER_SLIPWAY, "run", self.real_guest_copy(), "--", "/bin/sh", "-c", "echo ready; exec sleep 2"])
+        with open(self.scratch / "copy.qcow2", "ab") as file:
+            file.write(bytes(4096))
+        _, said = held.communicate(timeout=60)
+        self.assertEqual(held.returncode, 0, said)
+        self.assertIn("copy.qcow2 changed its size", said)
+        for engine in ("sandbox", "host"):
+            output = self.scratch / "out.qcow2"
+            migrate = subprocess.Popen([SLIPWAY, "migrate", "--engine", engine, self.image, "--output", output],
+                                       stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+            while migrate.poll() is None:
+                os.utime(self.image)
+                time.sleep(0.02)
+            with migrate.stderr as said:
+                self.assertIn("guest.raw was written to while it was read", said.read())
+            self.assertEqual(migrate.returncode, 4)
+            self.assertFalse(output.exists())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Roots on LVM, LUKS, MD and btrfs of several devices, opened by an ordinary user in the sandbox."""
+import json
 import os
 import subprocess
 import unittest
@@ -117,6 +118,56 @@ class Closed(StorageCase):
         report = self.report(self.ok(slipway("fix", self.stacked("lvm"), "--json", "--dry-run")))
         self.assertEqual(report["run"]["engine"], "sandbox")
         self.assertIn("LVM", report["run"]["engine_reason"])
+
+
+class Disks(StorageCase):
+    """One machine of two disks: what is on them needs both."""
+
+    def split(self, layout):
+        """The two partitions of an image, as two disks without a partition table, of two formats."""
+        image = self.stacked(layout)
+        table = json.loads(subprocess.run(["sfdisk", "--json", image], check=True, capture_output=True, text=True).stdout)
+        disks = []
+        with open(image, "rb") as whole:
+            for name, part in zip(("a.raw", "b.raw"), table["partitiontable"]["partitions"]):
+                whole.seek(part["start"] * 512)
+                disks.append(self.scratch / name)
+                disks[-1].write_bytes(whole.read(part["size"] * 512))
+        second = self.scratch / "b.qcow2"
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disks[1], second], check=True)
+        for path in (disks[0], second):
+            os.chown(path, USER, USER)
+        return disks[0], second
+
+    def test_array(self):
+        first, second = self.split("raid1")
+        before = digest(first), digest(second)
+        inventory = self.report(self.ok(by_user("inspect", first, "--disk", second, "--json")))
+        self.assertEqual([(disk["name"], disk["format"]) for disk in inventory["disks"]], [("sda", "raw"), ("sdb", "qcow2")])
+        self.assertEqual(inventory["root"], "md:root")
+        self.assertEqual([volume["stands_on"] for volume in inventory["volumes"] if volume["name"] == "md:root"], [["sda", "sdb"]])
+        self.assertNotIn("md-degraded", [found["id"] for found in inventory["findings"]])
+        self.assertEqual(self.ok(by_user("run", first, "--disk", second, "--", "/bin/cat", "/etc/hostname")).stdout, "mini\n")
+        self.assertEqual((digest(first), digest(second)), before)
+        alone = self.report(self.ok(by_user("inspect", second, "--json")))
+        self.assertIn("md-degraded", [found["id"] for found in alone["findings"]])
+
+    def test_btrfs(self):
+        first, second = self.split("btrfs-two")
+        self.assertEqual(self.ok(by_user("cat", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")
+        self.assertEqual(self.ok(by_user("cat", second, "/etc/hostname", "--disk", first)).stdout, "mini\n")
+
+    def test_host_engine(self):
+        first, second = self.split("btrfs-two")
+        self.assertEqual(self.ok(slipway("cat", "--engine", "host", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")
+
+    def test_refused(self):
+        first, second = self.split("btrfs-two")
+        self.refused(by_user("run", "--write", first, "--disk", second, "--", "/bin/true"), 125, "several disks", "without --write")
+        self.refused(by_user("ls", first, "/", "--disk", self.scratch / "none"), 4, "none")
+        self.refused(by_user("ls", first, "/", "--disk", self.scratch), 3, str(self.scratch))
+        self.refused(by_user("ls", first, "/", "--disk", first), 2, "given twice")
+        self.refused(by_user("ls", "/etc", "/", "--disk", first), 2, "/etc is no disk")
 
 
 if __name__ == "__main__":
