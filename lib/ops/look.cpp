@@ -73,15 +73,32 @@ Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions&
     return files;
 }
 
-Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
-                          const std::string& path,
-                          const std::function<Status(std::string_view)>& sink) {
+namespace {
+
+Result<Json> stream(const Context& context, const ImageOptions& image, const char* operation,
+                    const std::string& path, const std::function<Status(std::string_view)>& sink) {
     SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
     session::CallHooks hooks{
         .on_data = [&sink](int, std::string_view bytes) { return sink(bytes); }};
-    SLIPWAY_TRY(auto answer, opened.call("get", with_root(image, {{"path", path}}), hooks));
+    SLIPWAY_TRY(auto answer, opened.call(operation, with_root(image, {{"path", path}}), hooks));
     let_go(context, opened);
+    return answer;
+}
+
+} // namespace
+
+Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
+                          const std::string& path,
+                          const std::function<Status(std::string_view)>& sink) {
+    SLIPWAY_TRY(auto answer, stream(context, image, "get", path, sink));
     return json_get<std::uint64_t>(answer, "size");
+}
+
+Result<std::uint64_t> get_tree(const Context& context, const ImageOptions& image,
+                               const std::string& path,
+                               const std::function<Status(std::string_view)>& sink) {
+    SLIPWAY_TRY(auto answer, stream(context, image, "get_tree", path, sink));
+    return json_get<std::uint64_t>(answer, "entries");
 }
 
 Status put(const Context& context, const ImageOptions& image, const PutRequest& request,

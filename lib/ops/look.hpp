@@ -30,6 +30,11 @@ list(const Context& context, const ImageOptions& image, const std::string& path)
 [[nodiscard]] Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
                                         const std::string& path,
                                         const std::function<Status(std::string_view)>& sink);
+/// Streams a directory of the guest, with all below it, as a tar archive to `sink`; returns the
+/// number of its entries. InvalidArgument: it is no directory.
+[[nodiscard]] Result<std::uint64_t> get_tree(const Context& context, const ImageOptions& image,
+                                             const std::string& path,
+                                             const std::function<Status(std::string_view)>& sink);
 /// Writes `input`, up to its end, as a file of the guest, in place and crash-safe as `fix`.
 struct PutRequest {
     std::string path;

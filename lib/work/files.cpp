@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "archive/pack.hpp"
+
 namespace slipway::work {
 namespace {
 
@@ -91,7 +93,7 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
     if (S_ISDIR(info.st_mode))
         return fail(Code::InvalidArgument,
                     fmt::format("{} in the guest is a directory", path.str()),
-                    "name a file; `slipway ls` lists a directory");
+                    "--tar gives it as a tar archive; `slipway ls` lists it");
     SLIPWAY_TRY(auto file, open_to_stream(root, path, info));
     std::uint64_t done = 0;
     AlignedBuffer buffer(static_cast<char*>(std::aligned_alloc(alignment, piece_size)));
@@ -106,6 +108,21 @@ Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& pee
         SLIPWAY_CHECK(peer.send(Output, {buffer.get(), static_cast<std::size_t>(got)}));
         done += static_cast<std::uint64_t>(got);
     }
+}
+
+Result<Json> get_tree(const sys::RootDir& root, const Json& arguments, Peer& peer) {
+    SLIPWAY_TRY(auto path, path_of(arguments));
+    if (!root.is_dir(path)) {
+        SLIPWAY_TRY([[maybe_unused]] auto info, root.stat(path)); // it may not be there at all
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} in the guest is no directory", path.str()),
+                    "leave --tar away to get a file");
+    }
+    SLIPWAY_TRY(auto directory, root.open_path(path, O_RDONLY | O_DIRECTORY));
+    SLIPWAY_TRY(auto entries, archive::pack_directory(directory, [&peer](std::string_view bytes) {
+                    return peer.send(Output, bytes);
+                }));
+    return Json{{"entries", entries}};
 }
 
 Status refuse_hidden(const mount::MountTree& tree, const std::string& path) {

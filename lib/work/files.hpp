@@ -15,6 +15,8 @@ namespace slipway::work {
 [[nodiscard]] Result<Json> stat_file(const sys::RootDir& root, const Json& arguments);
 /// {"path"}: the content on the output stream -> {"size"}
 [[nodiscard]] Result<Json> get_file(const sys::RootDir& root, const Json& arguments, Peer& peer);
+/// {"path"}: the directory as a tar archive on the output stream -> {"entries"}
+[[nodiscard]] Result<Json> get_tree(const sys::RootDir& root, const Json& arguments, Peer& peer);
 /// Unsupported for a path at or below a mount point whose filesystem is missing: what is written
 /// there would be hidden by it.
 [[nodiscard]] Status refuse_hidden(const mount::MountTree& tree, const std::string& path);

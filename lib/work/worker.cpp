@@ -45,6 +45,10 @@ Result<Json> on_get(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(open_root(opened, data_choice(arguments, false), peer));
     return get_file(opened.tree->root(), arguments, peer);
 }
+Result<Json> on_get_tree(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(open_root(opened, data_choice(arguments, false), peer));
+    return get_tree(opened.tree->root(), arguments, peer);
+}
 Result<Json> on_put(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     SLIPWAY_CHECK(open_root(opened, data_choice(arguments, true), peer));
     SLIPWAY_CHECK(refuse_hidden(*opened.tree, json_get<std::string>(arguments, "path")));
@@ -62,11 +66,17 @@ struct Operation {
     Result<Json> (*handle)(OpenedRoot&, const Json&, Peer&);
 };
 constexpr std::array operations{
-    Operation{"list", on_list},       Operation{"stat", on_stat},
-    Operation{"get", on_get},         Operation{"put", on_put},
-    Operation{"run", on_run},         Operation{"inspect", inspect_root},
-    Operation{"plan", plan_repairs},  Operation{"apply", apply_plan},
-    Operation{"verify", verify_root}, Operation{"packages", list_packages},
+    Operation{"list", on_list},
+    Operation{"stat", on_stat},
+    Operation{"get", on_get},
+    Operation{"put", on_put},
+    Operation{"get_tree", on_get_tree},
+    Operation{"run", on_run},
+    Operation{"inspect", inspect_root},
+    Operation{"plan", plan_repairs},
+    Operation{"apply", apply_plan},
+    Operation{"verify", verify_root},
+    Operation{"packages", list_packages},
 };
 
 } // namespace

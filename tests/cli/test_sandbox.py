@@ -100,6 +100,18 @@ class OrdinaryUser(SandboxCase):
             host = self.report(self.ok(slipway("inspect", self.image, "--json", "--engine", "host", *deep)))
             self.assertEqual(self.report(self.ok(by_user("inspect", self.image, "--json", *deep))), host)
 
+    def test_gives_a_directory_as_a_tar_archive(self):
+        host = self.scratch / "host.tar"
+        self.ok(slipway("get", self.image, "/etc", host, "--tar", "--engine", "host"))
+        self.ok(by_user("get", self.image, "/etc", self.scratch / "etc.tar", "--tar"))
+        self.assertEqual(digest(self.scratch / "etc.tar"), digest(host))
+        listed = subprocess.run(["tar", "-tf", host], check=True, capture_output=True, text=True).stdout.splitlines()
+        self.assertIn("./fstab", listed)
+        self.assertEqual(listed[0], "./")
+        self.refused(by_user("get", self.image, "/etc/fstab", "-", "--tar"), 2, "/etc/fstab in the guest is no directory")
+        self.refused(by_user("get", self.image, "/none", "-", "--tar"), 4, "/none")
+        self.refused(by_user("get", self.image, "/etc", "-"), 2, "--tar")
+
     def test_writes_in_place(self):
         self.ok(by_user("put", self.image, "-", "/etc/motd", input="hello\n"))
         self.assertEqual(self.ok(slipway("cat", self.image, "/etc/motd", "--engine", "host")).stdout, "hello\n")
