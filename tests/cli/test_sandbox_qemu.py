@@ -3,16 +3,12 @@
 """The sandbox engine with QEMU, without an accelerator where there is none: each test boots it a few times only."""
 import os
 import signal
-import shutil
 import subprocess
-import tempfile
 import unittest
 from pathlib import Path
 
 from support import IMAGES, SLIPWAY, Case, digest, mini, mini_tree, our_processes, slipway
-from test_sandbox import USER_SLIPWAY
-
-from builder import kernel
+from test_sandbox import USER_SLIPWAY, readable_kernel
 
 USER = 12345
 QEMU = "qemu-system-x86"  # as the kernel cuts it
@@ -24,13 +20,7 @@ class QemuCase(Case):
         super().setUpClass()
         if os.geteuid() != 0:
             return
-        # The cache is in a home that an ordinary user does not see into.
-        place = tempfile.TemporaryDirectory(prefix="slipway-kernel-", dir="/var/tmp")
-        cls.addClassCleanup(place.cleanup)
-        os.chmod(place.name, 0o755)
-        cached = kernel.cached()
-        cls.kernel = Path(place.name, "kernel", "boot", cached.name)
-        shutil.copytree(cached.parents[1], Path(place.name, "kernel"))
+        cls.kernel = readable_kernel()
 
     def setUp(self):
         super().setUp()
@@ -121,7 +111,7 @@ class Root(QemuCase):
 
     def test_has_least_memory(self):
         self.make()
-        self.ok(slipway("ls", self.image, "/etc", "--sandbox", "qemu", "--sandbox-kernel", self.kernel, env={"SLIPWAY_SANDBOX_MEMORY": "10"}))
+        self.ok(slipway("ls", self.image, "/etc", "--sandbox", "qemu", "--sandbox-kernel", self.kernel, env={"SLIPWAY_SANDBOX_MEMORY": "128"}))
 
     def test_says_what_is_missing(self):
         self.make()
