@@ -116,6 +116,8 @@ private:
     void note(const MountableVolume& volume, const Error& error) {
         if (error.code == Code::Unsupported)
             search_.closed.push_back(error.what);
+        if (error.code == Code::Corrupt)
+            search_.damaged.push_back(render_line(error));
         search_.findings.push_back(
             {.id = "volume-not-mounted",
              .severity = Severity::Warning,
@@ -178,6 +180,11 @@ Result<FoundSystem> pick_system(const SystemSearch& search) {
     if (search.systems.size() == 1)
         return search.systems.front();
     if (search.systems.empty()) {
+        if (!search.damaged.empty())
+            return fail(Code::Corrupt,
+                        fmt::format("no operating system was found, but damage: {}",
+                                    join(search.damaged, "; ")),
+                        "copy the image again from its origin, or check its filesystems");
         if (search.closed.empty())
             return fail(Code::NotFound, "no operating system was found in the image");
         return fail(Code::Unsupported,

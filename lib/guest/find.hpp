@@ -25,7 +25,8 @@ struct SystemSearch {
     /// Root of the first system, read-only at the target; MountTree takes it over.
     std::optional<mount::MountedVolume> mounted{};
     report::Findings findings{};       ///< filesystems that could not be looked at
-    std::vector<std::string> closed{}; ///< volumes that this engine cannot open, with the reason
+    std::vector<std::string> closed{};  ///< volumes that this engine cannot open, with the reason
+    std::vector<std::string> damaged{}; ///< filesystems that the kernel refuses, with the reason
 };
 
 struct FindOptions {
@@ -41,8 +42,8 @@ struct FindOptions {
 find_systems(const mount::Volumes& volumes, const std::string& target, const FindOptions& options);
 
 /// The one system, or why there is none to go on with: InvalidArgument where there are several,
-/// naming them for --root; Unsupported where volumes could not be opened, with the remedy; else
-/// NotFound.
+/// naming them for --root; Corrupt where a filesystem is damaged; Unsupported where volumes could
+/// not be opened, with the remedy; else NotFound.
 [[nodiscard]] Result<FoundSystem> pick_system(const SystemSearch& search);
 
 } // namespace slipway::guest

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "image/complete.hpp"
 #include "ops/in_place.hpp"
 #include "ops/mend.hpp"
 
@@ -24,68 +25,111 @@ Json with_root(const ImageOptions& image, Json arguments) {
     return arguments;
 }
 
-Status add_packages(OpenImage& opened, const ImageOptions& image, report::Inventory& inventory) {
-    auto& packages = inventory.packages.emplace();
-    report::Findings findings;
-    for (bool more = true; more;) {
-        auto before = packages.list.size();
-        SLIPWAY_TRY(auto answer, opened.call("packages", with_root(image, {{"from", before}})));
-        packages.database = json_get<std::string>(answer, "database");
-        for (const auto& package : json_at(answer, "packages"))
-            packages.list.push_back(report::package_from_json(package));
-        findings = report::findings_from_json(json_at(answer, "findings"));
-        more = json_get<bool>(answer, "more") && packages.list.size() > before;
+using Work = std::function<Result<Json>(OpenImage&)>;
+
+// A filesystem that the kernel refuses can be repaired where something may be written. Not where
+// the damage is that the image lacks its end.
+bool may_be_repaired(const Context& context, const OpenImage& opened, const Error& error) {
+    return error.code == Code::Corrupt && opened.use == Use::Look &&
+           opened.source->kind() == image::Kind::Disk &&
+           image::check_complete(context.host, *opened.source).has_value();
+}
+
+// Nothing of the image is written. `work` is done once more, on an overlay, where a filesystem is
+// damaged: it must not have given anything away when it fails so.
+Result<Json> look(const Context& context, const ImageOptions& image, const Work& work) {
+    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
+    auto answer = work(opened);
+    if (!answer && may_be_repaired(context, opened, answer.error())) {
+        context.host.log.info("{}: trying again where its filesystem can be repaired",
+                              opened.source->path());
+        SLIPWAY_CHECK(opened.close());
+        SLIPWAY_TRY(auto overlaid, open_image(context, image, {.use = Use::Discard}));
+        auto repaired = work(overlaid);
+        let_go(context, overlaid);
+        return repaired ? repaired : answer;
     }
-    report::add_new(inventory.findings, std::move(findings));
-    return {};
+    if (answer)
+        let_go(context, opened);
+    return answer;
+}
+
+Result<Json> packages_of(OpenImage& opened, const ImageOptions& image) {
+    auto list = Json::array();
+    Json answer;
+    for (bool more = true; more;) {
+        auto before = list.size();
+        SLIPWAY_TRY(answer, opened.call("packages", with_root(image, {{"from", before}})));
+        for (const auto& package : json_at(answer, "packages"))
+            list.push_back(package);
+        more = json_get<bool>(answer, "more") && list.size() > before;
+    }
+    answer["packages"] = std::move(list);
+    return answer;
+}
+
+void add_packages(const Json& answer, report::Inventory& inventory) {
+    auto& packages = inventory.packages.emplace();
+    packages.database = json_get<std::string>(answer, "database");
+    for (const auto& package : json_at(answer, "packages"))
+        packages.list.push_back(report::package_from_json(package));
+    report::add_new(inventory.findings, report::findings_from_json(json_at(answer, "findings")));
+}
+
+Result<Json> stream(const Context& context, const ImageOptions& image, const char* operation,
+                    const std::string& path, const std::function<Status(std::string_view)>& sink) {
+    bool given = false;
+    session::CallHooks hooks{.on_data = [&sink, &given](int, std::string_view bytes) {
+        given = true;
+        return sink(bytes);
+    }};
+    return look(context, image, [&](OpenImage& opened) {
+        auto answer = opened.call(operation, with_root(image, {{"path", path}}), hooks);
+        if (!answer && given && answer.error().code == Code::Corrupt)
+            answer.error().code = Code::ToolFailed; // what was given cannot be taken back
+        return answer;
+    });
 }
 
 } // namespace
 
 Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
                                   const InspectRequest& request) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
-    SLIPWAY_TRY(
-        auto answer,
-        opened.call("inspect",
-                    with_root(image, {{"deep", request.deep},
-                                      {"cache_dir", request.deep ? cache_directory() : ""}})));
+    auto arguments =
+        with_root(image, {{"deep", request.deep},
+                          {"cache_dir", request.deep ? cache_directory() : std::string()}});
+    SLIPWAY_TRY(auto answer, look(context, image, [&](OpenImage& opened) -> Result<Json> {
+                    SLIPWAY_TRY(auto inspected, opened.call("inspect", arguments));
+                    if (request.packages) {
+                        SLIPWAY_TRY(inspected["packages"], packages_of(opened, image));
+                    }
+                    return inspected;
+                }));
     auto inventory = report::inventory_from_json(json_at(answer, "inventory"));
     if (request.packages)
-        SLIPWAY_CHECK(add_packages(opened, image, inventory));
-    let_go(context, opened);
+        add_packages(json_at(answer, "packages"), inventory);
     return inventory;
 }
 
 Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image,
                                      const std::string& path) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
     std::vector<ListedFile> files;
-    for (bool more = true; more;) {
-        SLIPWAY_TRY(auto answer, opened.call("list", with_root(image, {{"path", path},
-                                                                       {"from", files.size()}})));
-        for (const auto& entry : json_at(answer, "entries"))
-            files.push_back(
-                {json_get<std::string>(entry, "name"), json_get<std::string>(entry, "type")});
-        more = json_get<bool>(answer, "more");
-    }
-    let_go(context, opened);
+    SLIPWAY_TRY([[maybe_unused]] auto last, look(context, image, [&](OpenImage& opened) {
+                    files.clear();
+                    Result<Json> answer;
+                    do {
+                        answer = opened.call(
+                            "list", with_root(image, {{"path", path}, {"from", files.size()}}));
+                        if (!answer)
+                            break;
+                        for (const auto& entry : json_at(*answer, "entries"))
+                            files.push_back({json_get<std::string>(entry, "name"),
+                                             json_get<std::string>(entry, "type")});
+                    } while (json_get<bool>(*answer, "more"));
+                    return answer;
+                }));
     return files;
 }
-
-namespace {
-
-Result<Json> stream(const Context& context, const ImageOptions& image, const char* operation,
-                    const std::string& path, const std::function<Status(std::string_view)>& sink) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
-    session::CallHooks hooks{
-        .on_data = [&sink](int, std::string_view bytes) { return sink(bytes); }};
-    SLIPWAY_TRY(auto answer, opened.call(operation, with_root(image, {{"path", path}}), hooks));
-    let_go(context, opened);
-    return answer;
-}
-
-} // namespace
 
 Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
                           const std::string& path,

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images that are cut off, damaged, encrypted, or name other files."""
 import os
+import random
 import shutil
 import subprocess
 import unittest
@@ -175,11 +176,23 @@ class Ladder(Case):
                 self.assertEqual(result.stdout, "23\n")
                 for words in ("sda1 could not be mounted", "e2fsck: sda1:"):
                     self.assertIn(words, result.stderr)
-                self.refused(slipway("ls", image, "--engine", engine), 4)
+                looked = self.ok(slipway("ls", image, "--engine", engine))
+                self.assertIn("etc\n", looked.stdout)
+                self.assertIn("e2fsck: sda1:", looked.stderr)
+                inventory = self.report(self.ok(slipway("inspect", image, "--json", "--engine", engine)))
+                self.assertIn("filesystem-repaired", [found["id"] for found in inventory["findings"]])
                 self.assertEqual(digest(image), before)
         (self.scratch / "new").write_text("x")
         self.ok(slipway("put", image, self.scratch / "new", "/etc/new"))
         self.assertEqual(self.ok(slipway("cat", image, "/etc/new")).stdout, "x")
+
+    def test_what_cannot_be_repaired_is_told(self):
+        image = mini(self.scratch / "a.raw")
+        with open(image, "r+b") as file:  # all behind the superblock: group descriptors, bitmaps, inodes
+            file.seek((1 << 20) + 4096)
+            file.write(random.Random(1).randbytes(2 << 20))
+        for engine in ("host", "sandbox"):
+            self.refused(slipway("ls", image, "--engine", engine), 4, "sda1", "try:")
 
 
 if __name__ == "__main__":
