@@ -22,7 +22,7 @@ TEST(MdadmConfigRepair, ArraysAreMadeFromAnyPartition) {
     EXPECT_EQ(repaired("# mine\nDEVICE /dev/sda2 /dev/sda3\nMAILADDR root\n"),
               "# mine\nDEVICE partitions\nMAILADDR root\n");
     EXPECT_EQ(repaired("dev /dev/sd[ab]1 /dev/loop7\n\t/dev/sdc1 # the third\n"),
-              "dev partitions /dev/loop7 # the third\n");
+              "dev partitions /dev/loop7\n # the third\n");
 }
 
 TEST(MdadmConfigRepair, AnArrayWithAUuidNeedsNoNamesOfMembers) {
