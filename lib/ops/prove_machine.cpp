@@ -22,8 +22,10 @@ namespace slipway::ops {
 namespace {
 
 constexpr int poll_ms = 100;
-constexpr double after_failure = 3;     // seconds: what comes then may belie or explain it
-constexpr double before_typing = 1;     // seconds: who asks first prints, then turns the echo off
+constexpr double after_failure = 3;              // seconds: what comes then may belie or explain it
+constexpr std::chrono::seconds before_typing(1); // who asks first prints, then turns the echo off
+constexpr std::chrono::seconds before_typing_again(10);
+constexpr unsigned most_answers_to_one_question = 3;
 constexpr double firmware_silence = 40; // of the firmware, and of a boot sector that reads nothing
 constexpr double failing_loader_silence = 15;
 constexpr double silence_for_direct = 20; // until_kernel only
@@ -191,18 +193,30 @@ private:
         if (question_ && question_->line == ended_lines_)
             return;
         if (auto prompt = vm::passphrase_prompt(line))
-            question_ = Question{ended_lines_, prompt->volume, trace_.reached(), Clock::now()};
+            question_ = Question{.line = ended_lines_,
+                                 .volume = prompt->volume,
+                                 .stage = trace_.reached(),
+                                 .asked = Clock::now(),
+                                 .due = Clock::now() + before_typing};
     }
 
+    // Who reads an answer ends the line at once. One that was typed too early is lost, for the
+    // input is thrown away when the echo goes off.
     void answer_question() {
-        if (!question_ || question_->answered || question_->no_answer ||
-            seconds_since(question_->asked) < before_typing)
+        if (!question_ || question_->no_answer || Clock::now() < question_->due)
             return;
-        const auto* secret = passphrases_.next(question_->volume);
-        (secret != nullptr ? question_->answered : question_->no_answer) = true;
-        if (secret == nullptr)
+        auto& question = *question_;
+        if (question.typed > 0 &&
+            (question.line != ended_lines_ || question.typed >= most_answers_to_one_question))
             return;
-        for (auto text : {secret->expose(), std::string_view("\r")})
+        if (question.typed == 0)
+            question.answer = passphrases_.next(question.volume);
+        question.no_answer = question.answer == nullptr;
+        if (question.no_answer)
+            return;
+        ++question.typed;
+        question.due = Clock::now() + before_typing_again;
+        for (auto text : {question.answer->expose(), std::string_view("\r")})
             (void)::send(keyboard_.raw(), text.data(), text.size(), MSG_NOSIGNAL);
     }
 
@@ -312,7 +326,9 @@ private:
         std::string volume;
         vm::Stage stage = vm::Stage::None;
         Clock::time_point asked{};
-        bool answered = false;
+        Clock::time_point due{}; ///< of the next answer
+        const storage::Secret* answer = nullptr;
+        unsigned typed = 0; ///< times
         bool no_answer = false;
     };
 
