@@ -41,6 +41,15 @@ Status understand(Invocation& invocation, Options& options) {
     return {};
 }
 
+// What was written, opened as the source was: one that is not trusted has not become better.
+ops::ImageOptions image_to_prove(const ops::MigrateRequest& request) {
+    auto image = request.image;
+    image.path = request.output;
+    image.format = request.format;
+    image.allow_backing = false;
+    return image;
+}
+
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(understand(invocation, options));
     SLIPWAY_TRY(auto file, open_report(options.report));
@@ -48,12 +57,8 @@ Result<int> run(Invocation& invocation, Options& options) {
     auto report = ops::begin_report("migrate", invocation.argv);
     auto status = ops::migrate(context, options.request, report);
     if (status && options.prove && !options.request.dry_run)
-        status = prove_output(invocation, context,
-                              {.path = options.request.output,
-                               .format = options.request.format,
-                               .root = options.request.image.root,
-                               .engine = options.request.image.engine},
-                              options.proof, report);
+        status = prove_output(invocation, context, image_to_prove(options.request), options.proof,
+                              report);
     return finish(invocation, context, report, std::move(status), std::move(file));
 }
 

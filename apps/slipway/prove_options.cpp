@@ -40,12 +40,14 @@ Status prove_output(Invocation& invocation, const ops::Context& context,
         return fail(std::move(proof.error()).in(fmt::format("proving {}", image.path)));
     report.proof = ops::to_json(*proof);
     if (!proof->login)
-        report.findings.push_back({.id = "boot-not-proven",
-                                   .severity = report::Severity::Blocker,
-                                   .where = image.path,
-                                   .text = fmt::format("the boot stopped after the stage {}",
-                                                       vm::name_of(proof->reached)),
-                                   .remedy = proof->likely_cause});
+        report.findings.push_back(
+            {.id = proof->waits_for_passphrase.empty() ? "boot-not-proven"
+                                                       : "boot-waits-for-passphrase",
+             .severity = report::Severity::Blocker,
+             .where = image.path,
+             .text =
+                 fmt::format("the boot stopped after the stage {}", vm::name_of(proof->reached)),
+             .remedy = proof->likely_cause});
     if (!invocation.json && !invocation.quiet)
         return invocation.terminal.out(ops::render_text(*proof));
     return {};

@@ -16,7 +16,7 @@ constexpr auto line_interval = std::chrono::seconds(10);
 
 std::string bar_of(const sys::Progress& progress, double elapsed) {
     if (progress.total == 0)
-        return progress.step;
+        return elapsed < 1 ? progress.step : fmt::format("{} ({:.0f} s)", progress.step, elapsed);
     auto fraction =
         std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
     auto filled = static_cast<std::size_t>(fraction * bar_width);

@@ -185,6 +185,15 @@ BootFileKind kind_of_initramfs_file(std::string_view path) {
     return BootFileKind::None;
 }
 
+DeviceTable device_table_at(std::string_view path) {
+    // cryptsetup-initramfs of Debian; dracut and mkinitcpio.
+    if (path == "cryptroot/crypttab" || path == "etc/crypttab")
+        return DeviceTable::Crypttab;
+    if (path == "etc/mdadm/mdadm.conf" || path == "etc/mdadm.conf")
+        return DeviceTable::MdadmConfig;
+    return DeviceTable::None;
+}
+
 std::vector<ArgumentSite> argument_sites(BootFileKind kind, std::string_view text) {
     switch (kind) {
     case BootFileKind::GrubConfig:

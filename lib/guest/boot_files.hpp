@@ -30,6 +30,10 @@ enum class BootFileKind {
 /// dracut.
 [[nodiscard]] BootFileKind kind_of_initramfs_file(std::string_view path);
 
+/// A file of an initramfs, by its path there, that names devices other than by kernel arguments.
+enum class DeviceTable { None, Crypttab, MdadmConfig };
+[[nodiscard]] DeviceTable device_table_at(std::string_view path_in_initramfs);
+
 /// Files that stand at a fixed place. What boot loaders read themselves is told by its name alone,
 /// for there the place differs (see `report::BootLoader::config_files`).
 struct BootFilePlace {

@@ -17,6 +17,8 @@ constexpr std::size_t max_total = 16 << 20;
 constexpr std::array further_files{
     "/etc/fstab",
     "/etc/crypttab",
+    "/etc/mdadm.conf",
+    "/etc/mdadm/mdadm.conf",
     "/etc/machine-id",
     "/etc/sysconfig/bootloader",
     "/etc/sysconfig/kernel",

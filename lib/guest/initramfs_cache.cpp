@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t buffer_size = 256 << 10;
 constexpr std::size_t max_record = 1 << 20;
-constexpr int format_version = 2; // raise it when InitramfsContents changes
+constexpr int format_version = 3; // raise it when InitramfsContents changes
 
 } // namespace
 

@@ -97,7 +97,8 @@ Status ContentsCollector::visit(const archive::InitramfsEntry& entry,
     bool is_elsewhere =
         entry.size == 0 && entry.links > 1; // content stands at another of its names
     if (S_ISREG(entry.mode) && !is_elsewhere && entry.size <= max_boot_file &&
-        kind_of_initramfs_file(entry.path) != BootFileKind::None) {
+        (kind_of_initramfs_file(entry.path) != BootFileKind::None ||
+         device_table_at(entry.path) != DeviceTable::None)) {
         boot_files_.erase(entry.path); // of an archive before this one
         SLIPWAY_TRY(auto text, content.read(max_boot_file));
         if (text.find("/dev/") != std::string::npos && boot_files_.size() < max_boot_files)

@@ -25,7 +25,8 @@ struct InitramfsContents {
     std::set<std::string> modules{};
     std::set<std::string> builtin{}; ///< by its own modules.builtin
     bool has_index = false;          ///< it has a modules.dep for this kernel
-    /// Text of the files that give kernel arguments (kind_of_initramfs_file) and name a device.
+    /// Text of the files that give kernel arguments (kind_of_initramfs_file) or are a table of
+    /// devices (device_table_at), and name a device.
     std::map<std::string, std::string> boot_files{};
 };
 [[nodiscard]] Json to_json(const InitramfsContents& contents);

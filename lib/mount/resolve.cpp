@@ -119,6 +119,43 @@ Resolution by_name(std::string_view name, Volumes volumes) {
     return result;
 }
 
+// An array or mapping is called as a file of the guest says; where the image has one alone, it is
+// that.
+Resolution by_kind(std::string_view kind, Volumes volumes) {
+    Resolution result{.is_device = true};
+    auto carries = [&](const Volume& volume) {
+        return std::any_of(volumes.begin(), volumes.end(), [&](const auto& upper) {
+            return std::find(upper.stands_on.begin(), upper.stands_on.end(), volume.name) !=
+                   upper.stands_on.end();
+        });
+    };
+    for (const auto& volume : volumes) {
+        if (volume.kind != kind || carries(volume))
+            continue;
+        if (result.volume != nullptr)
+            return {.is_device = true, .ambiguous = true};
+        result.volume = &volume;
+    }
+    return result;
+}
+
+// "md0", "md/data": the array of that name, without its home host.
+Resolution by_array(std::string_view name, Volumes volumes) {
+    auto named =
+        by_name("md:" + std::string(name.substr(name.starts_with("md/") ? 3 : 2)), volumes);
+    return named.volume != nullptr ? named : by_kind("md", volumes);
+}
+
+Resolution by_mapping(std::string_view name, Volumes volumes) {
+    auto logical = volume_of_mapper_name(name);
+    return logical.empty() ? by_kind("luks", volumes) : by_name(logical, volumes);
+}
+
+bool is_array(std::string_view name) {
+    return name.starts_with("md/") ||
+           (name.starts_with("md") && parse_number(name.substr(2)).has_value());
+}
+
 bool is_removable(std::string_view name) {
     return name.starts_with("sr") || name.starts_with("scd") || name.starts_with("cdrom") ||
            name.starts_with("dvd") || name.starts_with("fd") || name == "floppy";
@@ -138,7 +175,9 @@ Resolution by_device_path(std::string_view name, std::string_view type, Volumes 
     if (auto place = parse_device_name("/dev/" + std::string(name)))
         return by_position(*place, volumes);
     if (name.starts_with(mapper))
-        return by_name(volume_of_mapper_name(name.substr(mapper.size())), volumes);
+        return by_mapping(name.substr(mapper.size()), volumes);
+    if (is_array(name))
+        return by_array(name, volumes);
     if (is_removable(name))
         return {.is_device = true, .removable = true};
     return by_name(name, volumes);
@@ -158,7 +197,7 @@ Resolution resolve_device(std::string_view spec, std::string_view type, Volumes 
 }
 
 GuestDevices::GuestDevices(Volumes volumes, const Volume* root, std::string_view root_spec)
-    : volumes_(volumes) {
+    : volumes_(volumes), root_(root), root_spec_(root_spec) {
     auto theirs = parse_device_name(root_spec);
     auto ours = root == nullptr ? std::nullopt : parse_device_name("/dev/" + root->disk);
     if (!theirs || !ours || theirs->partition != root->partition || theirs->disk == ours->disk)
@@ -169,11 +208,12 @@ GuestDevices::GuestDevices(Volumes volumes, const Volume* root, std::string_view
 }
 
 Resolution GuestDevices::resolve(std::string_view spec, std::string_view type) const {
-    if (!shifted_)
-        return resolve_device(spec, type, volumes_);
     auto place = parse_device_name(spec);
-    if (!place)
-        return resolve_device(spec, type, volumes_);
+    if (!shifted_ || !place) {
+        auto found = resolve_device(spec, type, volumes_);
+        bool is_root = !place && found.is_device && found.volume == nullptr && spec == root_spec_;
+        return is_root && root_ != nullptr ? Resolution{root_, true} : found;
+    }
     if (place->disk == guests_root_disk_)
         return by_position({our_root_disk_, place->partition}, volumes_);
     // The place that the root's disk has in our order belongs to another disk of the guest, and

@@ -23,9 +23,11 @@ struct Resolution {
 /// Understands TAG=value with UUID, LABEL, PARTUUID and PARTLABEL (quoted or not),
 /// /dev/disk/by-{uuid,label,partuuid,partlabel}/ with udev's \xNN escapes, names by bus position
 /// such as /dev/sda2 (disk by order, partition by number; see parse_device_name), and
-/// /dev/mapper/vg-lv and /dev/vg/lv. /dev/disk/by-path and by-id say nothing about the order of
-/// disks, so they resolve only where one volume alone has the partition number and, where `type`
-/// (as of fstab(5), may be "") names a filesystem, that type. Pure.
+/// /dev/mapper/vg-lv and /dev/vg/lv, /dev/md0 and /dev/md/name. Other arrays, and mappings of LUKS,
+/// whose names stand in the guest's files, are told only where there is one. /dev/disk/by-path and
+/// by-id say nothing about the order of disks, so they resolve only where one volume alone has the
+/// partition number and, where `type` (as of fstab(5), may be "") names a filesystem, that type.
+/// Pure.
 [[nodiscard]] Resolution resolve_device(std::string_view spec, std::string_view type,
                                         std::span<const report::Volume> volumes);
 
@@ -40,6 +42,8 @@ public:
 
 private:
     std::span<const report::Volume> volumes_;
+    const report::Volume* root_;
+    std::string root_spec_;
     bool shifted_ = false; ///< the guest counts the root's disk otherwise than we do
     unsigned guests_root_disk_ = 0;
     unsigned our_root_disk_ = 0;

@@ -123,7 +123,8 @@ private:
 
     [[nodiscard]] std::vector<Wanted> plan() {
         // Files that were taken from a disk, or are for one: there is nothing to mount.
-        if (find_volume(volumes_, root_.volume)->volume.disk.empty())
+        const auto& root = find_volume(volumes_, root_.volume)->volume;
+        if (root.disk.empty() && root.kind.empty())
             return {};
         auto text = tree_.root_->read(GuestPath("/etc/fstab"), max_fstab_size);
         if (!text) {

@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
+#include "base/units.hpp"
+
 namespace slipway::ops {
 namespace {
 
@@ -23,8 +26,31 @@ Status plan(const Context&, OpenImage& opened, const MendOptions& options, repor
     return {};
 }
 
-Status apply(const Context&, OpenImage& opened, const MendOptions& options,
+// Guest programs make many system calls, each of which goes through ptrace or an emulated
+// processor.
+constexpr double sandbox_slowness = 4;
+
+void announce_programs(const Context& context, const OpenImage& opened, const Json& actions) {
+    std::vector<std::string> programs;
+    double seconds = 0;
+    for (const auto& action : actions) {
+        auto argv = json_get<std::vector<std::string>>(action, "cmd");
+        if (json_get<std::string>(action, "kind") != "run-tool" || argv.empty())
+            continue;
+        programs.push_back(argv.front());
+        seconds += json_get<double>(action, "estimate");
+    }
+    if (programs.empty())
+        return;
+    bool slow = opened.engine == "sandbox";
+    context.host.log.info("running programs of the guest: {}; about {}{}", join(programs, ", "),
+                          format_seconds(seconds * (slow ? sandbox_slowness : 1)),
+                          slow ? ", because they are slow in the sandbox" : "");
+}
+
+Status apply(const Context& context, OpenImage& opened, const MendOptions& options,
              report::Report& report) {
+    announce_programs(context, opened, report.plan);
     SLIPWAY_TRY(auto answer,
                 opened.call("apply", {{"root", options.root}, {"cache_dir", cache_directory()}}));
     report.outcomes = json_at(answer, "outcomes");

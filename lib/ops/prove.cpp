@@ -141,7 +141,8 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image,
     ProveRequest request{.disk = {},
                          .bus = options.bus,
                          .firmware = options.firmware.value_or(vm::Firmware::Bios),
-                         .timeout = options.timeout};
+                         .timeout = options.timeout,
+                         .keys = image.keys};
     auto guest = inspect(context, image, InspectRequest{});
     SLIPWAY_CHECK(context.host.cancel.check());
     if (!guest) {
@@ -181,6 +182,7 @@ Json to_json(const ProveResult& result) {
             {"reached", vm::name_of(result.reached)},
             {"login", result.login},
             {"likely_cause", result.likely_cause},
+            {"waits_for_passphrase", result.waits_for_passphrase},
             {"stages", stages},
             {"method_reason", result.method_reason},
             {"accelerator", {{"name", result.accelerator}, {"reason", result.accelerator_reason}}},
@@ -202,6 +204,8 @@ std::string render_text(const ProveResult& result) {
     text += "the console's last lines:\n";
     for (auto line : split_lines(result.console_tail))
         text += fmt::format("  | {}\n", line);
+    if (!result.waits_for_passphrase.empty())
+        return text + fmt::format("the boot is not proven: {}\n", result.likely_cause);
     return text +
            fmt::format(
                "the guest does not come up: it stopped after the stage {}\nlikely cause: {}\n",

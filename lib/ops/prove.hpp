@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,9 @@ struct ProveRequest {
     vm::Firmware firmware = vm::Firmware::Bios;
     std::chrono::seconds timeout{300};
     unsigned memory_mib = 1024;
-    std::string arch{};        ///< of the guest, "" unknown; x86 only
+    std::string arch{}; ///< of the guest, "" unknown; x86 only
+    /// Typed where the guest asks for passphrases at its console; may be null.
+    std::shared_ptr<const std::vector<storage::Key>> keys{};
     bool until_kernel = false; ///< ends once the boot loader has handed over, or falls silent
 
     /// QEMU loads the kernel itself. The descriptors are lent.
@@ -44,8 +47,9 @@ struct ProveResult {
     vm::Stage reached = vm::Stage::None;
     bool login = false;
     std::vector<StageEvidence> stages;
-    std::string console_tail; ///< the last lines
-    std::string likely_cause; ///< "" with login
+    std::string console_tail;         ///< the last lines
+    std::string likely_cause;         ///< "" with login
+    std::string waits_for_passphrase; ///< of this volume, by the guest's name for it, or ""
     std::string accelerator;
     std::string accelerator_reason;
     std::string method_reason; ///< why there was a direct boot, or none where it may have been
@@ -59,9 +63,9 @@ struct ProveOptions {
     std::chrono::seconds timeout{300};      ///< of each boot
 };
 
-/// Ends at a login prompt, three seconds after a definite failure, or at the timeout, which is no
-/// error. Unsupported where QEMU or UEFI firmware is missing or the guest is no x86; Cancelled
-/// within 200 ms of the request.
+/// Ends at a login prompt, three seconds after a definite failure or a question for a passphrase
+/// that no key answers, or at the timeout, which is no error. Unsupported where QEMU or UEFI
+/// firmware is missing or the guest is no x86; Cancelled within 200 ms of the request.
 [[nodiscard]] Result<ProveResult> prove_graph(const Context& context, const ProveRequest& request);
 
 /// The whole verb. A guest without a serial console is booted twice: as it is, for firmware and

@@ -5,11 +5,13 @@
 #include <cerrno>
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "ops/passphrases.hpp"
 #include "ops/prove.hpp"
 #include "sys/output_file.hpp"
 #include "vm/accelerator.hpp"
@@ -20,7 +22,10 @@ namespace slipway::ops {
 namespace {
 
 constexpr int poll_ms = 100;
-constexpr double after_failure = 3;     // seconds: what comes then may belie or explain it
+constexpr double after_failure = 3;              // seconds: what comes then may belie or explain it
+constexpr std::chrono::seconds before_typing(1); // who asks first prints, then turns the echo off
+constexpr std::chrono::seconds before_typing_again(10);
+constexpr unsigned most_answers_to_one_question = 3;
 constexpr double firmware_silence = 40; // of the firmware, and of a boot sector that reads nothing
 constexpr double failing_loader_silence = 15;
 constexpr double silence_for_direct = 20; // until_kernel only
@@ -103,11 +108,16 @@ std::optional<std::uint64_t> bytes_read_by(pid_t pid) {
 class Watch {
 public:
     Watch(const Context& context, const ProveRequest& request)
-        : host_(context.host), request_(request) {}
+        : host_(context.host), request_(request), passphrases_(request.keys) {}
 
     Status start(sys::ProcessSpec process) {
         SLIPWAY_TRY(auto out, sys::make_pipe());
         SLIPWAY_TRY(auto err, sys::make_pipe());
+        std::pair<sys::OwnedFd, sys::OwnedFd> keyboard;
+        if (passphrases_.any()) { // a socket: writing to one whose end is gone can raise no signal
+            SLIPWAY_TRY(keyboard, sys::make_socket_pair());
+            process.fds.push_back({keyboard.second, 0});
+        }
         process.fds.push_back({out.second, 1});
         process.fds.push_back({err.second, 2});
         auto child = host_.runner->start(process);
@@ -115,6 +125,7 @@ public:
             return fail(vm::qemu_is_missing());
         SLIPWAY_TRY(child_, std::move(child));
         argv_ = process.argv;
+        keyboard_ = std::move(keyboard.first);
         out_ = std::move(out.first);
         err_ = std::move(err.first);
         started_ = last_output_ = Clock::now();
@@ -125,6 +136,7 @@ public:
         while (!finished()) {
             SLIPWAY_CHECK(host_.cancel.check());
             wait_for_output();
+            answer_question();
             look_for_silent_loader();
             show_progress();
         }
@@ -135,14 +147,17 @@ public:
         ProveResult result{.reached = trace_.reached(),
                            .login = trace_.reached() == vm::Stage::Login};
         for (const auto& sighting : trace_.sightings())
-            result.stages.push_back({sighting.stage, sighting.seconds, sighting.evidence,
+            result.stages.push_back({sighting.stage, sighting.seconds,
+                                     passphrases_.redacted(sighting.evidence),
                                      request_.direct ? "direct-kernel" : "serial"});
         if (silent_loader_ && result.reached == vm::Stage::Firmware) {
             result.reached = vm::Stage::BootLoader;
             result.stages.push_back(*silent_loader_);
         }
-        result.console_tail = console_.tail(tail_lines);
-        result.likely_cause = likely_cause();
+        result.console_tail = passphrases_.redacted(console_.tail(tail_lines));
+        result.likely_cause = passphrases_.redacted(likely_cause());
+        if (still_waits())
+            result.waits_for_passphrase = question_->volume;
         result.seconds = seconds_since(started_);
         return result;
     }
@@ -151,6 +166,8 @@ private:
     [[nodiscard]] bool finished() const {
         if (trace_.reached() == vm::Stage::Login || !out_.valid() ||
             seconds_since(started_) >= static_cast<double>(request_.timeout.count()))
+            return true;
+        if (still_waits() && seconds_since(question_->asked) >= after_failure)
             return true;
         if ((failed_at_ && seconds_since(*failed_at_) >= after_failure) ||
             trace_.restarts() >= most_restarts)
@@ -164,6 +181,43 @@ private:
             return false;
         return trace_.failure() ? silence >= failing_loader_silence
                                 : stage() < vm::Stage::BootLoader && silence >= firmware_silence;
+    }
+
+    // Asked, not answered, and the boot has not gone on without.
+    [[nodiscard]] bool still_waits() const {
+        return question_ && question_->no_answer && trace_.reached() == question_->stage;
+    }
+
+    // A line that goes on growing is one question, whatever is printed or echoed behind it.
+    void notice_question(std::string_view line) {
+        if (question_ && question_->line == ended_lines_)
+            return;
+        if (auto prompt = vm::passphrase_prompt(line))
+            question_ = Question{.line = ended_lines_,
+                                 .volume = prompt->volume,
+                                 .stage = trace_.reached(),
+                                 .asked = Clock::now(),
+                                 .due = Clock::now() + before_typing};
+    }
+
+    // Who reads an answer ends the line at once. One that was typed too early is lost, for the
+    // input is thrown away when the echo goes off.
+    void answer_question() {
+        if (!question_ || question_->no_answer || Clock::now() < question_->due)
+            return;
+        auto& question = *question_;
+        if (question.typed > 0 &&
+            (question.line != ended_lines_ || question.typed >= most_answers_to_one_question))
+            return;
+        if (question.typed == 0)
+            question.answer = passphrases_.next(question.volume);
+        question.no_answer = question.answer == nullptr;
+        if (question.no_answer)
+            return;
+        ++question.typed;
+        question.due = Clock::now() + before_typing_again;
+        for (auto text : {question.answer->expose(), std::string_view("\r")})
+            (void)::send(keyboard_.raw(), text.data(), text.size(), MSG_NOSIGNAL);
     }
 
     // Ubuntu's GRUB prints nothing through the BIOS, but it reads a kernel.
@@ -210,8 +264,13 @@ private:
     void take(std::string_view bytes) {
         auto now = seconds_since(started_);
         last_output_ = Clock::now();
-        console_.feed(bytes, [this, now](std::string_view line) { trace_.see(line, now); });
+        console_.feed(bytes, [this, now](std::string_view line) {
+            trace_.see(line, now);
+            notice_question(line);
+            ++ended_lines_;
+        });
         trace_.see(console_.partial(), now);
+        notice_question(console_.partial());
         bool failed = trace_.failure() && trace_.failure()->definite;
         if (!failed)
             failed_at_.reset();
@@ -247,6 +306,8 @@ private:
     [[nodiscard]] std::string likely_cause() const {
         if (trace_.reached() == vm::Stage::Login)
             return {};
+        if (still_waits())
+            return passphrases_.why_waiting(question_->volume);
         if (const auto& failure = trace_.failure())
             return fmt::format("{} (\"{}\")", failure->likely_cause, failure->evidence);
         if (trace_.restarts() >= most_restarts)
@@ -260,8 +321,23 @@ private:
                    : vm::cause_of_silence(stage());
     }
 
+    struct Question {
+        std::size_t line = 0; ///< of the console
+        std::string volume;
+        vm::Stage stage = vm::Stage::None;
+        Clock::time_point asked{};
+        Clock::time_point due{}; ///< of the next answer
+        const storage::Secret* answer = nullptr;
+        unsigned typed = 0; ///< times
+        bool no_answer = false;
+    };
+
     const sys::Host& host_;
     const ProveRequest& request_;
+    Passphrases passphrases_;
+    std::optional<Question> question_; ///< the last one
+    std::size_t ended_lines_ = 0;
+    sys::OwnedFd keyboard_; ///< the guest's serial port, for writing
     std::vector<std::string> argv_;
     sys::OwnedFd out_;
     sys::OwnedFd err_;

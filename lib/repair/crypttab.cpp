@@ -12,6 +12,7 @@
 #include "guest/fstab.hpp"
 #include "mount/fstab.hpp"
 #include "repair/device_names.hpp"
+#include "repair/initramfs_files.hpp"
 #include "repair/repairs.hpp"
 
 namespace slipway::repair {
@@ -49,10 +50,6 @@ std::vector<Mapping> parse_crypttab(std::string_view text) {
     return mappings;
 }
 
-std::string where_of(const Mapping& mapping) {
-    return fmt::format("{} line {}", path, mapping.line_no);
-}
-
 // A LUKS header has a UUID; a plain mapping, such as swap with a random key, writes over any.
 Result<std::string> name_for(const Inventory& inventory, const Mapping& mapping) {
     SLIPWAY_TRY(const auto* volume, find_device(inventory, mapping.device, ""));
@@ -88,12 +85,10 @@ bool may_carry_root(const Inventory& inventory, const std::vector<Mapping>& all,
 /// Collects the edits of one file.
 struct Editor {
     const Inventory& inventory;
+    std::string_view name; ///< of the file, in findings
     const std::string& text;
     std::vector<guest::Edit> edits{};
-    report::Action action{.repair = "crypttab",
-                          .path = path,
-                          .reason = "encrypted volumes by names that survive the move",
-                          .keep_backup = true};
+    std::vector<report::Change> changes{};
     report::Findings findings{};
 
     [[nodiscard]] std::size_t offset_of(std::string_view field) const {
@@ -101,24 +96,23 @@ struct Editor {
     }
 
     void stabilise(const Mapping& mapping) {
-        auto name = name_for(inventory, mapping);
-        if (!name) {
+        auto stable = name_for(inventory, mapping);
+        if (!stable) {
             auto severity = has_option(mapping, "noauto") || has_option(mapping, "nofail")
                                 ? Severity::Warning
                                 : Severity::Error;
             findings.push_back(
-                {name.error().code == Code::Corrupt ? "duplicate-uuid" : "crypttab-volume-unsure",
-                 severity, where_of(mapping),
+                {stable.error().code == Code::Corrupt ? "duplicate-uuid" : "crypttab-volume-unsure",
+                 severity, fmt::format("{} line {}", name, mapping.line_no),
                  fmt::format("{} for {} is kept as it is: {}", mapping.device, mapping.name,
-                             render_line(name.error())),
-                 name.error().hint});
+                             render_line(stable.error())),
+                 stable.error().hint});
             return;
         }
         auto begin = offset_of(mapping.device);
-        edits.push_back({begin, begin + mapping.device.size(), *name});
-        action.changes.push_back({mapping.line_no, std::string(mapping.name),
-                                  std::string(mapping.device), *name,
-                                  "the name depends on the bus, which changes with the move"});
+        edits.push_back({begin, begin + mapping.device.size(), *stable});
+        changes.push_back({mapping.line_no, std::string(mapping.name), std::string(mapping.device),
+                           *stable, "the name depends on the bus, which changes with the move"});
     }
 
     // Without the option initramfs-tools leaves out the key setup when it cannot see that root is
@@ -128,10 +122,9 @@ struct Editor {
                             : mapping.options.empty() ? " luks,initramfs"
                                                       : ",initramfs";
         edits.push_back({mapping.end, mapping.end, added});
-        action.changes.push_back({mapping.line_no, std::string(mapping.name),
-                                  std::string(mapping.options),
-                                  std::string(trim(std::string(mapping.options) + added)),
-                                  "the initramfs must unlock the root volume"});
+        changes.push_back({mapping.line_no, std::string(mapping.name), std::string(mapping.options),
+                           std::string(trim(std::string(mapping.options) + added)),
+                           "the initramfs must unlock the root volume"});
     }
 };
 
@@ -140,7 +133,7 @@ report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) 
     const auto* text = inventory.file(path);
     if (text == nullptr)
         return result;
-    Editor editor{.inventory = inventory, .text = *text};
+    Editor editor{.inventory = inventory, .name = path, .text = *text};
     auto mappings = parse_crypttab(*text);
     for (const auto& mapping : mappings) {
         if (mount::is_bus_dependent(mapping.device))
@@ -150,10 +143,13 @@ report::Plan plan(const Inventory& inventory, const report::Policy& /*policy*/) 
             editor.add_initramfs_option(mapping);
     }
     result.findings = std::move(editor.findings);
-    if (!editor.edits.empty()) {
-        editor.action.content = guest::apply_edits(*text, std::move(editor.edits));
-        result.actions.push_back(std::move(editor.action));
-    }
+    if (!editor.edits.empty())
+        result.actions.push_back({.repair = "crypttab",
+                                  .path = path,
+                                  .reason = "encrypted volumes by names that survive the move",
+                                  .content = guest::apply_edits(*text, std::move(editor.edits)),
+                                  .keep_backup = true,
+                                  .changes = std::move(editor.changes)});
     return result;
 }
 
@@ -162,25 +158,38 @@ Detection detect(const Inventory& inventory) {
 }
 
 report::Findings verify(const sys::RootDir& root, const Inventory& /*before*/) {
-    report::Findings findings;
     auto text = root.read(sys::GuestPath(path));
-    if (!text)
-        return findings;
-    for (const auto& mapping : parse_crypttab(*text)) {
+    return text ? check_crypttab(path, *text) : report::Findings{};
+}
+
+} // namespace
+
+EditedText stabilize_crypttab(const Inventory& inventory, const std::string& name,
+                              const std::string& text) {
+    Editor editor{.inventory = inventory, .name = name, .text = text};
+    for (const auto& mapping : parse_crypttab(text))
+        if (mount::is_bus_dependent(mapping.device))
+            editor.stabilise(mapping);
+    return {guest::apply_edits(text, std::move(editor.edits)), std::move(editor.changes),
+            std::move(editor.findings)};
+}
+
+report::Findings check_crypttab(std::string_view name, std::string_view text) {
+    report::Findings findings;
+    for (const auto& mapping : parse_crypttab(text)) {
+        auto where = fmt::format("{} line {}", name, mapping.line_no);
         if (is_host_device(mapping.device))
-            findings.push_back({"host-device-in-boot-file", Severity::Blocker, where_of(mapping),
+            findings.push_back({"host-device-in-boot-file", Severity::Blocker, where,
                                 fmt::format("names {}, a device of a host", mapping.device),
                                 "name the LUKS volume by its UUID"});
         else if (mount::is_bus_dependent(mapping.device))
             findings.push_back(
-                {"crypttab-unstable-name", Severity::Error, where_of(mapping),
+                {"crypttab-unstable-name", Severity::Error, where,
                  fmt::format("names {}, which may not exist after the move", mapping.device),
                  "name the LUKS volume by its UUID"});
     }
     return findings;
 }
-
-} // namespace
 
 Repair crypttab_repair() {
     return {"crypttab", detect, plan, verify};

@@ -7,11 +7,10 @@
 #include <fmt/format.h>
 
 #include "base/units.hpp"
-#include "guest/boot_files.hpp"
 #include "guest/module_tree.hpp"
 #include "repair/generator.hpp"
+#include "repair/initramfs_files.hpp"
 #include "repair/judge_kernels.hpp"
-#include "repair/kernel_arguments.hpp"
 #include "repair/repairs.hpp"
 
 namespace slipway::repair {
@@ -49,8 +48,8 @@ Modules drivers_to_keep(const Inventory& inventory) {
 void correct_files(const Inventory& inventory, const Kernel& kernel, report::Action& action,
                    Plan& plan) {
     for (const auto& [path, text] : kernel.initramfs_files) {
-        auto edited = stabilize_arguments(inventory, guest::kind_of_initramfs_file(path),
-                                          fmt::format("{} in {}", path, kernel.initramfs), text);
+        auto edited = stabilize_initramfs_file(
+            inventory, path, fmt::format("{} in {}", path, kernel.initramfs), text);
         std::move(edited.findings.begin(), edited.findings.end(),
                   std::back_inserter(plan.findings));
         if (edited.changes.empty())

@@ -8,6 +8,7 @@
 #include "base/strings.hpp"
 #include "guest/grub_env.hpp"
 #include "guest/shell_config.hpp"
+#include "repair/initramfs_files.hpp"
 #include "repair/repair.hpp"
 #include "repair/verify_boot.hpp"
 
@@ -86,8 +87,7 @@ report::Findings judge_kernels(const Inventory& inventory) {
             auto name = fmt::format("{} in {}", path, kernel.initramfs);
             for (auto& finding : check_host_names(name, text, inventory))
                 findings.push_back(std::move(finding));
-            for (auto& finding :
-                 check_arguments(guest::kind_of_initramfs_file(path), name, text, inventory))
+            for (auto& finding : check_initramfs_file(inventory, path, name, text))
                 findings.push_back(std::move(finding));
         }
     }

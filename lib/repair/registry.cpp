@@ -18,7 +18,7 @@ using report::Plan;
 std::span<const Repair> all_repairs() {
     // Text first, for the guest's own generators read it; GRUB last, for it lists initramfs images.
     static const std::array repairs{
-        fstab_repair(),       crypttab_repair(),  kernel_arguments_repair(),
+        fstab_repair(),       crypttab_repair(),  mdadm_config_repair(), kernel_arguments_repair(),
         stale_files_repair(), initramfs_repair(), grub_config_repair(),
     };
     return repairs;

@@ -8,6 +8,7 @@ namespace slipway::repair {
 
 [[nodiscard]] Repair fstab_repair();
 [[nodiscard]] Repair crypttab_repair();
+[[nodiscard]] Repair mdadm_config_repair();
 [[nodiscard]] Repair kernel_arguments_repair();
 [[nodiscard]] Repair stale_files_repair();
 [[nodiscard]] Repair initramfs_repair();

@@ -95,6 +95,8 @@ Json to_json(const Action& action) {
     }
     if (!action.argv.empty())
         json["cmd"] = action.argv;
+    if (action.kind == ActionKind::RunTool && action.estimate > 0)
+        json["estimate"] = action.estimate;
     if (!action.kernel.empty())
         json["kernel"] = action.kernel;
     if (!action.modules.empty())

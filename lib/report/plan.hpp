@@ -64,7 +64,7 @@ struct Action {
         modules{}; ///< AppendInitramfs: module names that must be inside afterwards
     /// AppendInitramfs: new text of files that are inside, by their path there
     std::map<std::string, std::string> files{};
-    double estimate = 0; ///< seconds, 0: quick
+    double estimate = 0; ///< seconds at full speed, 0: quick
 };
 [[nodiscard]] std::string_view name_of(ActionKind kind);
 [[nodiscard]] Json to_json(const Action& action);

@@ -64,6 +64,7 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
     input_open_ = hooks.input.valid();
     cancel_sent_.reset();
     hook_error_.reset();
+    progress_.reset();
     SLIPWAY_CHECK(host_.cancel.check());
     if (!channel_.send(
             {FrameType::Request, id, to_wire({{"op", operation}, {"args", std::move(arguments)}})}))
@@ -97,6 +98,8 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
         host_.log.debug("the session is broken: {}", render_text(frame.error()));
         return fail(place_->explain_end());
     }
+    if (!*frame && progress_ && host_.progress)
+        host_.progress(*progress_);
     if (!*frame || (*frame)->id != id)
         return std::optional<Json>{};
     return take_frame(**frame, hooks);
@@ -131,10 +134,11 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     }
     case FrameType::Progress: {
         SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's progress"));
+        progress_ = sys::Progress{
+            json_get<std::string>(json, "step"), json_get<std::uint64_t>(json, "done"),
+            json_get<std::uint64_t>(json, "total"), json_get<bool>(json, "bytes")};
         if (host_.progress)
-            host_.progress({json_get<std::string>(json, "step"),
-                            json_get<std::uint64_t>(json, "done"),
-                            json_get<std::uint64_t>(json, "total"), json_get<bool>(json, "bytes")});
+            host_.progress(*progress_);
         break;
     }
     case FrameType::Log: {

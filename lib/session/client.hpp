@@ -35,9 +35,10 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Sends a request and waits for its answer; progress and log go to the host record. Cancelled
-    /// stops the worker's operation, and after a grace period the worker. Protocol if it died,
-    /// Timeout if its machine did, InvalidArgument after `close`.
+    /// Sends a request and waits for its answer; progress and log go to the host record, progress
+    /// again and again while nothing new comes, so that it can be shown how long a step takes.
+    /// Cancelled stops the worker's operation, and after a grace period the worker. Protocol if it
+    /// died, Timeout if its machine did, InvalidArgument after `close`.
     [[nodiscard]] Result<Json> call(const std::string& operation, Json arguments = Json::object(),
                                     const CallHooks& hooks = {});
     /// Unmounts and flushes, and waits until the worker has ended. The destructor just kills.
@@ -62,7 +63,8 @@ private:
     std::uint32_t input_credit_ = 0;
     bool input_open_ = false;
     bool closed_ = false;
-    std::string input_; ///< one piece of it
+    std::string input_;                     ///< one piece of it
+    std::optional<sys::Progress> progress_; ///< the last one of this call
     std::optional<Clock::time_point> cancel_sent_;
     std::optional<Error>
         hook_error_; ///< the call goes on until the worker has stopped, then this counts

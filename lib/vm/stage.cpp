@@ -43,6 +43,8 @@ constexpr std::array signs{
     Sign{"dracut-initqueue", Stage::Initramfs},
     Sign{":: running early hook", Stage::Initramfs},
     Sign{"(initramfs)", Stage::Initramfs},
+    Sign{"Please unlock disk ", Stage::Initramfs},
+    Sign{"cryptsetup: Waiting for encrypted source device", Stage::Initramfs},
     Sign{"EXT4-fs (*): mounted filesystem", Stage::RootMounted},
     Sign{"XFS (*): Ending clean mount", Stage::RootMounted},
     Sign{"XFS (*): Ending recovery", Stage::RootMounted},
@@ -105,6 +107,9 @@ constexpr std::array failures{
     FailureSign{"ALERT!*does not exist", Stage::Initramfs, true,
                 "the root filesystem was not found: root= names a disk that is not there, or the "
                 "initramfs has no driver for it"},
+    FailureSign{"Waiting for encrypted source device", Stage::Initramfs, false,
+                "the encrypted volume was not found: the initramfs's crypttab names a disk that is "
+                "not there, or the initramfs has no driver for it"},
     FailureSign{"Gave up waiting for root", Stage::Initramfs, false,
                 "the root filesystem was not found: root= names a disk that is not there, or the "
                 "initramfs has no driver for it"},
@@ -265,6 +270,22 @@ void BootTrace::see(std::string_view text, double seconds) {
         failure_->definite = failure_->definite || sign.definite;
         return;
     }
+}
+
+std::optional<PassphrasePrompt> passphrase_prompt(std::string_view line) {
+    constexpr std::array<std::string_view, 3> questions{
+        "Please unlock disk ", "lease enter passphrase for disk ", "nter passphrase for "};
+    for (auto question : questions) {
+        auto at = line.find(question);
+        if (at == std::string_view::npos)
+            continue;
+        auto begin = at + question.size();
+        // GRUB's "hd0,msdos1 (UUID)" and systemd's "QEMU_HARDDISK (sda2_crypt)" hold no colon.
+        auto colon = line.find(':', begin);
+        if (colon != std::string_view::npos)
+            return PassphrasePrompt{printable(trim(line.substr(begin, colon - begin))), colon + 1};
+    }
+    return std::nullopt;
 }
 
 std::string cause_of_silence(Stage reached) {

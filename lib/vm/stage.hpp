@@ -2,6 +2,7 @@
 // How far a boot came, and why it went no further, from the text of its console. Pure.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,6 +60,14 @@ private:
     bool kernel_since_start_ = false;
     bool systemd_in_initramfs_ = false; ///< what systemd says is not the guest's init yet
 };
+
+/// A program of the boot asks at the console for what opens an encrypted volume.
+struct PassphrasePrompt {
+    std::string volume;     ///< as the guest calls it
+    std::size_t length = 0; ///< of the line up to the answer
+};
+/// Knows cryptsetup-initramfs, systemd, cryptsetup itself (mkinitcpio, Alpine) and GRUB.
+[[nodiscard]] std::optional<PassphrasePrompt> passphrase_prompt(std::string_view line);
 
 /// What a boot that fell silent after a stage most likely suffers from.
 [[nodiscard]] std::string cause_of_silence(Stage reached);

@@ -68,10 +68,8 @@ Result<Outcomes> carry_out(const std::vector<report::Action>& actions,
     Outcomes outcomes;
     for (const auto& action : actions) {
         SLIPWAY_CHECK(context.host.cancel.check());
-        peer.progress({.step = report::render_text(action),
-                       .done = outcomes.size(),
-                       .total = actions.size(),
-                       .bytes = false});
+        // Some take a moment and some minutes: how many are done tells nothing of what is left.
+        peer.progress({.step = report::render_text(action), .bytes = false});
         SLIPWAY_TRY(auto outcome, repair::apply(action, context));
         outcomes.push_back(std::move(outcome));
     }

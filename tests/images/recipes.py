@@ -79,6 +79,31 @@ class Installed:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """What stands on partitions or on other layers, and carries volumes."""
+    kind: str  # md, luks, lvm
+    name: str  # md: of /dev/NAME; luks: of the mapping; lvm: of the group
+    on: tuple[str, ...]  # below /dev, as the guest knows them
+    uuid: str = ""  # of an array or a LUKS header
+
+
+@dataclass(frozen=True)
+class Upper(Volume):
+    """A volume on a layer; its size is that of the filesystem."""
+    node: str = ""  # below /dev, as the guest knows it
+
+
+@dataclass(frozen=True)
+class Layered(Installed):
+    """A guest whose `volumes` are partitions, some of them under `layers`. Nothing on LUKS asks
+    for more than 1000 rounds of PBKDF2, for it is opened without an accelerator. What LUKS holds
+    is full of noise, so volumes on it are small."""
+    layers: tuple[Layer, ...] = ()  # in the order of making them
+    upper: tuple[Upper, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()  # path and text
+
+
+@dataclass(frozen=True)
 class Derived:
     """A copy of another guest's disk with a few edits (see builder/derive.py)."""
     summary: str
@@ -90,6 +115,7 @@ class Derived:
 
 BASES = {
     "bookworm": Base("bookworm", COMMON_PACKAGES + ("btrfs-progs",)),
+    "bookworm-layers": Base("bookworm", COMMON_PACKAGES + ("cryptsetup-initramfs", "lvm2", "mdadm")),
     "trixie": Base("trixie", COMMON_PACKAGES + ("xfsprogs",)),
 }
 
@@ -97,6 +123,20 @@ BASES = {
 LOGIN = r"login: "
 NO_ROOT = r"Gave up waiting for root"
 BROKEN = {"sata": LOGIN, "virtio": NO_ROOT}
+
+
+UNLOCK = r"Please unlock disk sda2_crypt"
+NO_ROOT_YET = r"Waiting for encrypted source device"
+
+LUKS_PASSPHRASE = "open sesame"  # of every LUKS header here
+# What mdadm --detail --scan --verbose prints, and members by name.
+MDADM_CONF = """\
+DEVICE /dev/sda2 /dev/sda3
+HOMEHOST <system>
+MAILADDR root
+ARRAY /dev/md0 level=raid1 num-devices=2 metadata=1.2 UUID=5119a000:00004000:80000000:00000084
+   devices=/dev/sda2,/dev/sda3
+"""
 
 
 def uuid(number: int) -> str:
@@ -108,6 +148,19 @@ def ext4_and_swap(first: int) -> tuple[Volume, ...]:
     return (
         Volume("ext4", mib=1600, uuid=uuid(first), mount="/", options="errors=remount-ro"),
         Volume("swap", uuid=uuid(first + 1)),
+    )
+
+
+def boot_partition(first: int) -> Volume:
+    return Volume("ext4", mib=300, uuid=uuid(first), label="boot", mount="/boot")
+
+
+def root_and_swap_in_group(first: int, mib: int) -> tuple[Upper, ...]:
+    """As Debian's installer makes them; the hyphen of the group is doubled in /dev/mapper."""
+    return (
+        Upper("ext4", mib=mib, uuid=uuid(first), mount="/", options="errors=remount-ro",
+              node="mapper/debian12--vg-root"),
+        Upper("swap", mib=60, uuid=uuid(first + 1), node="mapper/debian12--vg-swap_1"),
     )
 
 
@@ -162,6 +215,40 @@ RECIPES = {
             Volume("swap", uuid=uuid(53)),
         ),
         modules=VMWARE_MODULES + ("ext4",)),
+
+    "debian12-lvm": Layered(
+        summary="Debian 12 as on VMware: ext4 /boot, root and swap in the volume group debian12-vg",
+        expect=BROKEN,
+        systems=(System("bookworm-layers", "debian12-lvm"),),
+        disk_mib=1880, table="dos", label_id="0x51190006",
+        volumes=(boot_partition(61), Volume("lvm")),
+        layers=(Layer("lvm", "debian12-vg", ("sda2",)),),
+        upper=root_and_swap_in_group(62, mib=1500),
+        modules=VMWARE_MODULES + ("ext4", "dm_mod")),
+    "debian12-luks": Layered(
+        summary=f"the same inside of LUKS2, passphrase {LUKS_PASSPHRASE!r}",
+        expect={"sata": UNLOCK, "virtio": NO_ROOT_YET},
+        systems=(System("bookworm-layers", "debian12-luks"),),
+        disk_mib=1296, table="dos", label_id="0x51190007",
+        volumes=(boot_partition(71), Volume("luks")),
+        layers=(Layer("luks", "sda2_crypt", ("sda2",), uuid=uuid(74)),
+                Layer("lvm", "debian12-vg", ("mapper/sda2_crypt",))),
+        upper=root_and_swap_in_group(72, mib=900),
+        files=(("etc/crypttab", "sda2_crypt /dev/sda2 none luks,discard,initramfs\n"),),
+        modules=VMWARE_MODULES + ("ext4", "dm_mod", "dm_crypt", "xts", "ecb", "algif_skcipher")),
+    "debian12-md": Layered(
+        summary="Debian 12 as on VMware: ext4 /boot, root on a RAID 1 of two partitions, swap",
+        expect=BROKEN,
+        systems=(System("bookworm-layers", "debian12-md"),),
+        disk_mib=3520, table="dos", label_id="0x51190008",
+        volumes=(boot_partition(81), Volume("md", mib=1520), Volume("md", mib=1520),
+                 Volume("swap", uuid=uuid(83))),
+        layers=(Layer("md", "md0", ("sda2", "sda3"), uuid=uuid(84)),),
+        upper=(Upper("ext4", mib=1500, uuid=uuid(82), mount="/", options="errors=remount-ro",
+                     node="md0"),),
+        files=(("etc/mdadm/mdadm.conf", MDADM_CONF),),
+        modules=VMWARE_MODULES + ("ext4", "raid1"),
+        cmdline="console=tty0 console=ttyS0,115200 resume=/dev/sda4"),
 
     "debian12-uefi": Derived(
         summary="Debian 12, healthy: as debian12-stock, but UEFI only, with an ESP",

@@ -71,6 +71,19 @@ TEST_F(Tree, Trap6_SeparateBootAndItsSubdirectoryInPathOrder) {
     EXPECT_TRUE(tree->unmount());
 }
 
+TEST_F(Tree, Trap6_BootBesideARootInsideOfAContainer) {
+    make_root([](const auto& top) {
+        write(top / "etc" / "fstab",
+              "/dev/mapper/a--b-root / ext4 defaults 0 1\n/dev/sda2 /boot ext4 defaults 0 2\n");
+    });
+    volumes_.back().volume.disk.clear();
+    volumes_.back().volume.kind = "lvm";
+    make_ext4("sda2", 2);
+    auto tree = mount();
+    ASSERT_TRUE(tree) << render_text(tree.error());
+    EXPECT_TRUE(is_at("/boot", "sda2"));
+}
+
 TEST_F(Tree, DestructorLeavesNothingMounted) {
     make_root([](const auto& top) {
         write(top / "etc" / "fstab", "UUID=uuid-sda2 /boot ext4 defaults 0 2\n");

@@ -131,5 +131,40 @@ TEST(GuestDevices, GoByOurOrderWhereTheRootSaysNothing) {
             << root;
 }
 
+TEST(Resolve, ArraysAndMappingsOfLuks) {
+    std::vector<Volume> volumes = {
+        {.name = "sda1", .disk = "sda", .partition = 1, .type = "linux_raid_member"},
+        {.name = "sda2", .disk = "sda", .partition = 2, .type = "crypto_LUKS"},
+        {.name = "md:0", .type = "ext4", .kind = "md", .stands_on = {"sda1"}},
+        {.name = "luks:sda2", .type = "xfs", .kind = "luks", .stands_on = {"sda2"}}};
+    auto name_of = [&](std::string_view spec) {
+        auto found = resolve_device(spec, "", volumes);
+        return found.volume == nullptr ? std::string() : found.volume->name;
+    };
+    EXPECT_EQ(name_of("/dev/md0"), "md:0");
+    EXPECT_EQ(name_of("/dev/md/0"), "md:0");
+    EXPECT_EQ(name_of("/dev/md127"), "md:0"); // the only one
+    EXPECT_EQ(name_of("/dev/mapper/sda2_crypt"), "luks:sda2");
+    EXPECT_EQ(name_of("/dev/mapper/vg-lv"), "");
+
+    volumes.push_back({.name = "md:data", .type = "ext4", .kind = "md"});
+    volumes.push_back({.name = "luks:sda9", .type = "ext4", .kind = "luks"});
+    EXPECT_EQ(name_of("/dev/md0"), "md:0");
+    EXPECT_EQ(name_of("/dev/md/data"), "md:data");
+    EXPECT_TRUE(resolve_device("/dev/md127", "", volumes).ambiguous);
+    EXPECT_TRUE(resolve_device("/dev/mapper/sda2_crypt", "", volumes).ambiguous);
+
+    // What the guest itself mounts at / is the root that was found.
+    GuestDevices devices(volumes, &volumes[3], "/dev/mapper/sda2_crypt");
+    EXPECT_EQ(devices.resolve("/dev/mapper/sda2_crypt", "").volume, &volumes[3]);
+    EXPECT_EQ(devices.resolve("/dev/mapper/home_crypt", "").volume, nullptr);
+
+    // A volume group on an array is no filesystem that a line could mean.
+    volumes = {{.name = "md:a", .type = "LVM2_member", .kind = "md"},
+               {.name = "vg/lv", .type = "ext4", .kind = "lvm", .stands_on = {"md:a"}},
+               {.name = "md:b", .type = "ext4", .kind = "md"}};
+    EXPECT_EQ(name_of("/dev/md1"), "md:b");
+}
+
 } // namespace
 } // namespace slipway::mount

@@ -57,6 +57,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Captured{"prove-init", Stage::RootMounted, "no init program"},
                     Captured{"prove-login", Stage::Init, "/etc/fstab"},
                     Captured{"prove-noserial", Stage::BootLoader, ""},
+                    // Waits for a passphrase.
+                    Captured{"debian12-luks", Stage::Initramfs, ""},
+                    Captured{"debian12-luks-unlocked", Stage::Login, ""},
                     Captured{"dracut-stock", Stage::Login, ""},
                     Captured{"dracut-root", Stage::Initramfs, "root filesystem was not found"}),
     [](const auto& guest) {
@@ -140,6 +143,44 @@ TEST(BootTrace, TheEvidenceGrowsWithItsLine) {
 TEST(BootTrace, LastLoginIsNoLoginPrompt) {
     EXPECT_EQ(trace_of("Last login: Mon\n").reached(), Stage::None);
     EXPECT_EQ(trace_of("host login: ").reached(), Stage::Login);
+}
+
+TEST(PassphrasePrompt, StandsAtTheEndOfAConsoleThatWaits) {
+    auto text = sys::read_file(SLIPWAY_SOURCE_DIR "/tests/fixtures/console/debian12-luks.txt");
+    ASSERT_TRUE(text);
+    Console console;
+    console.feed(*text);
+    auto prompt = passphrase_prompt(console.partial());
+    ASSERT_TRUE(prompt);
+    EXPECT_EQ(prompt->volume, "sda2_crypt");
+}
+
+TEST(PassphrasePrompt, IsToldFromOtherLines) {
+    struct Example {
+        const char* line;
+        const char* volume;
+        const char* asked; ///< the line up to the answer
+    };
+    for (const auto& [line, volume, asked] :
+         {Example{"Please unlock disk sda2_crypt: ****", "sda2_crypt",
+                  "Please unlock disk sda2_crypt:"},
+          Example{"\xf0\x9f\x94\x90 Please enter passphrase for disk QEMU_HARDDISK (luks-1): "
+                  "(press TAB "
+                  "for no echo) ",
+                  "QEMU_HARDDISK (luks-1)",
+                  "\xf0\x9f\x94\x90 Please enter passphrase for disk QEMU_HARDDISK (luks-1):"},
+          Example{"Enter passphrase for /dev/sda2: ", "/dev/sda2",
+                  "Enter passphrase for /dev/sda2:"},
+          Example{"Enter passphrase for hd0,msdos1 (3d2f9c1b): ", "hd0,msdos1 (3d2f9c1b)",
+                  "Enter passphrase for hd0,msdos1 (3d2f9c1b):"}}) {
+        auto prompt = passphrase_prompt(line);
+        ASSERT_TRUE(prompt) << line;
+        EXPECT_EQ(prompt->volume, volume);
+        EXPECT_EQ(std::string_view(line).substr(0, prompt->length), asked);
+    }
+    for (const auto* line : {"", "Please unlock disk sda2_cr",
+                             "debian login: ", "cryptsetup: sda2_crypt: set up successfully"})
+        EXPECT_FALSE(passphrase_prompt(line)) << line;
 }
 
 } // namespace

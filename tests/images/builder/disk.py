@@ -24,7 +24,7 @@ LOOP_CONFIG = struct.Struct("=II 52x I 176x 64x")  # fd, block_size, …, info.l
 
 NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9),
          "tty": (5, 0), "loop-control": (10, 237)}
-DOS_TYPES = {"swap": "82"}
+DOS_TYPES = {"swap": "82", "lvm": "8e", "md": "fd", "luks": "83"}
 GPT_TYPES = {"bios_grub": "21686148-6449-6E6F-744E-656564454649",
              "swap": "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"}
 
@@ -72,16 +72,37 @@ def _configure_free_loop(backing: int) -> tuple[int, int]:
 def attached(image: Path, runner: Runner) -> Iterator[None]:
     """/dev/sda, /dev/sda1 … are the image's disk and partitions."""
     make_private_dev()
+    with _disk(image, "sda", runner):
+        yield
+    runner("umount", "--lazy", "/dev")  # the machine's own /dev again
+
+
+@contextmanager
+def volumes_attached(image: Path, nodes: list[str], runner: Runner) -> Iterator[None]:
+    """Beside /dev/sda: the partitions of another image under names of our own, below /dev."""
+    with _disk(image, "upper", runner):
+        for number, name in enumerate(nodes, 1):
+            # A node and no link: what asks for the device of a mounted filesystem gets this name.
+            Path(f"/dev/{name}").parent.mkdir(exist_ok=True)
+            os.mknod(f"/dev/{name}", 0o060660, Path(f"/dev/upper{number}").stat().st_rdev)
+            os.unlink(f"/dev/upper{number}")
+        os.unlink("/dev/upper")
+        yield
+
+
+@contextmanager
+def _disk(image: Path, name: str, runner: Runner) -> Iterator[None]:
+    """/dev/NAME, /dev/NAME1 …"""
     backing = os.open(image, os.O_RDWR | os.O_CLOEXEC)
     device, number = _configure_free_loop(backing)
     os.close(backing)
     sysfs = Path(f"/sys/block/loop{number}")
-    _node("sda", os.makedev(7, number))
+    _node(name, os.makedev(7, number))
     # --update, because a kernel that parses partition tables has added them already
-    runner("partx", "--update", "/dev/sda")
+    runner("partx", "--update", f"/dev/{name}")
     for entry in sorted(sysfs.glob(f"loop{number}p*")):
         major, minor = (entry / "dev").read_text().split(":")
-        _node(f"sda{entry.name.rpartition('p')[2]}", os.makedev(int(major), int(minor)))
+        _node(f"{name}{entry.name.rpartition('p')[2]}", os.makedev(int(major), int(minor)))
     yield
     os.fsync(device)
     os.close(device)

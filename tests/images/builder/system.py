@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from builder import disk
+from builder import disk, layers
 from builder.confine import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
 from builder.run import Runner, require, step, write
 from recipes import Installed, Volume
@@ -34,14 +34,19 @@ GRUB_CMDLINE_LINUX="{cmdline}"
 """
 
 
+def volumes_of(recipe: Installed) -> list[tuple[Volume, str]]:
+    """With the names by which the guest knows them."""
+    return [(volume, f"/dev/sda{number}") for number, volume in enumerate(recipe.volumes, 1)] + [
+        (volume, f"/dev/{volume.node}") for volume in layers.upper_of(recipe)]
+
+
 class System:
     """One operating system of a recipe while it is being made."""
 
     def __init__(self, recipe: Installed, index: int, runner: Runner):
         self.recipe, self.index, self.run = recipe, index, runner
         self.name = recipe.systems[index].hostname
-        self.volumes = [(volume, f"/dev/sda{number}")
-                        for number, volume in enumerate(recipe.volumes, 1)
+        self.volumes = [(volume, node) for volume, node in volumes_of(recipe)
                         if volume.system == index or volume.fs == "swap"]
 
     def device(self, volume: Volume, node: str) -> str:
@@ -89,6 +94,8 @@ class System:
         write(TARGET / "etc/fstab", self.fstab())
         machine_id = hashlib.md5(self.name.encode(), usedforsecurity=False).hexdigest()
         write(TARGET / "etc/machine-id", f"{machine_id}\n")
+        for path, text in layers.files_of(self.recipe):
+            write(TARGET / path, text)
         (TARGET / "media/cdrom0").mkdir(parents=True, exist_ok=True)
         self.edit("etc/shadow", lambda text: text.replace("root:*:", "root::", 1))
 
@@ -187,8 +194,10 @@ def build(recipe: Installed, archives: list[Path], work: Path) -> None:
     image, runner = work / "disk.raw", Runner(work / "build.log")
     script = disk.partition_script(recipe.table, recipe.label_id, recipe.volumes)
     disk.make_partitioned(image, recipe.disk_mib, script, runner)
-    with disk.attached(image, runner):
-        for number, volume in enumerate(recipe.volumes, 1):
-            disk.make_filesystem(volume, f"/dev/sda{number}", runner)
+    layers.make(recipe, image, runner)
+    with disk.attached(image, runner), layers.stood_for(recipe, image, runner):
+        for volume, node in volumes_of(recipe):
+            disk.make_filesystem(volume, node, runner)
         for index, archive in enumerate(archives):
             System(recipe, index, runner).install(archive)
+    layers.fill(recipe, image, runner)
