@@ -21,12 +21,6 @@ bool can_be_typed(const storage::Key& key) {
                        [](unsigned char c) { return c >= ' ' && c != 0x7f; });
 }
 
-void replace_all(std::string& text, std::string_view secret) {
-    for (auto at = text.find(secret); at != std::string::npos;
-         at = text.find(secret, at + hidden.size()))
-        text.replace(at, secret.size(), hidden);
-}
-
 } // namespace
 
 bool Passphrases::any() const {
@@ -64,7 +58,7 @@ std::string Passphrases::redacted(std::string_view text) const {
     if (keys_)
         for (const auto& key : *keys_)
             if (can_be_typed(key))
-                replace_all(shown, key.secret.expose());
+                shown = replace_all(std::move(shown), key.secret.expose(), hidden);
     return shown;
 }
 
