@@ -81,10 +81,9 @@ TEST_F(StorageLvm, TwoGroupsOfOneName) {
 }
 
 TEST_F(StorageLvm, Trap6_HostGroupOfTheSameNameIsUntouched) {
-    make_group("vg", {"/dev/ubda"},
-               {{"-L8M", "-nroot", "vg"},
-                {"-L8M", "-nkept", "vg"},
-                {"-L4M", "-s", "-ncopy", "vg/kept"}});
+    make_group(
+        "vg", {"/dev/ubda"},
+        {{"-L8M", "-nroot", "vg"}, {"-L8M", "-nkept", "vg"}, {"-L4M", "-s", "-ncopy", "vg/kept"}});
     make_ext4("/dev/mapper/vg-root", "guest");
     close_group("vg", {"/dev/ubda"});
     make_group("vg", {"/dev/ubdb"},
