@@ -10,6 +10,7 @@
 
 #include "base/strings.hpp"
 #include "ops/journal.hpp"
+#include "storage/leftovers.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -53,6 +54,11 @@ void look_at_file(const Context& context, const CleanupRequest& request,
 
 Result<std::vector<Leftover>> cleanup(const Context& context, const CleanupRequest& request) {
     std::vector<Leftover> found;
+    if (!request.dry_run)
+        for (auto& device : storage::close_leftovers())
+            found.push_back({.what = "/dev/" + device,
+                             .why = "a device of an image whose worker was killed",
+                             .removed = true});
     for (const auto& directory : request.directories) {
         std::error_code failed;
         for (const auto& entry : fs::directory_iterator(directory, failed))

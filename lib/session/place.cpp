@@ -15,6 +15,7 @@
 #include "base/strings.hpp"
 #include "base/units.hpp"
 #include "session/readable_copy.hpp"
+#include "storage/leftovers.hpp"
 #include "sys/mount.hpp"
 #include "vm/sandbox.hpp"
 
@@ -123,6 +124,8 @@ Result<StartedWorker> start_on_host(SupervisedRunner& runner,
     if (::geteuid() != 0)
         return fail(Code::Permission, "opening an image with the host engine needs root",
                     "run it with sudo, or use --engine sandbox");
+    // Of a run whose supervisor was killed too.
+    storage::close_leftovers();
     SLIPWAY_TRY(auto sockets, sys::make_socket_pair());
     sys::ProcessSpec spec;
     // The init of a guest's command is a copy of the worker, and its /proc/self/exe a way to the

@@ -18,6 +18,7 @@
 #include "base/strings.hpp"
 #include "enter/device_cgroup.hpp"
 #include "session/packet.hpp"
+#include "storage/leftovers.hpp"
 
 namespace slipway::session {
 namespace {
@@ -204,6 +205,7 @@ private:
         for (auto& [pid, child] : children_)
             [[maybe_unused]] auto* leaked =
                 child.process.release(); // reaped above: the owner must not wait again
+        storage::close_leftovers();
         enter::DeviceCgroup::remove_leftovers();
     }
 

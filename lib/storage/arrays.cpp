@@ -2,6 +2,7 @@
 // Linux MD arrays (0, 1, 4, 5, 6, 10, linear), by mdadm on named members.
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "storage/md_text.hpp"
 #include "storage/names.hpp"
 #include "storage/opening.hpp"
+#include "storage/udev.hpp"
 
 namespace slipway::storage {
 namespace {
@@ -41,8 +43,13 @@ Status stop(const sys::Host& host, unsigned number) {
     auto spec = stop_spec(node);
     auto done = sys::run(*host.runner, spec, {.deadline = tool_deadline});
     ::unlink(node.c_str());
-    // The kernel is asked, not the tool: an array without a level is stopped.
+    // The kernel is asked, not the tool: an array without a level is stopped. It goes a moment
+    // later.
     auto state = sys::read_file(md_file(number, "array_state"), 64);
+    for (int tries = 0; tries < 100 && state && trim(*state) == "clear"; ++tries) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        state = sys::read_file(md_file(number, "array_state"), 64);
+    }
     if (!state || trim(*state) == "clear")
         return {};
     if (!done)
@@ -85,6 +92,7 @@ void tell_degraded(Opening& opening, const std::string& name, const Array& array
 
 Result<std::size_t> start(Opening& opening, const Array& array, const std::string& name) {
     SLIPWAY_CHECK(need_md("MD array"));
+    SLIPWAY_CHECK(keep_udev_off_arrays(opening.host()));
     auto number = free_md_number();
     if (!number)
         return fail(Code::Busy, "no MD device is free", "--engine sandbox");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/device_mapper.hpp"
 
-#include <array>
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -10,6 +10,7 @@
 #include <linux/major.h>
 #include <linux/raid/md_u.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "storage/udev.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::storage {
@@ -26,7 +28,6 @@ namespace fs = std::filesystem;
 
 constexpr auto control_path = "/dev/mapper/control";
 constexpr unsigned misc_major = 10, mapper_minor = 236; // Documentation/admin-guide/devices.txt
-constexpr unsigned last_md = 127;
 constexpr std::uint64_t sector = 512;
 constexpr auto remedy = "try --engine sandbox (needs: apt install user-mode-linux)";
 
@@ -35,23 +36,27 @@ std::string sysfs_text(const std::string& path) {
     return text ? std::string(trim(*text)) : std::string{};
 }
 
+constexpr std::size_t least_room = 3 << 10;
+
 /// One request of <linux/dm-ioctl.h>: the record, then room for what belongs to it.
 class Request {
 public:
-    explicit Request(std::string_view name, std::string_view uuid = {}) {
+    explicit Request(std::string_view name, std::size_t more = least_room)
+        : bytes_((sizeof(dm_ioctl) + more + sizeof(std::uint64_t) - 1) / sizeof(std::uint64_t)) {
         auto* io = header();
         io->version[0] = DM_VERSION_MAJOR; // the oldest interface that knows what is asked
-        io->data_size = static_cast<std::uint32_t>(bytes_.size());
+        io->data_size = static_cast<std::uint32_t>(bytes_.size() * sizeof(std::uint64_t));
         io->data_start = sizeof(dm_ioctl);
         // No rule of a host's udev shall look into a guest's device or name it: bits 1 to 3 and 5
         // of DM_UDEV_FLAGS in libdevmapper.h, in the upper half of the event number.
         io->event_nr = 0x002e0000;
         std::memcpy(io->name, name.data(), std::min(name.size(), sizeof io->name - 1));
-        std::memcpy(io->uuid, uuid.data(), std::min(uuid.size(), sizeof io->uuid - 1));
     }
     dm_ioctl* header() { return reinterpret_cast<dm_ioctl*>(bytes_.data()); }
-    char* payload() { return bytes_.data() + sizeof(dm_ioctl); }
-    [[nodiscard]] std::size_t room() const { return bytes_.size() - sizeof(dm_ioctl); }
+    char* payload() { return reinterpret_cast<char*>(bytes_.data()) + sizeof(dm_ioctl); }
+    [[nodiscard]] std::size_t room() const {
+        return bytes_.size() * sizeof(std::uint64_t) - sizeof(dm_ioctl);
+    }
 
     Status send(unsigned long command, const std::string& what) {
         SLIPWAY_TRY(auto control, sys::open_file(control_path, O_RDWR));
@@ -61,7 +66,7 @@ public:
     }
 
 private:
-    alignas(dm_ioctl) std::array<char, 4096> bytes_{};
+    std::vector<std::uint64_t> bytes_; ///< as dm_ioctl is aligned
 };
 
 bool has_mapper() {
@@ -78,7 +83,7 @@ bool has_md() {
 // This one is refused where there is no array.
 void load_md() {
     constexpr auto path = "/dev/.slipway-md";
-    if (::mknod(path, S_IFBLK | 0600, makedev(MD_MAJOR, last_md)) != 0)
+    if (::mknod(path, S_IFBLK | 0600, makedev(MD_MAJOR, first_md)) != 0)
         return;
     if (auto fd = sys::open_file(path, O_RDONLY); fd)
         (void)::ioctl(fd->raw(), RESTART_ARRAY_RW, 0);
@@ -131,18 +136,27 @@ void load_target(std::string_view target) {
 }
 
 Result<dev_t> create_linear(const LinearMap& map) {
-    Request create(map.name, map.uuid);
+    constexpr std::size_t row_size = sizeof(dm_target_spec) + 48; // three numbers, and aligned
+    Request create(map.name);
     SLIPWAY_CHECK(create.send(DM_DEV_CREATE, fmt::format("making the device {}", map.name)));
-    Request load(map.name);
-    auto read_only = map.read_only ? unsigned{DM_READONLY_FLAG} : 0U;
-    load.header()->flags = read_only;
-    load.header()->target_count = 1;
-    dm_target_spec spec{};
-    spec.length = map.size / sector;
-    std::strncpy(spec.target_type, "linear", sizeof spec.target_type - 1);
-    auto table = fmt::format("{}:{} {}", major(map.base), minor(map.base), map.start / sector);
-    std::memcpy(load.payload(), &spec, sizeof spec);
-    std::memcpy(load.payload() + sizeof spec, table.c_str(), table.size() + 1);
+    Request load(map.name, map.extents.size() * row_size);
+    load.header()->flags = map.read_only ? unsigned{DM_READONLY_FLAG} : 0U;
+    load.header()->target_count = static_cast<std::uint32_t>(map.extents.size());
+    std::uint64_t position = 0;
+    auto* row = load.payload();
+    for (const auto& extent : map.extents) {
+        dm_target_spec spec{};
+        spec.sector_start = position / sector;
+        spec.length = extent.size / sector;
+        spec.next = row_size;
+        std::strncpy(spec.target_type, "linear", sizeof spec.target_type - 1);
+        auto table =
+            fmt::format("{}:{} {}", major(extent.base), minor(extent.base), extent.start / sector);
+        std::memcpy(row, &spec, sizeof spec);
+        std::memcpy(row + sizeof spec, table.c_str(), table.size() + 1);
+        position += extent.size;
+        row += row_size;
+    }
     auto loaded = load.send(DM_TABLE_LOAD, fmt::format("loading the table of {}", map.name));
     Request resume(map.name);
     if (loaded)
@@ -182,10 +196,14 @@ std::optional<dev_t> block_device_number(const std::string& sysfs_name) {
 }
 
 std::optional<unsigned> free_md_number() {
-    // From the top, as the kernel and mdadm choose: the low ones are those that people name.
-    for (unsigned number = last_md; number > 0; --number)
+    // From anywhere, since other processes look for one too.
+    unsigned anywhere = 0;
+    (void)::getrandom(&anywhere, sizeof anywhere, 0);
+    for (unsigned tries = 0; tries < md_count; ++tries) {
+        auto number = first_md + (anywhere + tries) % md_count;
         if (::access(fmt::format("/sys/block/md{}", number).c_str(), F_OK) != 0)
             return number;
+    }
     return std::nullopt;
 }
 

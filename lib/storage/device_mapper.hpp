@@ -32,15 +32,18 @@ struct MapperDevice {
 /// before and calls modprobe(8), which finds nothing where /lib/modules is not of this kernel.
 void load_target(std::string_view target);
 
+/// A range of a device, in bytes.
+struct Extent {
+    dev_t base = 0;
+    std::uint64_t start = 0;
+    std::uint64_t size = 0;
+};
 struct LinearMap {
     std::string name;
-    std::string uuid;
-    dev_t base = 0;
-    std::uint64_t start = 0; ///< bytes
-    std::uint64_t size = 0;
+    std::vector<Extent> extents; ///< one behind the other
     bool read_only = false;
 };
-/// Exists: the kernel has one of this name or UUID.
+/// Exists: the kernel has one of this name. No rule of a host's udev looks into it.
 [[nodiscard]] Result<dev_t> create_linear(const LinearMap& map);
 /// Busy while it is open or mounted. No error if there is none.
 [[nodiscard]] Status remove_mapping(const std::string& name);
@@ -48,7 +51,7 @@ struct LinearMap {
 
 /// "dm-3" → its number, of /sys/block.
 [[nodiscard]] std::optional<dev_t> block_device_number(const std::string& sysfs_name);
-/// An MD device number N that no array uses, "mdN".
+/// An MD device number N that no array uses, "mdN", of those that are Slipway's (udev.hpp).
 [[nodiscard]] std::optional<unsigned> free_md_number();
 
 } // namespace slipway::storage

@@ -95,9 +95,17 @@ Status deactivate(const sys::Host& host, const Group& group) {
                                         group_label(group.name)));
 }
 
+void refuse(Opening& opening, const Group& group, const LogicalVolume& volume, Error error) {
+    opening.refuse({.volume = fmt::format("{}/{}", group_label(group.name), volume.name),
+                    .type = volume.layout,
+                    .uuid = volume.uuid,
+                    .error = std::move(error)});
+}
+
 struct Choice {
-    std::vector<LogicalVolume> wanted;
-    std::vector<std::string> names; ///< for lvm
+    std::vector<LogicalVolume> plain;
+    std::vector<LogicalVolume> wanted; ///< of lvm
+    std::vector<std::string> names;    ///< for lvm
 };
 
 Choice choose(Opening& opening, const Group& group, const std::vector<LogicalVolume>& volumes) {
@@ -106,10 +114,11 @@ Choice choose(Opening& opening, const Group& group, const std::vector<LogicalVol
         if (is_internal(volume))
             continue;
         if (auto why = obstacle(group, volume)) {
-            opening.refuse({.volume = fmt::format("{}/{}", group_label(group.name), volume.name),
-                            .type = volume.layout,
-                            .uuid = volume.uuid,
-                            .error = std::move(*why)});
+            refuse(opening, group, volume, std::move(*why));
+            continue;
+        }
+        if (is_plain(volume)) {
+            choice.plain.push_back(volume);
             continue;
         }
         for (auto target : targets_of(volume))
@@ -120,11 +129,66 @@ Choice choose(Opening& opening, const Group& group, const std::vector<LogicalVol
     return choice;
 }
 
-// Those that the kernel has now; the tool's status says nothing of a single one.
-void collect(Opening& opening, const Group& group, const Choice& choice, const Error& otherwise) {
+std::vector<std::string> names_below(const Opening& opening, const Group& group) {
     std::vector<std::string> below;
     for (auto index : group.members)
         below.push_back(opening.devices[index].volume.name);
+    return below;
+}
+
+Result<LinearMap> map_of(const Opening& opening, const Group& group, const LogicalVolume& volume,
+                         const std::vector<VolumeSegment>& segments) {
+    LinearMap map{.name = Opening::fresh_mapping(),
+                  .extents = {},
+                  .read_only = !group.scope.read_only.empty()};
+    std::uint64_t end = 0;
+    for (const auto& segment : segments) {
+        if (segment.volume_uuid != volume.uuid)
+            continue;
+        auto member = std::find_if(group.members.begin(), group.members.end(), [&](auto index) {
+            return opening.devices[index].node == segment.node;
+        });
+        if (member == group.members.end() || segment.start_in_volume != end)
+            return fail(Code::Corrupt, fmt::format("the LVM volume {} is not in one piece, or not "
+                                                   "on the disks that were given",
+                                                   volume.name));
+        map.extents.push_back(
+            {opening.devices[*member].number, segment.start_on_node, segment.size});
+        end += segment.size;
+    }
+    return map;
+}
+
+// Without lvm: a name in the kernel is the host's too, which may have a group of the same name or
+// be where the image was copied from, and udev would look into what lvm activates.
+Status map_plain(Opening& opening, const Group& group, const std::vector<LogicalVolume>& volumes) {
+    if (volumes.empty())
+        return {};
+    auto list = list_segments_spec(group.scope);
+    SLIPWAY_TRY(auto listed, run_lvm(opening.host(), list));
+    SLIPWAY_CHECK(
+        sys::check_tool(list, listed, fmt::format("reading the LVM group {}", group.name.name)));
+    SLIPWAY_TRY(auto segments, parse_segments(listed.out));
+    for (const auto& volume : volumes) {
+        auto name = fmt::format("{}/{}", group_label(group.name), volume.name);
+        auto map = map_of(opening, group, volume, segments);
+        auto mapped = map ? opening.add_mapping(name, *map)
+                          : Result<Opening::Mapped>(fail(std::move(map).error()));
+        auto added = mapped ? opening.add({.name = name,
+                                           .kind = "lvm",
+                                           .stands_on = names_below(opening, group),
+                                           .node = mapped->node,
+                                           .number = mapped->number})
+                            : Status(fail(std::move(mapped).error()));
+        if (!added)
+            refuse(opening, group, volume, std::move(added).error());
+    }
+    return {};
+}
+
+// Those that the kernel has now; the tool's status says nothing of a single one.
+void collect(Opening& opening, const Group& group, const Choice& choice, const Error& otherwise) {
+    auto below = names_below(opening, group);
     auto layer = opening.layers.size() - 1; // partitions inside add layers of their own
     auto mapped = mapped_of(group.name.uuid);
     for (const auto& volume : choice.wanted) {
@@ -143,25 +207,13 @@ void collect(Opening& opening, const Group& group, const Choice& choice, const E
                                  .number = found->number});
         }
         if (!added)
-            opening.refuse({.volume = name,
-                            .type = volume.layout,
-                            .uuid = volume.uuid,
-                            .error = std::move(added).error()});
+            refuse(opening, group, volume, std::move(added).error());
     }
 }
 
-} // namespace
-
-Result<std::size_t> activate(Opening& opening, const Group& group) {
-    auto list = list_lvs_spec(group.scope);
-    SLIPWAY_TRY(auto listed, run_lvm(opening.host(), list));
-    SLIPWAY_CHECK(
-        sys::check_tool(list, listed, fmt::format("reading the LVM group {}", group.name.name)));
-    SLIPWAY_TRY(auto volumes, parse_lvs(listed.out));
+Status activate_by_lvm(Opening& opening, const Group& group, const Choice& choice,
+                       const std::vector<LogicalVolume>& volumes) {
     SLIPWAY_CHECK(check_free(group, volumes));
-    auto choice = choose(opening, group, volumes);
-    if (choice.names.empty())
-        return std::size_t{0};
     // Before lvm runs: what it activates before it fails is to be closed too.
     opening.layers.push_back(
         {.name = group_label(group.name),
@@ -172,11 +224,32 @@ Result<std::size_t> activate(Opening& opening, const Group& group) {
                                   fmt::format("activating the LVM group {}", group.name.name));
     if (group.name.twin)
         SLIPWAY_CHECK(rename_twins(group, choice.wanted));
-    auto before = opening.devices.size();
     Error otherwise{.code = Code::ToolFailed, .what = "lvm did not activate it"};
     if (!status)
         otherwise = std::move(status).error();
     collect(opening, group, choice, otherwise);
+    return {};
+}
+
+} // namespace
+
+Result<std::size_t> activate(Opening& opening, const Group& group) {
+    auto list = list_lvs_spec(group.scope);
+    SLIPWAY_TRY(auto listed, run_lvm(opening.host(), list));
+    SLIPWAY_CHECK(
+        sys::check_tool(list, listed, fmt::format("reading the LVM group {}", group.name.name)));
+    SLIPWAY_TRY(auto volumes, parse_lvs(listed.out));
+    auto choice = choose(opening, group, volumes);
+    auto before = opening.devices.size();
+    SLIPWAY_CHECK(map_plain(opening, group, choice.plain));
+    if (choice.names.empty())
+        return opening.devices.size() - before;
+    auto activated = activate_by_lvm(opening, group, choice, volumes);
+    if (!activated && activated.error().code == Code::Cancelled)
+        return fail(std::move(activated).error());
+    if (!activated)
+        for (const auto& volume : choice.wanted)
+            refuse(opening, group, volume, activated.error());
     return opening.devices.size() - before;
 }
 

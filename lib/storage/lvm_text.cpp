@@ -131,6 +131,42 @@ Result<std::vector<LogicalVolume>> parse_lvs(std::string_view json) {
     return all;
 }
 
+sys::ProcessSpec list_segments_spec(const LvmScope& scope) {
+    return spec_of(scope, "pvs",
+                   {"--foreign", "--segments", "--units", "b", "--nosuffix", "--reportformat",
+                    "json", "-o",
+                    "pv_name,pe_start,vg_extent_size,pvseg_start,pvseg_size,lv_uuid,seg_start"});
+}
+
+Result<std::vector<VolumeSegment>> parse_segments(std::string_view json) {
+    SLIPWAY_TRY(auto rows, rows_of(json, "pvseg"));
+    std::vector<VolumeSegment> all;
+    for (const auto& row : rows) {
+        auto number = [&row](const char* key) {
+            return parse_number(json_get<std::string>(row, key)).value_or(0);
+        };
+        VolumeSegment segment{.volume_uuid = json_get<std::string>(row, "lv_uuid"),
+                              .node = json_get<std::string>(row, "pv_name")};
+        if (segment.volume_uuid.empty())
+            continue; // free space
+        auto extent = number("vg_extent_size");
+        segment.start_in_volume = number("seg_start");
+        segment.start_on_node = number("pe_start") + number("pvseg_start") * extent;
+        segment.size = number("pvseg_size") * extent;
+        if (segment.size == 0)
+            return fail(Code::Corrupt, "a segment of an LVM volume has no size");
+        all.push_back(std::move(segment));
+    }
+    std::stable_sort(all.begin(), all.end(), [](const auto& one, const auto& other) {
+        return one.start_in_volume < other.start_in_volume;
+    });
+    return all;
+}
+
+bool is_plain(const LogicalVolume& volume) {
+    return volume.layout == "linear" && volume.role == "public";
+}
+
 sys::ProcessSpec activate_spec(const LvmScope& scope, const std::vector<std::string>& names) {
     // -K: also those marked "skip", as thin snapshots are; -y: a snapshot brings its origin along.
     std::vector<std::string> arguments{"-y", "-ay", "-K", "--activationmode", "degraded"};

@@ -2,6 +2,7 @@
 // lvm's configuration, command lines and JSON reports. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,18 @@ struct LogicalVolume {
 [[nodiscard]] Result<std::vector<PhysicalVolume>> parse_pvs(std::string_view json);
 [[nodiscard]] sys::ProcessSpec list_lvs_spec(const LvmScope& scope);
 [[nodiscard]] Result<std::vector<LogicalVolume>> parse_lvs(std::string_view json);
+/// A part of a volume that lies in one piece on one PV, in bytes.
+struct VolumeSegment {
+    std::string volume_uuid;
+    std::string node;
+    std::uint64_t start_in_volume = 0;
+    std::uint64_t start_on_node = 0;
+    std::uint64_t size = 0;
+};
+[[nodiscard]] sys::ProcessSpec list_segments_spec(const LvmScope& scope);
+[[nodiscard]] Result<std::vector<VolumeSegment>> parse_segments(std::string_view json);
+/// Its parts one behind the other are its content, so that it needs no lvm to be read.
+[[nodiscard]] bool is_plain(const LogicalVolume& volume);
 /// `names` are "vg/lv".
 [[nodiscard]] sys::ProcessSpec activate_spec(const LvmScope& scope,
                                              const std::vector<std::string>& names);

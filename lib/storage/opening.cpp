@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,27 +71,33 @@ void Opening::refuse(Unopened refused) {
 }
 
 std::string Opening::fresh_mapping() {
-    return fmt::format("slipway-{}-{}", ::getpid(), mappings_++);
+    // A worker is the first process of its namespace: its number says nothing.
+    std::uint64_t number = 0;
+    (void)::getrandom(&number, sizeof number, 0);
+    return fmt::format("slipway-{:016x}", number);
+}
+
+Result<Opening::Mapped> Opening::add_mapping(const std::string& volume, const LinearMap& map) {
+    SLIPWAY_TRY(auto number, create_linear(map));
+    auto node = fmt::format("/dev/mapper/{}", map.name);
+    layers.push_back(
+        {.name = volume, .nodes = {node}, .close = [name = map.name, node]() -> Status {
+             SLIPWAY_CHECK(remove_mapping(name));
+             ::unlink(node.c_str());
+             return {};
+         }});
+    SLIPWAY_CHECK(make_block_node(node, number));
+    return Mapped{number, node};
 }
 
 Status Opening::add_partition(const Device& container, report::Volume volume) {
     // The kernel makes no partitions of mapped devices, and we need none of its own elsewhere.
     SLIPWAY_CHECK(need_device_mapper("partitions of " + container.volume.name));
     LinearMap map{.name = fresh_mapping(),
-                  .uuid = {},
-                  .base = container.number,
-                  .start = volume.start,
-                  .size = volume.size,
+                  .extents = {{container.number, volume.start, volume.size}},
                   .read_only = container.read_only};
-    SLIPWAY_TRY(auto number, create_linear(map));
-    auto node = fmt::format("/dev/mapper/{}", map.name);
-    layers.push_back(
-        {.name = volume.name, .nodes = {node}, .close = [name = map.name, node]() -> Status {
-             SLIPWAY_CHECK(remove_mapping(name));
-             ::unlink(node.c_str());
-             return {};
-         }});
-    SLIPWAY_CHECK(make_block_node(node, number));
+    SLIPWAY_TRY(auto mapped, add_mapping(volume.name, map));
+    auto& [number, node] = mapped;
     volume.disk = container.volume.name;
     devices.push_back({.volume = std::move(volume),
                        .node = node,

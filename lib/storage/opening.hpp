@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "report/finding.hpp"
+#include "storage/device_mapper.hpp"
 #include "storage/stack.hpp"
 
 namespace slipway::storage {
@@ -57,7 +58,13 @@ public:
     /// Makes the node where it is missing, looks inside, and adds it with its partitions.
     [[nodiscard]] Status add(Found found);
     /// A name for a mapped device of ours that no other process has.
-    [[nodiscard]] std::string fresh_mapping();
+    [[nodiscard]] static std::string fresh_mapping();
+    struct Mapped {
+        dev_t number = 0;
+        std::string node;
+    };
+    /// Creates it and its node; closing the layer of this name removes both.
+    [[nodiscard]] Result<Mapped> add_mapping(const std::string& volume, const LinearMap& map);
 
 private:
     Status add_partition(const Device& container, report::Volume volume);
@@ -65,7 +72,6 @@ private:
     std::string scratch_;
     const Options* options_;
     std::set<std::string> done_;
-    unsigned mappings_ = 0;
 };
 
 /// How far a round may go: containers of which a part is missing wait until nothing else appears.

@@ -5,6 +5,7 @@
 
 #include <linux/blkpg.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -50,18 +51,36 @@ Status blkpg(BorrowedFd disk, int operation, const PartitionRange& range) {
     return {};
 }
 
+// A detached mount, which shows in no namespace.
+Result<OwnedFd> open_devtmpfs() {
+    OwnedFd context(::fsopen("devtmpfs", FSOPEN_CLOEXEC));
+    if (!context.valid() ||
+        ::fsconfig(context.raw(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+        return fail_errno("opening the kernel's devtmpfs");
+    OwnedFd mount(::fsmount(context.raw(), FSMOUNT_CLOEXEC, 0));
+    if (!mount.valid())
+        return fail_errno("mounting the kernel's devtmpfs");
+    return mount;
+}
+
 } // namespace
+
+Result<OwnedFd> open_kernel_node(const std::string& name, dev_t number, int flags) {
+    if (auto nodes = open_devtmpfs())
+        if (OwnedFd fd(::openat(nodes->raw(), name.c_str(), flags | O_CLOEXEC)); fd.valid())
+            return fd;
+    auto path = fmt::format("/dev/.slipway-{}-{}", name, ::getpid());
+    if (::mknod(path.c_str(), S_IFBLK | 0600, number) != 0)
+        return fail_errno(fmt::format("making a node for {}", name));
+    auto fd = open_file(path, flags);
+    ::unlink(path.c_str());
+    return fd;
+}
 
 Result<KernelDisk> KernelDisk::open(const std::string& name, bool writable) {
     SLIPWAY_TRY(auto device, number_in(fmt::format("/sys/block/{}/dev", name)));
-    auto path = fmt::format("/dev/.slipway-{}", name);
-    if (::mknod(path.c_str(), S_IFBLK | 0600, device) != 0)
-        return fail_errno(fmt::format("making a node for {}", name));
-    auto fd = open_file(path, writable ? O_RDWR : O_RDONLY);
-    ::unlink(path.c_str());
-    if (!fd)
-        return fail(std::move(fd).error());
-    return KernelDisk(name, std::move(*fd), device);
+    SLIPWAY_TRY(auto fd, open_kernel_node(name, device, writable ? O_RDWR : O_RDONLY));
+    return KernelDisk(name, std::move(fd), device);
 }
 
 Result<dev_t> KernelDisk::add_partition(const PartitionRange& range) {

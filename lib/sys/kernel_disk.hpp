@@ -12,6 +12,11 @@
 
 namespace slipway::sys {
 
+/// The node of a block device in the kernel's own devtmpfs, whatever /dev is here: the locks of
+/// flock(2) that others see are those of its inode. Without a devtmpfs one that is made and removed
+/// in /dev.
+[[nodiscard]] Result<OwnedFd> open_kernel_node(const std::string& name, dev_t number, int flags);
+
 /// A range of a disk that shall be a block device of its own.
 struct PartitionRange {
     unsigned number = 0;

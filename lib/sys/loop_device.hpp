@@ -21,12 +21,16 @@ struct LoopOptions {
 
 /// A loop device over a file, with AUTOCLEAR and PARTSCAN set together: with PARTSCAN the kernel
 /// also drops partitions that were added by BLKPG when it clears the device, so nothing outlives
-/// the last user, not even after SIGKILL. An exclusive flock(2) on the node, held to the end,
-/// keeps udev off it (systemd's block device locking protocol).
+/// the last user, not even after SIGKILL. An exclusive flock(2) on the node, from before it is
+/// configured to the end, keeps udev off it and its partitions (systemd's block device locking
+/// protocol).
 class LoopDevice {
 public:
     /// Busy after many tries where other processes take each free device first.
     [[nodiscard]] static Result<LoopDevice> attach(BorrowedFd file, const LoopOptions& options);
+    /// Those whose process has gone and that something else still holds: a mapped device, an array.
+    /// They are the caller's now, read-only.
+    [[nodiscard]] static std::vector<LoopDevice> take_abandoned();
     LoopDevice(LoopDevice&&) = default;
     LoopDevice& operator=(LoopDevice&&) = default;
     ~LoopDevice() = default;

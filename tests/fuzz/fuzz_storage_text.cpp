@@ -12,6 +12,7 @@ namespace {
 
 void read_lvm(std::string_view text) {
     (void)storage::parse_pvs(text);
+    (void)storage::parse_segments(text);
     if (auto volumes = storage::parse_lvs(text); volumes)
         for (const auto& each : *volumes) {
             (void)storage::targets_of(each);

@@ -113,10 +113,27 @@ class Derived:
     uefi_root: str = ""  # makes it boot by UEFI only: UUID of the filesystem with /boot/grub
 
 
+@dataclass(frozen=True)
+class Host:
+    """A machine to run Slipway in, with a kernel and an udev that ours lacks: no disk of its own but
+    a read-only root (erofs) below a tmpfs, and kernel and initramfs beside it (see builder/host.py)."""
+    summary: str
+    expect: Expect
+    base: str
+
+
+# What Slipway runs on and what the rules of udev call; the libraries that it is linked with.
+HOST_PACKAGES = (
+    "binutils", "btrfs-progs", "busybox-static", "cryptsetup-bin", "dmsetup", "dosfstools", "e2fsprogs", "fdisk", "kmod",
+    "linux-image-amd64", "lvm2", "mdadm", "procps", "qemu-system-common", "qemu-utils", "systemd-sysv", "udev", "xfsprogs",
+    "libarchive13", "libcryptsetup12", "libfmt9", "libhivex0", "libkmod2", "libnettle8", "libseccomp2", "libsqlite3-0",
+)
+
 BASES = {
     "bookworm": Base("bookworm", COMMON_PACKAGES + ("btrfs-progs",)),
     "bookworm-layers": Base("bookworm", COMMON_PACKAGES + ("cryptsetup-initramfs", "lvm2", "mdadm")),
     "trixie": Base("trixie", COMMON_PACKAGES + ("xfsprogs",)),
+    "bookworm-host": Base("bookworm", HOST_PACKAGES),
 }
 
 # What `guest verify` looks for.
@@ -257,6 +274,10 @@ RECIPES = {
         edits=(("mkdir", "boot", "efi"),
                ("append", "etc/fstab", "UUID=5119-00E5 /boot/efi vfat umask=0077 0 1\n")),
         uefi_root=uuid(21)),
+
+    "debian12-host": Host(
+        summary="a machine to run Slipway in: Debian 12 with its own kernel, systemd, udev, lvm2, mdadm",
+        expect={}, base="bookworm-host"),
 
     "prove-firmware": broken_stock(
         "stops in the firmware: the boot sector's code is zeroed",

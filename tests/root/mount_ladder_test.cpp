@@ -142,12 +142,12 @@ TEST_F(LadderErrors, GarbageIsCorrupt) {
 }
 
 TEST_F(LadderErrors, TypesThatTheKernelLacksNameTheRemedy) {
-    auto known = sys::kernel_filesystems();
+    make_image("image", 16, {"mkfs.ext4", "-q", "-F"});
+    auto mounted = mount_volume(attach("image", {.name = "sda1", .type = "vfat"}), target_, {});
+    auto known = sys::kernel_filesystems(); // now that it has loaded what it can
     ASSERT_TRUE(known);
     if (std::find(known->begin(), known->end(), "vfat") != known->end())
         GTEST_SKIP() << "this kernel has vfat";
-    make_image("image", 16, {"mkfs.ext4", "-q", "-F"});
-    auto mounted = mount_volume(attach("image", {.name = "sda1", .type = "vfat"}), target_, {});
     ASSERT_FALSE(mounted);
     EXPECT_EQ(mounted.error().code, Code::Unsupported);
     EXPECT_NE(mounted.error().what.find("this kernel has no vfat"), std::string::npos);

@@ -30,7 +30,6 @@ TEST_F(StorageLvm, Trap6_HyphensThinAndSnapshots) {
     const auto* linear = find(*stack, "my-vg/a-b");
     EXPECT_EQ(linear->volume.type, "ext4");
     EXPECT_EQ(linear->volume.label, "linear");
-    EXPECT_EQ(linear->node, "/dev/mapper/my--vg-a--b");
     EXPECT_THAT(linear->stands_on, ElementsAre("sda", "sdb"));
     EXPECT_EQ(find(*stack, "my-vg/thin")->volume.label, "thin");
     EXPECT_THAT(stack->unopened(), IsEmpty());
@@ -82,20 +81,25 @@ TEST_F(StorageLvm, TwoGroupsOfOneName) {
 }
 
 TEST_F(StorageLvm, Trap6_HostGroupOfTheSameNameIsUntouched) {
-    make_group("vg", {"/dev/ubda"}, {{"-L8M", "-nroot", "vg"}});
+    make_group(
+        "vg", {"/dev/ubda"},
+        {{"-L8M", "-nroot", "vg"}, {"-L8M", "-nkept", "vg"}, {"-L4M", "-s", "-ncopy", "vg/kept"}});
+    make_ext4("/dev/mapper/vg-root", "guest");
     close_group("vg", {"/dev/ubda"});
-    make_group("vg", {"/dev/ubdb"}, {{"-L8M", "-nroot", "vg"}}); // stays active: the host's
-    auto before = mapped_devices();
+    make_group("vg", {"/dev/ubdb"},
+               {{"-L8M", "-nroot", "vg"}, {"-L8M", "-nkept", "vg"}}); // stays active: the host's
+    auto before = mapped_names();
 
     auto stack = open({0});
     ASSERT_TRUE(stack) << render_text(stack.error());
-    EXPECT_THAT(names_of(*stack), IsEmpty());
-    ASSERT_EQ(stack->unopened().size(), 1U);
+    EXPECT_THAT(names_of(*stack), ElementsAre("vg/root"));
+    EXPECT_EQ(find(*stack, "vg/root")->volume.label, "guest");
+    // Only lvm can open a snapshot, and it would take the names of the host's volumes.
+    ASSERT_EQ(stack->unopened().size(), 2U);
     EXPECT_EQ(stack->unopened()[0].error.code, Code::Busy);
     EXPECT_THAT(stack->unopened()[0].error.hint, HasSubstr("--engine sandbox"));
     EXPECT_TRUE(stack->close());
-    ASSERT_EQ(mapped_devices().size(), 1U);
-    EXPECT_EQ(mapped_devices()[0].uuid, before[0].uuid);
+    EXPECT_EQ(mapped_names(), before);
     close_group("vg", {"/dev/ubdb"});
 }
 
@@ -157,7 +161,7 @@ TEST_F(StorageLvm, BusyWhileInUseAndClosedAfterwards) {
     ASSERT_TRUE(user);
     auto closed = stack->close();
     ASSERT_FALSE(closed);
-    EXPECT_THAT(mapped_names(), ElementsAre("vg-root"));
+    EXPECT_EQ(mapped_names().size(), 1U);
     user->reset();
     EXPECT_TRUE(stack->close());
 }
@@ -168,7 +172,7 @@ TEST_F(StorageLvm, DestructorClosesAll) {
     {
         auto stack = open({0});
         ASSERT_TRUE(stack);
-        EXPECT_THAT(mapped_names(), ElementsAre("vg-root"));
+        EXPECT_EQ(mapped_names().size(), 1U);
     }
     EXPECT_THAT(mapped_names(), IsEmpty());
 }

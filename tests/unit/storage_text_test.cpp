@@ -86,6 +86,26 @@ TEST(StorageLvmText, ReportOfLogicalVolumes) {
     EXPECT_THAT(targets_of(thin), ElementsAre("thin-pool", "thin"));
 }
 
+TEST(StorageLvmText, SegmentsOfVolumes) {
+    auto all = parse_segments(fixture("pvs-segments.json"));
+    ASSERT_TRUE(all);
+    ASSERT_EQ(all->size(), 3U); // and free space, which is of none
+    const auto& first = all->front();
+    EXPECT_EQ(first.node, "/dev/vdd");
+    EXPECT_EQ(first.start_in_volume, 0U);
+    EXPECT_EQ(first.start_on_node, 1U << 20);
+    EXPECT_EQ(first.size, 8U << 20);
+    const auto& last = all->back();
+    EXPECT_EQ(last.volume_uuid, first.volume_uuid);
+    EXPECT_EQ(last.start_in_volume, 8U << 20);
+    EXPECT_EQ(last.start_on_node, 13U << 20);
+    EXPECT_FALSE(parse_segments(
+        R"({"report":[{"pvseg":[{"pv_name":"/dev/a","lv_uuid":"u","pvseg_size":"0"}]}]})"));
+    EXPECT_TRUE(is_plain({.name = "a", .uuid = "", .layout = "linear", .role = "public"}));
+    EXPECT_FALSE(is_plain(
+        {.name = "a", .uuid = "", .layout = "linear", .role = "public,origin,thickorigin"}));
+}
+
 TEST(StorageLvmText, OtherTextIsAnErrorOrNothing) {
     EXPECT_FALSE(parse_pvs("not json"));
     auto none = parse_pvs(R"({"report":[{}]})");

@@ -14,11 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from builder.run import say
-from recipes import BASES, RECIPES, Base, Derived, Installed
+from recipes import BASES, RECIPES, Base, Derived, Host, Installed
 
 # Each goes up when the builder makes something else of the same recipe.
 BASE_VERSION = 1
 GUEST_VERSION = 2
+HOST_VERSION = 1
 
 
 def root() -> Path:
@@ -35,7 +36,7 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _facts(record: Base | Installed | Derived) -> dict:
+def _facts(record: Base | Installed | Derived | Host) -> dict:
     return {key: value for key, value in asdict(record).items()
             if key not in ("summary", "expect")}
 
@@ -46,6 +47,8 @@ def base_key(name: str) -> str:
 
 def guest_key(name: str) -> str:
     recipe = RECIPES[name]
+    if isinstance(recipe, Host):
+        return _hash("host", HOST_VERSION, base_key(recipe.base))
     below = ([guest_key(recipe.parent)] if isinstance(recipe, Derived)
              else [base_key(system.base) for system in recipe.systems])
     return _hash("guest", GUEST_VERSION, _facts(recipe), below)

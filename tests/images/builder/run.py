@@ -21,7 +21,8 @@ PACKAGE_OF_TOOL = {
     "btrfs": "btrfs-progs", "qemu-img": "qemu-utils", "qemu-system-x86_64": "qemu-system-x86",
     "mkfs.vfat": "dosfstools", "mcopy": "mtools", "cryptsetup": "cryptsetup-bin",
     "zstd": "zstd", "chroot": "coreutils", "mkswap": "util-linux",
-    "setpriv": "util-linux", "linux.uml": "user-mode-linux",
+    "setpriv": "util-linux", "linux.uml": "user-mode-linux", "mkfs.erofs": "erofs-utils",
+    "cpio": "cpio", "sh": "dash",
 }
 
 

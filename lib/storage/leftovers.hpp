@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker that was killed leaves open in the kernel. Needs root; nothing is done without.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace slipway::storage {
+
+/// Removes mapped devices and stops arrays that stand on loop devices of workers that have gone,
+/// from the top down, whoever made them: a host's udev may have been faster. The loop devices clear
+/// themselves then. Waits a few seconds for what is busy. Returns the kernel's names of what it
+/// closed. The kernel itself is the journal: its loop devices have our mark, and a lock while their
+/// worker lives.
+std::vector<std::string> close_leftovers();
+
+} // namespace slipway::storage

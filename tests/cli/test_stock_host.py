@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The host engine on a host with what ours lacks: Debian's own kernel with device-mapper, MD, vfat and partition tables, and
+a udev that looks into every disk that appears. The host has an LVM group of the same name as the guests'."""
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from stock_host import BUILD, StockHost, stacked
+from support import mini, slipway
+
+LAYOUTS = ("lvm", "thin", "lvm-on-luks", "raid1", "raid1-degraded", "lvm-on-raid1")
+GUEST_UUID = "5119a000-0000-4000-8000-000000000031"
+HOST_GROUP = """\
+set -e
+pvcreate -qq /dev/disk/by-id/virtio-host
+vgcreate -qq a-b /dev/disk/by-id/virtio-host
+lvcreate -qq -n root-fs -L 16M a-b
+mkfs.ext4 -q /dev/a-b/root-fs
+mkdir /mnt/host && mount /dev/a-b/root-fs /mnt/host && echo host >/mnt/host/whose
+settle
+"""
+# What a run must leave as it was. Numbers of devices are used again.
+STATE = """\
+settle
+dmsetup ls | sort
+grep -v 'unused\\|Personalities\\|^$' /proc/mdstat
+losetup --list --noheadings
+lvs --noheadings -o vg_name,lv_name,lv_active
+ls /dev/disk/by-uuid /dev/mapper
+findmnt --noheadings --list -o TARGET,FSTYPE | grep -v /proc/sys
+pgrep -a 'slipway|qemu-'
+cat /mnt/host/whose
+"""
+KEY = "--key all:file:/cargo/key"
+
+
+def image(layout):
+    return f"/cargo/images/{layout}.qcow2"
+
+
+def make_images(cargo):
+    """Returns what the sandbox engine of this machine says of each."""
+    (cargo / "images").mkdir()
+    (cargo / "key").write_text("open sesame\n", encoding="ascii")
+    for layout in LAYOUTS:
+        stacked(layout, cargo / f"images/{layout}.qcow2")
+    mini(cargo / "esp.raw", "--esp")
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", cargo / "esp.raw", cargo / "images/esp.qcow2"], check=True)
+    (cargo / "esp.raw").unlink()
+    said = {}
+    for layout in (*LAYOUTS, "esp"):
+        told = slipway("inspect", "--untrusted", "--json", "--key", f"all:file:{cargo}/key", cargo / f"images/{layout}.qcow2")
+        assert told.returncode == 0, told
+        said[layout] = json.loads(told.stdout)
+    return said
+
+
+def setUpModule():
+    """One machine for all."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("not root")
+    with tempfile.TemporaryDirectory(prefix="slipway-test-", dir="/var/tmp") as folder:
+        StockHostCase.in_sandbox = make_images(Path(folder))
+        StockHostCase.host = StockHost(Path(folder), {"host": 64})
+    unittest.addModuleCleanup(StockHostCase.host.stop)
+    made = StockHostCase.host.run(HOST_GROUP)
+    assert made.returncode == 0, made
+    StockHostCase.before = StockHostCase.host.run(STATE).stdout
+    assert "a--b-root--fs" in StockHostCase.before, StockHostCase.before
+
+
+class StockHostCase(unittest.TestCase):
+    """After each the machine is as it was."""
+
+    host = in_sandbox = before = None
+
+    def tearDown(self):
+        self.assertEqual(self.host.run(STATE).stdout, self.before)
+
+    def ok(self, script, timeout=240):
+        done = self.host.run(script, timeout)
+        self.assertEqual(done.returncode, 0, f"{script}\nstdout: {done.stdout}\nstderr: {done.stderr}")
+        return done.stdout
+
+
+class HostEngine(StockHostCase):
+    def look(self, layout):
+        """Both engines say the same, and the guest's own file is read, not the host's."""
+        said = json.loads(self.ok(f"slipway inspect --engine host --json {KEY} {image(layout)}"))
+        self.assertEqual(said, self.in_sandbox[layout])
+        self.assertEqual(self.ok(f"slipway cat --engine host {KEY} {image(layout)} /etc/hostname"), "mini\n")
+
+    def test_group_named_like_the_hosts(self):
+        self.look("lvm")
+        self.ok(f"""set -e
+            cp {image("lvm")} work.qcow2
+            slipway put --engine host work.qcow2 - /etc/motd </etc/hostname
+            slipway fix --engine host work.qcow2
+            test "$(slipway run --engine host work.qcow2 -- /bin/cat /etc/motd)" = stock-host
+            rm work.qcow2""")
+
+    def test_what_only_lvm_opens_of_a_group_named_like_the_hosts(self):
+        # A thin volume takes the name that the host has.
+        done = self.host.run(f"slipway cat --engine host {image('thin')} /etc/hostname")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("this host has an active volume of the same name", done.stderr)
+        self.assertIn("--engine sandbox", done.stderr)
+
+    def test_group_in_an_encrypted_volume(self):
+        self.look("lvm-on-luks")
+        done = self.host.run(f"slipway ls --engine host {image('lvm-on-luks')} /")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("--key", done.stderr)
+
+    def test_array(self):
+        self.look("raid1")
+
+    def test_array_that_lacks_a_member(self):
+        self.look("raid1-degraded")
+
+    def test_group_on_an_array(self):
+        self.look("lvm-on-raid1")
+
+    def test_efi_partition(self):
+        self.look("esp")
+
+    def test_udev_leaves_what_is_open_alone(self):
+        for layout in ("lvm-on-raid1", "lvm-on-luks", "raid1"):
+            said = self.ok(f"""
+                slipway run --engine host {KEY} {image(layout)} -- /bin/sh -c 'echo open; read line' <>/run/hold >/run/said &
+                for i in $(seq 150); do grep -q open /run/said && break; sleep 0.2; done
+                sleep 1
+                ls /dev/disk/by-uuid /dev/mapper
+                dmsetup ls; systemctl list-units --all 'lvm-activate*' 'mdadm-last*'
+                echo >/run/hold
+                wait""".replace("slipway run", "rm -f /run/hold /run/said; mkfifo /run/hold; touch /run/said; slipway run", 1))
+            self.assertNotIn(GUEST_UUID, said, layout)
+            self.assertNotIn("a--b-swap", said, layout)
+            self.assertNotIn("lvm-activate", said, layout)
+
+
+class Killed(StockHostCase):
+    """SIGKILL while an image is open, and the host is as before."""
+
+    def kill(self, layout, whom):
+        self.ok(f"""
+            rm -f /run/said
+            slipway run --engine host {KEY} {image(layout)} -- /bin/sh -c 'echo open; sleep 100' >/run/said 2>/dev/null </dev/null &
+            for i in $(seq 150); do grep -q open /run/said 2>/dev/null && break; sleep 0.2; done
+            grep -q open /run/said || exit 1
+            kill -9 {whom}
+            for i in $(seq 100); do pgrep 'slipway|qemu-' >/dev/null || break; sleep 0.1; done
+            true""")
+
+    def test_client(self):
+        self.kill("lvm-on-raid1", "$!")
+
+    def test_worker(self):
+        self.kill("lvm-on-luks", "$(pgrep -f '^/proc/self/fd/4 --serve')")
+
+    def test_all(self):
+        # Nobody is left to mend it; the next run does, or cleanup.
+        self.kill("lvm-on-raid1", "$(pgrep 'slipway|qemu-|^4$')")
+        self.ok("slipway cleanup")
+
+
+class TestsOfTheBuild(StockHostCase):
+    """Those that need root, as they are."""
+
+    def test_root(self):
+        # At once: those of the mounts take half a minute, mostly in mkfs.
+        said = self.ok(f"""
+            for program in {BUILD}/tests/test_root_*; do
+                ( $program --gtest_brief=1 >/run/${{program##*/}} 2>&1 || touch /run/failed ) &
+            done
+            wait
+            tail -n 60 /run/test_root_*
+            test ! -e /run/failed""")
+        self.assertNotIn("FAILED", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
