@@ -104,8 +104,9 @@ class Layered(GuestCase):
 
     def prove_without_the_right_key(self):
         """A guest that asks is not one that hangs."""
-        keys = {"no key was given": (), "no key of --key that can be typed opens it": ("open says me",),
-                "none is one line of text": ("two\nlines",)}
+        keys = {"no key was given": ()}
+        if FULL:
+            keys |= {"no key of --key that can be typed opens it": ("open says me",), "none is one line of text": ("two\nlines",)}
 
         def prove(item):
             number, texts = item
