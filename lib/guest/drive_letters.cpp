@@ -57,6 +57,14 @@ const Volume* volume_of(const Inventory& inventory, std::string_view value) {
                      little_endian<std::uint64_t>(value, 4));
 }
 
+/// Windows has the letter of a BitLocker volume for what is in it.
+const Volume& unlocked(const Inventory& inventory, const Volume& volume) {
+    for (const auto& inner : inventory.volumes)
+        if (inner.kind == "bitlocker" && inner.stands_on == std::vector{volume.name})
+            return inner;
+    return volume;
+}
+
 /// The letter of "\DosDevices\C:", or "".
 std::string letter_of(std::string_view name) {
     constexpr std::string_view prefix = "\\dosdevices\\";
@@ -78,7 +86,7 @@ std::vector<report::DriveMapping> map_drives(const std::vector<RegistryValue>& m
         auto letter = letter_of(value.name);
         const auto* volume = letter.empty() ? nullptr : volume_of(inventory, value.bytes);
         if (volume != nullptr)
-            drives.push_back({letter, volume->name});
+            drives.push_back({letter, unlocked(inventory, *volume).name});
     }
     std::sort(drives.begin(), drives.end(),
               [](const auto& a, const auto& b) { return a.letter < b.letter; });

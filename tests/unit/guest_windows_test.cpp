@@ -203,6 +203,17 @@ TEST(DriveLetters, ValuesThatMakeNoSense) {
                     .empty());
 }
 
+TEST(DriveLetters, OfWhatIsInABitLockerVolume) {
+    auto inventory = disks();
+    inventory.volumes.push_back(
+        {.name = "bitlocker:sda2", .kind = "bitlocker", .stands_on = {"sda2"}});
+    auto drives =
+        map_drives({{"\\DosDevices\\C:", gpt_value}, {"\\DosDevices\\D:", mbr_value}}, inventory);
+    ASSERT_EQ(drives.size(), 2U);
+    EXPECT_EQ(drives[0].volume, "bitlocker:sda2");
+    EXPECT_EQ(drives[1].volume, "sdb1"); // locked, or not encrypted
+}
+
 TEST(FoldedPath, ExactFirstThenAnyCase) {
     GuestTree tree;
     tree.file("/Program Files/A").dir("/WINDOWS/a").dir("/Windows/b");
