@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Roots on LVM, LUKS, MD and btrfs of several devices, opened by an ordinary user in the sandbox."""
+"""Roots on LVM, LUKS, BitLocker, MD and btrfs of several devices, opened by an ordinary user in the sandbox."""
 import json
 import os
 import subprocess
@@ -8,6 +8,7 @@ import unittest
 
 from support import IMAGES, Case, digest, slipway
 from test_sandbox import USER, USER_SLIPWAY, by_user
+from test_windows import HIVES, windows_tree
 
 ROOT_OF = {"lvm": "a-b/root-fs", "lvm-on-luks": "a-b/root-fs", "luks-on-lvm": "luks:a-b/root-fs", "lvm-on-raid1": "a-b/root-fs",
            "raid1-degraded": "md:root", "btrfs-two": "sda1", "xfs": "sda1"}
@@ -17,15 +18,19 @@ class StorageCase(Case):
     def setUp(self):
         super().setUp()
         os.chown(self.scratch, USER, USER)
-        self.key = self.scratch / "key"
-        self.key.write_text("open sesame\n", encoding="ascii")
-        os.chown(self.key, USER, USER)
+        self.key = self.key_file("key", "open sesame\n")
 
-    def stacked(self, layout):
+    def stacked(self, layout, *options):
         image = self.scratch / f"{layout}.raw"
-        subprocess.run([IMAGES / "stacked", layout, image], check=True, capture_output=True)
+        subprocess.run([IMAGES / "stacked", layout, image, *options], check=True, capture_output=True)
         os.chown(image, USER, USER)
         return image
+
+    def key_file(self, name, text):
+        path = self.scratch / name
+        path.write_text(text, encoding="utf-8")
+        os.chown(path, USER, USER)
+        return path
 
 
 class Roots(StorageCase):
@@ -94,9 +99,7 @@ class Closed(StorageCase):
     def test_keys(self):
         image = self.stacked("luks-on-lvm")
         self.refused(by_user("ls", image, "/"), 4, "a-b/root-fs", "no key", "--key")
-        wrong = self.scratch / "wrong"
-        wrong.write_text("not it", encoding="ascii")
-        os.chown(wrong, USER, USER)
+        wrong = self.key_file("wrong", "not it")
         self.refused(by_user("ls", image, "/", "--key", f"all:file:{wrong}"), 4, "a-b/root-fs")
         self.refused(by_user("ls", image, "/", "--key", "all:key:slipway"), 2, "everybody")
         self.refused(by_user("ls", image, "/", "--key", "nonsense"), 2, "--key")
@@ -118,6 +121,78 @@ class Closed(StorageCase):
         report = self.report(self.ok(slipway("fix", self.stacked("lvm"), "--json", "--dry-run")))
         self.assertEqual(report["run"]["engine"], "sandbox")
         self.assertIn("LVM", report["run"]["engine_reason"])
+
+
+class BitLocker(StorageCase):
+    """NTFS with the files of a Windows in a volume of tests/images/bitlocker; Windows itself has made none of these."""
+
+    recovery = "000011-022264-345565-299002-005621-720885-051260-108636\n"
+    other_recovery = "000022-022264-345565-299002-005621-720885-051260-108636\n"
+
+    def make(self, protectors="password,recovery"):
+        tree = self.scratch / "tree"
+        if not tree.exists():
+            windows_tree(tree, hibernated=False)
+        image = self.stacked("bitlocker", "--tree", tree, "--protectors", protectors)
+        # The signature that the hive has for C:, whose partition begins at 1 MiB.
+        subprocess.run(["sfdisk", "--disk-id", image, "0x76543210"], check=True, capture_output=True)
+        return image
+
+    def test_read_and_write(self):
+        image = self.make()
+        key = ("--key", f"sda1:file:{self.key}")
+        before = digest(image)
+        inventory = self.report(self.ok(by_user("inspect", image, *key, "--json")))
+        self.assertEqual(inventory["root"], "bitlocker:sda1")
+        self.assertEqual(inventory["os"]["product"], "Windows Server 2022 Standard")
+        self.assertEqual(inventory["os"]["windows"]["drive_mappings"], [{"letter": "C", "volume": "bitlocker:sda1"}])
+        self.assertEqual([(volume["name"], volume["type"], volume["kind"], volume["stands_on"]) for volume in inventory["volumes"]],
+                         [("sda1", "BitLocker", "", []), ("bitlocker:sda1", "ntfs", "bitlocker", ["sda1"])])
+        self.assertEqual(self.ok(by_user("ls", image, "/WINDOWS/system32", *key)).stdout, "config\n")
+        got = self.scratch / "software"
+        self.ok(by_user("get", image, "/WINDOWS/system32/config/software", got, *key))
+        self.assertEqual(digest(got), digest(HIVES / "software"))
+        self.assertEqual(digest(image), before, "looking has written")
+        new = self.scratch / "new"
+        new.write_bytes(bytes(range(256)) * 4096)
+        self.ok(by_user("put", image, new, "/WINDOWS/Temp.bin", *key))
+        self.ok(by_user("get", image, "/WINDOWS/Temp.bin", got, "--force", *key))
+        self.assertEqual(digest(got), digest(new))
+        self.assertNotIn(new.read_bytes()[:512], image.read_bytes(), "it was written in clear")
+
+    def listed(self, image, *keys):
+        return by_user("ls", image, "/", *(word for key in keys for word in ("--key", f"sda1:file:{key}")))
+
+    def test_keys(self):
+        keys = [self.key_file("wrong", "not it\n"), self.key_file("other", self.other_recovery), self.key_file("recovery", self.recovery)]
+        image = self.make("recovery,password")
+        self.refused(self.listed(image), 4, "sda1", "BitLocker", "no key was given", "--key sda1:")
+        # libcryptsetup says something else of a key that looks right, and of one behind which no other protector comes.
+        for wrong in keys[:2]:
+            self.refused(self.listed(image, wrong), 4, "sda1", "the key given for it does not open it", "48 digits")
+        self.assertEqual(self.ok(self.listed(image, *keys)).stdout, "WINDOWS\n")
+        image = self.make("tpm,recovery")
+        self.refused(self.listed(image, self.key, keys[0]), 4, "sda1", "none of the 2 keys")
+        self.ok(self.listed(image, keys[2]))
+
+    def test_no_key_helps(self):
+        for protectors in ("tpm", "clear,password"):  # a suspended protection leaves its key in clear
+            self.refused(self.listed(self.make(protectors), self.key), 3, "sda1 (BitLocker)", "manage-bde")
+
+    def test_headers(self):
+        image = self.make()
+        # The boot sector of Windows Vista; and the version of the metadata, whose first block begins 1 MiB before the end.
+        for at, wrong, status, words in (((1 << 20) + 1, b"\x52", 3, "version 1"), ((17 << 20) + 10, b"\x09", 4, "header of sda1")):
+            with open(image, "r+b") as file:
+                file.seek(at)
+                right = file.read(1)
+                file.seek(at)
+                file.write(wrong)
+            self.refused(self.listed(image, self.key), status, "sda1", words)
+            with open(image, "r+b") as file:
+                file.seek(at)
+                file.write(right)
+        self.ok(self.listed(image, self.key))
 
 
 class Disks(StorageCase):
