@@ -36,6 +36,11 @@ constexpr std::array aliases{Alias{"fsck.ext2", "e2fsck"},      Alias{"fsck.ext3
                              Alias{"fsck.vfat", "fsck.fat"},    Alias{"mkfs.vfat", "mkfs.fat"},
                              Alias{"mount.ntfs-3g", "ntfs-3g"}, Alias{"mount.ntfs", "ntfs-3g"}};
 
+// With these glibc converts the names in a Windows registry for libhivex; it opens them by itself.
+constexpr std::array conversions{"gconv-modules", "UTF-16.so", "ISO8859-1.so"};
+constexpr std::array conversion_directories{"/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib64/gconv",
+                                            "/usr/lib/gconv"};
+
 // Of kmod: it reads these only.
 constexpr std::array indexes{"modules.dep.bin",           "modules.alias.bin",
                              "modules.symbols.bin",       "modules.builtin.bin",
@@ -73,6 +78,9 @@ Status add_programs(const std::string& worker, Tree& tree) {
     for (const auto* tool : tools)
         if (auto path = sys::find_program(tool)) [[maybe_unused]]
             auto tool_added = programs.add(*path); // or it is as if it were not installed
+    for (const auto* directory : conversion_directories)
+        for (const auto* name : conversions)
+            (void)programs.add(fmt::format("{}/{}", directory, name)); // where this host has them
     auto files = programs.take();
     for (const auto& alias : aliases)
         for (const auto* directory : {"/usr/sbin", "/usr/bin", "/sbin", "/bin"})
