@@ -48,8 +48,14 @@ Result<int> run(Invocation& invocation, const Options& options) {
         created.error().hint = "--force replaces it";
     SLIPWAY_TRY(auto file, std::move(created));
     SLIPWAY_TRY([[maybe_unused]] auto size,
-                get(context, image, options.path,
-                    [&file](std::string_view bytes) { return sys::write_all(file.fd(), bytes); }));
+                get(context, image, options.path, [&](std::string_view bytes) -> Status {
+                    auto written = sys::write_all(file.fd(), bytes);
+                    if (!written && written.error().code == Code::NoSpace)
+                        written.error().hint = "make room there, or choose another place";
+                    if (!written)
+                        return fail(std::move(written.error()).in(local));
+                    return {};
+                }));
     SLIPWAY_CHECK(file.publish());
     return 0;
 }

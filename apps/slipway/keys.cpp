@@ -77,8 +77,12 @@ read_keys(const std::vector<std::string>& options) {
     auto keys = std::make_shared<std::vector<storage::Key>>();
     for (const auto& text : options) {
         SLIPWAY_TRY(auto option, storage::parse_key_option(text));
-        SLIPWAY_TRY(auto secret, read_key(option));
-        keys->push_back({option.selector, std::move(secret)});
+        auto secret = read_key(option);
+        if (!secret && secret.error().errno_value == EBADF)
+            secret.error().code = Code::InvalidArgument;
+        if (!secret)
+            return fail(std::move(secret.error()).in(fmt::format("--key {}", text)));
+        keys->push_back({option.selector, std::move(*secret)});
     }
     return std::shared_ptr<const std::vector<storage::Key>>(std::move(keys));
 }

@@ -24,7 +24,7 @@ struct SystemSearch {
     std::vector<FoundSystem> systems;
     /// Root of the first system, read-only at the target; MountTree takes it over.
     std::optional<mount::MountedVolume> mounted{};
-    report::Findings findings{};       ///< filesystems that could not be looked at
+    report::Findings findings{};        ///< filesystems that could not be looked at
     std::vector<std::string> closed{};  ///< volumes that this engine cannot open, with the reason
     std::vector<std::string> damaged{}; ///< filesystems that the kernel refuses, with the reason
 };

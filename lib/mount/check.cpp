@@ -18,9 +18,10 @@ struct Checker {
 };
 
 Result<Checker> checker_for(const std::string& node, std::string_view type) {
-    // e2fsck(8): 1 errors were corrected, 2 and the system should be rebooted.
+    // -f: its mark may say clean where it is not. e2fsck(8): 1 errors were corrected, 2 and the
+    // system should be rebooted.
     if (type == "ext2" || type == "ext3" || type == "ext4")
-        return Checker{{"e2fsck", "-p", node}, 2};
+        return Checker{{"e2fsck", "-f", "-p", node}, 2};
     // Without -L: a log that cannot be replayed is not thrown away.
     // It fails where it cannot flush the node (BLKFLSBUF), which only CAP_SYS_ADMIN may; what else
     // that would allow is kept from it by the filter of system calls.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/cleanup.hpp"
 
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 
@@ -28,6 +29,23 @@ bool is_dead_temporary(std::string_view name) {
     return pid && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH;
 }
 
+// The name of a socket that a sandbox's client was killed with, see lib/vm/uml_sandbox.
+bool is_left_socket(const fs::directory_entry& entry) {
+    constexpr std::string_view prefix = "slipway-";
+    constexpr std::size_t random = 6;
+    auto name = entry.path().filename().string();
+    std::error_code ignored;
+    if (!name.starts_with(prefix) || name.size() != prefix.size() + random ||
+        !entry.is_directory(ignored) || entry.is_symlink(ignored))
+        return false;
+    for (const auto& inside : fs::directory_iterator(entry.path(), ignored))
+        if (inside.path().filename() != "disk" || !inside.is_socket(ignored))
+            return false;
+    // One that is being used is gone in a moment.
+    auto age = fs::file_time_type::clock::now() - fs::last_write_time(entry.path(), ignored);
+    return !ignored && age > std::chrono::seconds(10);
+}
+
 void look_at_file(const Context& context, const CleanupRequest& request,
                   const fs::directory_entry& entry, std::vector<Leftover>& found) {
     auto name = entry.path().filename().string();
@@ -35,6 +53,11 @@ void look_at_file(const Context& context, const CleanupRequest& request,
         Leftover leftover{.what = entry.path().string(), .why = "an unfinished output"};
         std::error_code failed;
         leftover.removed = !request.dry_run && fs::remove(entry.path(), failed);
+        found.push_back(std::move(leftover));
+    } else if (is_left_socket(entry)) {
+        Leftover leftover{.what = entry.path().string(), .why = "a socket that nobody has"};
+        std::error_code failed;
+        leftover.removed = !request.dry_run && fs::remove_all(entry.path(), failed) > 0;
         found.push_back(std::move(leftover));
     } else if (name.size() > journal_ending.size() && name.ends_with(journal_ending)) {
         auto image = entry.path().string();

@@ -25,11 +25,27 @@ Status Channel::send(const Frame& frame) {
     return {};
 }
 
-Status Channel::send_data(std::uint32_t id, std::uint8_t stream, std::string_view bytes) {
-    if (!window_ || bytes.size() < Window::smallest_piece)
-        return send({FrameType::Data, id, encode_data(stream, bytes)});
-    SLIPWAY_TRY(auto place, window_->write(bytes));
-    return send({FrameType::DataAt, id, encode_data_at(stream, place.offset, place.size)});
+Result<std::size_t> Channel::send_data(std::uint32_t id, std::uint8_t stream,
+                                       std::string_view bytes) {
+    Frame frame{FrameType::Data, id, {}};
+    if (!window_ || bytes.size() < window_->smallest_piece()) {
+        frame.payload = encode_data(stream, bytes);
+    } else {
+        SLIPWAY_TRY(auto place, window_->write(bytes));
+        frame = {FrameType::DataAt, id, encode_data_at(stream, place.offset, place.size)};
+    }
+    SLIPWAY_CHECK(send(frame));
+    return window_ ? header_size + frame.payload.size() : 0;
+}
+
+void LineGauge::granted(std::size_t bytes) {
+    while (!frames_.empty() && bytes >= frames_.front().bytes) {
+        bytes -= frames_.front().bytes;
+        on_line_ -= frames_.front().on_line;
+        frames_.pop_front();
+    }
+    if (!frames_.empty())
+        frames_.front().bytes -= bytes;
 }
 
 // To those who receive it is a frame like any other.

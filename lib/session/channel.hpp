@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <optional>
 
 #include "session/frame.hpp"
@@ -10,6 +11,28 @@
 #include "sys/fd.hpp"
 
 namespace slipway::session {
+
+/// What a serial line to a machine holds of one stream. More than its driver's 4 KiB throttle it,
+/// and User-mode Linux may forget to open it again; so data waits for what was sent before it.
+class LineGauge {
+public:
+    [[nodiscard]] bool is_full() const { return on_line_ > most_on_line; }
+    void sent(std::size_t bytes, std::size_t on_line) {
+        frames_.push_back({bytes, on_line});
+        on_line_ += on_line;
+    }
+    /// The peer took in this much of the stream: what brought it is behind the line.
+    void granted(std::size_t bytes);
+
+private:
+    struct Frame {
+        std::size_t bytes; ///< of the stream, not yet granted
+        std::size_t on_line;
+    };
+    static constexpr std::size_t most_on_line = 2048; // and one frame more
+    std::deque<Frame> frames_{};                      ///< the oldest first
+    std::size_t on_line_ = 0;
+};
 
 /// One end of a session. Sending blocks; the credit rule keeps both ends from blocking at once:
 /// nobody has more than `initial_credit` bytes of a stream under way.
@@ -20,8 +43,10 @@ public:
 
     /// Protocol when the peer has gone.
     [[nodiscard]] Status send(const Frame& frame);
-    /// Sends a piece of a stream, at most `largest_piece` bytes.
-    [[nodiscard]] Status send_data(std::uint32_t id, std::uint8_t stream, std::string_view bytes);
+    /// Sends a piece of a stream, at most `largest_piece` bytes. Returns how many bytes of it went
+    /// over a serial line: 0 where there is none.
+    [[nodiscard]] Result<std::size_t> send_data(std::uint32_t id, std::uint8_t stream,
+                                                std::string_view bytes);
     /// Bytes of a stream that may be under way before the receiver grants more.
     [[nodiscard]] std::uint32_t initial_credit() const {
         return window_ ? Window::credit : 128 * 1024;
@@ -38,7 +63,6 @@ public:
 
 private:
     [[nodiscard]] Status fetch_data(Frame& frame);
-
     sys::OwnedFd socket_;
     std::optional<Window> window_;
     FrameDecoder decoder_;

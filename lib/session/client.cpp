@@ -62,6 +62,7 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
     auto id = next_id_++;
     input_credit_ = channel_.initial_credit();
     input_open_ = hooks.input.valid();
+    line_ = {};
     cancel_sent_.reset();
     hook_error_.reset();
     progress_.reset();
@@ -83,7 +84,8 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
 
 Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hooks) {
     // With a descriptor of the caller to watch, poll both; else just wait for the next frame.
-    if (input_open_ && input_credit_ > 0) {
+    bool may_send = input_open_ && input_credit_ > 0 && !line_.is_full();
+    if (may_send) {
         std::array<pollfd, 2> polls{
             {{channel_.fd().raw(), POLLIN, 0}, {hooks.input.raw(), POLLIN, 0}}};
         ::poll(polls.data(), polls.size(), static_cast<int>(tick.count()));
@@ -92,8 +94,7 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
     }
     SLIPWAY_CHECK(pass_on(id, hooks));
     SLIPWAY_CHECK(place_->attend());
-    auto frame =
-        channel_.receive(input_open_ && input_credit_ > 0 ? std::chrono::milliseconds(0) : tick);
+    auto frame = channel_.receive(may_send ? std::chrono::milliseconds(0) : tick);
     if (!frame) {
         host_.log.debug("the session is broken: {}", render_text(frame.error()));
         return fail(place_->explain_end());
@@ -130,6 +131,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     case FrameType::Credit: {
         SLIPWAY_TRY(auto credit, decode_credit(frame.payload));
         input_credit_ += credit.second;
+        line_.granted(credit.second);
         break;
     }
     case FrameType::Progress: {
@@ -201,7 +203,10 @@ Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
         return channel_.send({FrameType::Data, id, encode_data(0, "")});
     }
     input_credit_ -= static_cast<std::uint32_t>(got);
-    return channel_.send_data(id, 0, {input_.data(), static_cast<std::size_t>(got)});
+    auto size = static_cast<std::size_t>(got);
+    SLIPWAY_TRY(auto on_line, channel_.send_data(id, 0, {input_.data(), size}));
+    line_.sent(size, on_line);
+    return {};
 }
 
 Status Session::close() {

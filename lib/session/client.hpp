@@ -62,6 +62,7 @@ private:
     std::uint32_t next_id_ = 1;
     std::uint32_t input_credit_ = 0;
     bool input_open_ = false;
+    LineGauge line_; ///< of the input of this call
     bool closed_ = false;
     std::string input_;                     ///< one piece of it
     std::optional<sys::Progress> progress_; ///< the last one of this call

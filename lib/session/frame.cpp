@@ -6,8 +6,6 @@
 namespace slipway::session {
 namespace {
 
-constexpr std::size_t header_size = 9; // length, type, id
-
 void put_u32(std::string& out, std::uint32_t value) {
     for (int shift = 0; shift < 32; shift += 8)
         out += static_cast<char>(value >> shift & 0xff);

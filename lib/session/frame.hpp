@@ -14,6 +14,7 @@ namespace slipway::session {
 
 constexpr int protocol_version = 1;
 constexpr std::size_t max_payload = 1 << 20;
+constexpr std::size_t header_size = 9; // length, type, id
 
 enum class FrameType : std::uint8_t {
     Hello = 1,    ///< JSON {"version", "capabilities"}; first in each direction

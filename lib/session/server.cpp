@@ -47,7 +47,7 @@ public:
             }
             auto piece =
                 bytes.substr(0, std::min({bytes.size(), credit(stream), channel_.largest_piece()}));
-            SLIPWAY_CHECK(channel_.send_data(id_, stream, piece));
+            SLIPWAY_TRY([[maybe_unused]] auto on_line, channel_.send_data(id_, stream, piece));
             credit_[stream] -= static_cast<std::uint32_t>(piece.size());
             bytes.remove_prefix(piece.size());
         }

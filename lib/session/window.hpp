@@ -30,11 +30,12 @@ public:
     [[nodiscard]] Status read(const Place& place, std::string& out);
 
     /// Bytes of a stream under way at one time: with the pieces rounded up to blocks, and a piece
-    /// lost at the end of the ring, less than a half.
+    /// lost at the end of the ring, less than a half. The client's are few, see
+    /// LineGauge.
     static constexpr std::uint32_t credit = 2 << 20;
     static constexpr std::size_t largest_piece = 512 << 10;
     /// Less than that goes faster with the frame.
-    static constexpr std::size_t smallest_piece = 4096;
+    [[nodiscard]] std::size_t smallest_piece() const { return own_half_ == 0 ? 4096 : 1024; }
 
 private:
     struct Free {

@@ -45,7 +45,12 @@ sys::ProcessSpec spec_of(const LvmScope& scope, const std::string& command,
 }
 
 Result<Json> rows_of(std::string_view text, std::string_view what) {
-    SLIPWAY_TRY(auto json, parse_json(text, "lvm's report"));
+    auto parsed = parse_json(text, "lvm's report");
+    if (!parsed) // lvm stops in the middle of a line where it cannot go on
+        return fail(Code::Corrupt, "lvm cannot read what the group says of itself",
+                    "the group's metadata is damaged; vgcfgrestore in the guest, or copy the image "
+                    "again");
+    const auto& json = *parsed;
     auto all = Json::array();
     for (const auto& report : json_at(json, "report"))
         for (const auto& row : json_at(report, what))

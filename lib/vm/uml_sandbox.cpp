@@ -33,8 +33,11 @@ Result<std::pair<sys::OwnedFd, sys::OwnedFd>> make_listener() {
                                                               std::strlen(temporary) < 80
                                                           ? temporary
                                                           : "/tmp");
-    if (::mkdtemp(directory.data()) == nullptr)
-        return fail_errno(fmt::format("making a directory {}", directory));
+    if (::mkdtemp(directory.data()) == nullptr) {
+        auto error = os_error(fmt::format("making a directory {}", directory));
+        error.hint = "set TMPDIR to a directory that you may write";
+        return fail(std::move(error));
+    }
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     auto path = directory + "/disk";

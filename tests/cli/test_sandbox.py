@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -177,6 +178,14 @@ class RealGuest(SandboxCase):
             for result in pool.map(lambda _: by_user("ls", self.image, "/etc", timeout=400), range(20)):
                 self.ok(result)
 
+    def test_takes_much_on_standard_input(self):
+        # More than the serial line holds would stop it, now and then for good.
+        for _ in range(5):
+            with subprocess.Popen(["head", "-c", "100M", "/dev/zero"], stdout=subprocess.PIPE) as zeros:
+                result = subprocess.run([*AS_USER, USER_SLIPWAY, "run", self.image, "--", "/bin/busybox", "wc", "-c"], stdin=zeros.stdout,
+                                        capture_output=True, text=True, timeout=120, check=False)
+            self.assertEqual(self.ok(result).stdout.strip(), str(100 << 20))
+
     def test_gives_a_large_file_whole(self):
         big = self.scratch / "big"
         with open(big, "wb") as file:
@@ -232,6 +241,20 @@ class Untrusted(SandboxCase):
         for copy in Path("/run/slipway/programs").glob("slipway-*"):
             if copy.name.split("-")[2:3] == [str((hidden / "libexec" / "-".join(copy.name.split("-")[:2])).stat().st_ino)]:
                 copy.unlink()
+
+    def test_what_a_killed_client_left_is_removed(self):
+        left, other = self.scratch / "slipway-AbCd12", self.scratch / "slipway-AbCd13"
+        left.mkdir()
+        other.mkdir()
+        (other / "mine").touch()
+        with socket.socket(socket.AF_UNIX) as unused:
+            unused.bind(str(left / "disk"))
+        self.ok(slipway("cleanup", self.scratch))
+        self.assertTrue(left.exists(), "it is as new as one in use")
+        for folder in (left, other):
+            os.utime(folder, (1, 1))
+        self.assertIn("slipway-AbCd12", self.ok(slipway("cleanup", self.scratch)).stdout)
+        self.assertEqual((left.exists(), other.exists()), (False, True))
 
     def test_the_environment_asks_for_it(self):
         report = self.report(self.ok(slipway("migrate", self.image, "--output", self.scratch / "out.qcow2", "--json", env={"SLIPWAY_UNTRUSTED": "1"})))

@@ -195,6 +195,14 @@ class BitLocker(StorageCase):
         self.ok(self.listed(image, self.key))
 
 
+class KeysThatCannotBeRead(StorageCase):
+    def test_are_told_with_their_option(self):
+        image = self.scratch / "any.raw"
+        image.write_bytes(bytes(1 << 20))
+        self.refused(by_user("ls", image, "/", "--key", "sda1:fd:9"), 2, "--key sda1:fd:9", "Bad file descriptor")
+        self.refused(by_user("ls", image, "/", "--key", "all:file:/none"), 4, "--key all:file:/none")
+
+
 class Disks(StorageCase):
     """One machine of two disks: what is on them needs both."""
 

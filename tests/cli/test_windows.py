@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 import schema_check
+import test_sandbox  # noqa: F401: chooses the sandbox's machine
 from support import IMAGES, Case, digest, mini, slipway
 
 HIVES = Path(__file__).resolve().parents[1] / "fuzz/corpus/registry"
