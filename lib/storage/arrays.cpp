@@ -87,7 +87,8 @@ void tell_degraded(Opening& opening, const std::string& name, const Array& array
          .where = name,
          .text = fmt::format("the {} array runs without {} of its {} members", array.record.level,
                              missing, array.record.devices),
-         .remedy = "give the image of the missing disk too, or repair the array in the guest"});
+         .remedy = "give the image of the missing disk too, with --disk, or repair the array in "
+                   "the guest"});
 }
 
 Result<std::size_t> start(Opening& opening, const Array& array, const std::string& name) {
@@ -110,6 +111,14 @@ Result<std::size_t> start(Opening& opening, const Array& array, const std::strin
     if (!device) {
         // mdadm may leave it half put together, which would hold its members.
         (void)stop(opening.host(), *number);
+        if (!started && nodes.size() < array.record.devices)
+            return fail(
+                {.code = Code::NotFound,
+                 .what = fmt::format("the {} array {} cannot run with {} of its {} members",
+                                     array.record.level, name, nodes.size(), array.record.devices),
+                 .tool = std::move(started.error().tool),
+                 .hint = "give the images of all its disks: --disk FILE for each further "
+                         "one"});
         if (!started)
             return fail(std::move(started).error());
         return fail(Code::ToolFailed, fmt::format("mdadm started no array {}", name));

@@ -72,7 +72,7 @@ void tell(Opening& opening, const Group& group) {
              .where = label,
              .text = fmt::format("the LVM group lacks {} of its physical volumes: {}",
                                  group.missing.size(), join(group.missing, ", ")),
-             .remedy = "give the images of all its disks"});
+             .remedy = "give the images of all its disks: --disk FILE for each further one"});
     if (group.name.twin)
         opening.findings.push_back(
             {.id = "lvm-duplicate-name",

@@ -46,7 +46,7 @@ std::optional<Error> obstacle(const Group& group, const LogicalVolume& volume) {
         return Error{.code = Code::NotFound,
                      .what = fmt::format("{} has parts on missing physical volumes: {}", name,
                                          join(group.missing, ", ")),
-                     .hint = "give the images of all its disks"};
+                     .hint = "give the images of all its disks: --disk FILE for each further one"};
     auto kind = kind_that_writes(volume);
     if (!kind.empty() && !group.scope.read_only.empty())
         return Error{.code = Code::Unsupported,

@@ -15,6 +15,7 @@
 #include "guest/find.hpp"
 #include "guest/grub_cfg.hpp"
 #include "guest/inspect.hpp"
+#include "mount/forget.hpp"
 #include "sys/mount.hpp"
 #include "work/containers.hpp"
 
@@ -254,6 +255,7 @@ Status OpenedRoot::close() {
     if (tree)
         note(tree->unmount());
     tree.reset();
+    mount::forget_btrfs_devices(volumes);
     if (stack)
         note(stack->close());
     stack.reset();

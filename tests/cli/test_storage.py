@@ -235,6 +235,11 @@ class Disks(StorageCase):
         alone = self.report(self.ok(by_user("inspect", second, "--json")))
         self.assertIn("md-degraded", [found["id"] for found in alone["findings"]])
 
+    def test_array_that_cannot_run(self):
+        first, second = self.split("raid0")
+        self.refused(by_user("ls", first, "/"), 4, "md:root cannot run with 1 of its 2 members", "--disk")
+        self.assertEqual(self.ok(by_user("cat", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")
+
     def test_btrfs(self):
         first, second = self.split("btrfs-two")
         self.assertEqual(self.ok(by_user("cat", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")
