@@ -21,14 +21,13 @@ constexpr int inherited_socket = 3, inherited_program = 4;
 [[noreturn]] void serve_in_machine() {
     (void)::signal(SIGPIPE, SIG_IGN);
     auto links = slipway::work::bring_up_machine();
-    if (links)
+    if (links) {
         (void)slipway::work::start_pulse(*links);
-    if (links)
         (void)slipway::session::serve(slipway::session::Channel(
             std::move(links->control),
             slipway::session::Window(std::move(links->window),
                                      slipway::session::Window::End::Machine)));
-    else
+    } else
         (void)std::fputs(slipway::render_text(links.error()).c_str(), stderr);
     slipway::work::switch_off_machine();
 }

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -13,23 +12,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "support/archive_case.hpp"
+
 namespace slipway::archive {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Pack : public testing::Test {
+class Pack : public ArchiveCase {
 protected:
-    void SetUp() override {
-        if (::geteuid() != 0)
-            GTEST_SKIP() << "not root";
-        ASSERT_NE(::mkdtemp(scratch_.data()), nullptr);
-        for (const auto* name : {"from", "to"})
-            fs::create_directory(path(name));
-    }
-    void TearDown() override { fs::remove_all(scratch_); }
-
-    [[nodiscard]] std::string path(const std::string& name) const { return scratch_ + "/" + name; }
     void write(const std::string& name, const std::string& text) const {
         std::ofstream(path("from/" + name)) << text;
     }
@@ -46,14 +37,6 @@ protected:
         EXPECT_EQ(std::system(command.c_str()), 0);
         return packed.value_or(0);
     }
-    [[nodiscard]] struct stat look_at(const std::string& name) const {
-        struct stat info {};
-        EXPECT_EQ(::lstat(path(name).c_str(), &info), 0) << name;
-        return info;
-    }
-
-private:
-    std::string scratch_ = "/var/tmp/slipway-pack-XXXXXX";
 };
 
 } // namespace

@@ -5,29 +5,20 @@
 #include <filesystem>
 #include <fstream>
 
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include "support/archive_case.hpp"
 
 namespace slipway::archive {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Unpack : public testing::Test {
+class Unpack : public ArchiveCase {
 protected:
-    void SetUp() override {
-        if (::geteuid() != 0)
-            GTEST_SKIP() << "not root";
-        ASSERT_NE(::mkdtemp(scratch_.data()), nullptr);
-        for (const auto* name : {"from", "to"})
-            fs::create_directory(path(name));
-    }
-    void TearDown() override { fs::remove_all(scratch_); }
-
-    [[nodiscard]] std::string path(const std::string& name) const { return scratch_ + "/" + name; }
     void write(const std::string& name, const std::string& text) const {
         std::ofstream(path(name)) << text;
     }
@@ -52,13 +43,6 @@ protected:
         ::waitpid(child, &status, 0);
         return WEXITSTATUS(status);
     }
-    [[nodiscard]] struct stat look_at(const std::string& name) const {
-        struct stat info {};
-        EXPECT_EQ(::lstat(path(name).c_str(), &info), 0) << name;
-        return info;
-    }
-
-    std::string scratch_ = "/var/tmp/slipway-unpack-XXXXXX";
 };
 
 TEST_F(Unpack, KeepsExtendedAttributesAndFileCapabilities) {
