@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -91,16 +92,31 @@ def digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def loops_of_others():
+    """Numbers of the loop devices that processes of other tests have open: these run beside ours."""
+    ours, found = set(family()), set()
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) in ours:
+            continue
+        with contextlib.suppress(OSError):
+            for file in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    info = file.stat()
+                    if stat.S_ISBLK(info.st_mode) and os.major(info.st_rdev) == 7:  # Documentation/admin-guide/devices.txt
+                        found.add(os.minor(info.st_rdev))
+    return found
+
+
 def our_loops():
     """Loop devices over files of ours: exports of a worker, or anything below a test's directory. With the sequence number
     of the disk, because numbers of devices are used again."""
-    found = []
+    found, others = [], loops_of_others()
     for loop in Path("/sys/block").glob("loop*"):
         try:
             file, sequence = (loop / "loop/backing_file").read_text().strip(), (loop / "diskseq").read_text().strip()
         except OSError:
             continue
-        if "slipway" in file or "/disk0" in file:
+        if ("slipway" in file or "/disk0" in file) and int(loop.name.removeprefix("loop")) not in others:
             found.append(f"{loop.name} {file} {sequence}")
     return sorted(found)
 
@@ -111,8 +127,8 @@ def adopt_orphans():
     ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
-def our_processes():
-    """All below us, except for the dead."""
+def family():
+    """Name and state of all processes below us, and of ourselves, by number."""
     facts = {}
     for process in Path("/proc").iterdir():
         if not process.name.isdigit():
@@ -122,11 +138,16 @@ def our_processes():
             facts[int(process.name)] = (name, *rest.split()[:2])
         except OSError:
             continue
-    ours, found = {os.getpid()}, []
+    ours = {os.getpid()}
     while more := {pid for pid, (_, _, parent) in facts.items() if int(parent) in ours} - ours:
         ours |= more
-        found += [f"{facts[pid][0]} {pid}" for pid in more if facts[pid][1] != "Z"]
-    return sorted(one for one in found if one.startswith(("slipway", "qemu-", "linux.uml")))
+    return {pid: facts[pid][:2] for pid in ours if pid in facts}
+
+
+def our_processes():
+    """All below us, except for the dead."""
+    return sorted(f"{name} {pid}" for pid, (name, state) in family().items()
+                  if state != "Z" and name.startswith(("slipway", "qemu-", "linux.uml")))
 
 
 def our_mounts():
