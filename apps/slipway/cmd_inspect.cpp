@@ -15,10 +15,13 @@ void declare_inspect(CLI::App& app, Invocation& invocation) {
         invocation.action = [&invocation, request]() -> Result<int> {
             SLIPWAY_TRY(auto context, invocation.context());
             SLIPWAY_TRY(auto image, invocation.image_options());
-            SLIPWAY_TRY(auto inventory, ops::inspect(context, image, *request));
+            SLIPWAY_TRY(auto inspection, ops::inspect(context, image, *request));
+            const auto& inventory = inspection.inventory;
             SLIPWAY_CHECK(invocation.terminal.out(
                 invocation.json ? render_json_pretty(report::to_json(inventory)) + "\n"
                                 : report::render_text(inventory)));
+            if (inspection.no_system)
+                return fail(std::move(*inspection.no_system));
             return 0;
         };
     });

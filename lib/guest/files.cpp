@@ -21,11 +21,13 @@ std::optional<std::string> GuestFiles::read(const std::string& path, std::size_t
     auto content = root_.read(*guest_path, limit);
     if (content)
         return std::move(*content);
-    if (content.error().code != Code::NotFound)
-        find({.id = "file-unreadable",
+    const auto& error = content.error();
+    bool damaged = error.code == Code::Corrupt && error.errno_value != 0;
+    if (error.code != Code::NotFound)
+        find({.id = damaged ? std::string(report::damage_id) : "file-unreadable",
               .severity = Severity::Warning,
               .where = path,
-              .text = fmt::format("{} was not read: {}", path, render_line(content.error()))});
+              .text = fmt::format("{} was not read: {}", path, render_line(error))});
     return std::nullopt;
 }
 

@@ -25,8 +25,8 @@ public:
         : root_(root), findings_(findings) {}
 
     [[nodiscard]] const sys::RootDir& root() const { return root_; }
-    /// Nothing where it is absent, or, with a finding "file-unreadable", too large, not a regular
-    /// file, or damaged.
+    /// Nothing where it is absent, or, with a finding "file-unreadable" or "file-damaged", too
+    /// large, not a regular file, or damaged.
     [[nodiscard]] std::optional<std::string> read(const std::string& path,
                                                   std::size_t limit = max_file) const;
     /// Names of entries, sorted. Absent or no directory: empty. Of a directory with more than

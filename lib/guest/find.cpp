@@ -65,7 +65,9 @@ public:
     }
 
     void note_closed(const MountableVolume& volume, std::string_view container) {
-        search_.closed.push_back(fmt::format("{} is {}", volume.volume.name, container));
+        search_.closed.push_back({.code = Code::Unsupported,
+                                  .what = fmt::format("{} is {}", volume.volume.name, container),
+                                  .hint = std::string(mount::container_remedy)});
     }
 
     [[nodiscard]] SystemSearch take() { return std::move(search_); }
@@ -115,14 +117,14 @@ private:
 
     void note(const MountableVolume& volume, const Error& error) {
         if (error.code == Code::Unsupported)
-            search_.closed.push_back(error.what);
+            search_.closed.push_back(error);
         if (error.code == Code::Corrupt)
             search_.damaged.push_back(render_line(error));
         search_.findings.push_back(
             {.id = "volume-not-mounted",
              .severity = Severity::Warning,
              .where = volume.volume.name,
-             .text = fmt::format("{} was not searched: {}", volume.volume.name, error.what),
+             .text = fmt::format("{} was not searched: {}", volume.volume.name, render_line(error)),
              .remedy = error.hint});
     }
 
@@ -187,10 +189,13 @@ Result<FoundSystem> pick_system(const SystemSearch& search) {
                         "copy the image again from its origin, or check its filesystems");
         if (search.closed.empty())
             return fail(Code::NotFound, "no operating system was found in the image");
+        std::vector<std::string> reasons;
+        for (const auto& error : search.closed)
+            reasons.push_back(error.what);
         return fail(Code::Unsupported,
                     fmt::format("no operating system was found; what this engine cannot open: {}",
-                                join(search.closed, "; ")),
-                    std::string(mount::container_remedy));
+                                join(reasons, "; ")),
+                    search.closed.front().hint);
     }
     std::vector<std::string> choices;
     for (const auto& system : search.systems)

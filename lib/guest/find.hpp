@@ -25,7 +25,7 @@ struct SystemSearch {
     /// Root of the first system, read-only at the target; MountTree takes it over.
     std::optional<mount::MountedVolume> mounted{};
     report::Findings findings{};        ///< filesystems that could not be looked at
-    std::vector<std::string> closed{};  ///< volumes that this engine cannot open, with the reason
+    std::vector<Error> closed{};        ///< of volumes that this engine cannot open
     std::vector<std::string> damaged{}; ///< filesystems that the kernel refuses, with the reason
 };
 

@@ -53,7 +53,8 @@ std::optional<std::uint64_t> used_bytes(const sys::RootDir& root, const std::str
 void note_mounts(const OpenedGuest& guest, Inventory& inventory) {
     for (const auto& [path, name] : guest.mountpoints)
         if (auto* volume = find_volume(inventory, name)) {
-            volume->used = used_bytes(guest.root, path);
+            if (!guest.disks.empty()) // else it is the host's filesystem
+                volume->used = used_bytes(guest.root, path);
             // A mount that could write has replayed the journal that the probe saw.
             volume->dirty = false;
         }

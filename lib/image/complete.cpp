@@ -31,6 +31,27 @@ bool has_stale_refcounts(sys::BorrowedFd file) {
            (big_endian<std::uint64_t>(head, 72) & dirty_bit) != 0;
 }
 
+// UEFI specification, "GPT Header": LastUsableLBA. Neither Linux nor libblkid reads such a table.
+Status check_gpt_end(sys::BorrowedFd file) {
+    struct stat info {};
+    if (::fstat(file.raw(), &info) != 0 || !S_ISREG(info.st_mode))
+        return {};
+    constexpr std::size_t last_at = 48;
+    for (std::uint64_t sector : {512, 4096}) {
+        std::string head(last_at + 8, '\0');
+        if (!sys::read_exactly_at(file, std::as_writable_bytes(std::span(head)), sector) ||
+            !head.starts_with("EFI PART"))
+            continue;
+        auto last = little_endian<std::uint64_t>(head, last_at);
+        auto sectors = static_cast<std::uint64_t>(info.st_size) / sector;
+        if (last >= sectors)
+            return fail(cut_off(fmt::format("the image is cut off: its partition table (GPT) names "
+                                            "sector {}, and there are {}",
+                                            last, sectors)));
+    }
+    return {};
+}
+
 } // namespace
 
 Status check_vdi_length(sys::BorrowedFd file) {
@@ -65,6 +86,9 @@ Status check_complete(const sys::Host& host, const Source& source) {
         break;
     case Format::Vmdk:
         checked = check_tables(host, source.graph());
+        break;
+    case Format::Raw:
+        checked = check_gpt_end(source.fd());
         break;
     default:
         break;

@@ -18,9 +18,9 @@
 
 #include "base/strings.hpp"
 #include "mount/check.hpp"
-#include "mount/journal.hpp"
 #include "mount/layer.hpp"
 #include "mount/ntfs_3g.hpp"
+#include "mount/superblock.hpp"
 #include "sys/fd.hpp"
 #include "sys/mount.hpp"
 #include "sys/root_dir.hpp"
@@ -125,7 +125,8 @@ class Ladder {
 public:
     Ladder(const MountableVolume& volume, const std::string& target, const MountOptions& options)
         : volume_(volume), target_(target), options_(options),
-          recipe_(*recipe_for(volume.volume.type)) {}
+          recipe_(*recipe_for(volume.volume.type)),
+          devices_(device_count(volume.node, volume.volume.type)) {}
 
     /// Each rung is tried where the one above found damage.
     [[nodiscard]] Result<Journal> climb(bool writable) {
@@ -134,6 +135,10 @@ public:
             return Journal::Clean;
         }
         auto mounted = try_plainly(writable);
+        if (!mounted && lacks_devices() && !writable && try_rung("degraded", MS_RDONLY)) {
+            note("btrfs-degraded", lack() + ": files may be missing", std::string(lack_remedy));
+            mounted = Journal::Clean;
+        }
         if (is_damage(mounted) && !is_read_only_device(volume_.node) &&
             !std::exchange(repaired_, true) && repair(mounted.error()))
             mounted = try_plainly(writable);
@@ -147,19 +152,21 @@ public:
         return mounted;
     }
 
-    void note(std::string id, std::string text) {
+    void note(std::string id, std::string text,
+              std::string remedy = "copy the image again from its origin, or check the filesystem "
+                                   "in the guest") {
         findings_.push_back({.id = std::move(id),
                              .severity = report::Severity::Warning,
                              .where = volume_.volume.name,
                              .text = std::move(text),
-                             .remedy = "copy the image again from its origin, or check the "
-                                       "filesystem in the guest"});
+                             .remedy = std::move(remedy)});
     }
     [[nodiscard]] report::Findings take_findings() { return std::move(findings_); }
 
     [[nodiscard]] static bool is_damage(const Result<Journal>& mounted) {
         return !mounted && mounted.error().code == Code::Corrupt;
     }
+    [[nodiscard]] bool lacks_devices() const { return devices_ > options_.other_nodes.size() + 1; }
 
 private:
     [[nodiscard]] bool repair(const Error& why) {
@@ -261,6 +268,8 @@ private:
         case EUCLEAN:
         case EBADMSG:
         case EIO:
+            if (lacks_devices())
+                return fail(Code::Unsupported, lack(), std::string(lack_remedy));
             error.code = Code::Corrupt;
             error.hint = "the filesystem is damaged, or has features that this kernel lacks; the "
                          "kernel's log says which";
@@ -271,11 +280,20 @@ private:
         return fail(std::move(error));
     }
 
+    [[nodiscard]] std::string lack() const {
+        auto there = options_.other_nodes.size() + 1;
+        return fmt::format("{} is of a btrfs filesystem of {} devices, of which {} {} here",
+                           volume_.volume.name, devices_, there, there == 1 ? "is" : "are");
+    }
+
+    static constexpr std::string_view lack_remedy =
+        "give the images of all its disks: --disk FILE for each further one";
     const MountableVolume& volume_;
     const std::string& target_;
     const MountOptions& options_;
     const Recipe& recipe_;
     report::Findings findings_;
+    std::uint64_t devices_; ///< as its superblock says
     bool repaired_ = false; ///< or tried to
 };
 
@@ -290,7 +308,8 @@ Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::str
     mounted.target_ = lasting_path(target);
     Ladder ladder(volume, target, options);
     auto journal = ladder.climb(mounted.writable_);
-    if (Ladder::is_damage(journal) && mounted.writable_ && options.dropped) {
+    if ((Ladder::is_damage(journal) || (!journal && ladder.lacks_devices())) && mounted.writable_ &&
+        options.dropped) {
         mounted.writable_ = false;
         journal = ladder.climb(false);
         if (journal)

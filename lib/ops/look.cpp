@@ -45,6 +45,7 @@ Result<Json> look(const Context& context, const ImageOptions& image, const Work&
                               opened.source->path());
         SLIPWAY_CHECK(opened.close());
         SLIPWAY_TRY(auto overlaid, open_image(context, image, {.use = Use::Discard}));
+        SLIPWAY_TRY([[maybe_unused]] auto checked, overlaid.call("check", Json::object()));
         auto repaired = work(overlaid);
         let_go(context, overlaid);
         return repaired ? repaired : answer;
@@ -52,6 +53,24 @@ Result<Json> look(const Context& context, const ImageOptions& image, const Work&
     if (answer)
         let_go(context, opened);
     return answer;
+}
+
+// What is in the disks can be told all the same.
+bool may_be_surveyed(const Error& error) {
+    return error.code == Code::NotFound || error.code == Code::KeyRequired ||
+           error.code == Code::Unsupported || error.code == Code::Corrupt ||
+           error.code == Code::InvalidArgument;
+}
+
+// Half an inventory would be taken for a whole one: `look` goes on where it can be better.
+Status refuse_damage(const OpenImage& opened, const Json& answer) {
+    if (opened.use != Use::Look || opened.source->kind() != image::Kind::Disk)
+        return {};
+    auto findings = report::findings_from_json(json_at(json_at(answer, "inventory"), "findings"));
+    for (const auto& finding : findings)
+        if (finding.id == report::damage_id)
+            return fail(opened.explained({.code = Code::Corrupt, .what = finding.text}));
+    return {};
 }
 
 Result<Json> packages_of(OpenImage& opened, const ImageOptions& image) {
@@ -93,22 +112,36 @@ Result<Json> stream(const Context& context, const ImageOptions& image, const cha
 
 } // namespace
 
-Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
-                                  const InspectRequest& request) {
+Result<Inspection> inspect(const Context& context, const ImageOptions& image,
+                           const InspectRequest& request) {
     auto arguments =
         with_root(image, {{"deep", request.deep},
                           {"cache_dir", request.deep ? cache_directory() : std::string()}});
-    SLIPWAY_TRY(auto answer, look(context, image, [&](OpenImage& opened) -> Result<Json> {
-                    SLIPWAY_TRY(auto inspected, opened.call("inspect", arguments));
-                    if (request.packages) {
-                        SLIPWAY_TRY(inspected["packages"], packages_of(opened, image));
-                    }
-                    return inspected;
-                }));
-    auto inventory = report::inventory_from_json(json_at(answer, "inventory"));
+    Inspection result;
+    auto answer = look(context, image, [&](OpenImage& opened) -> Result<Json> {
+        auto inspected = opened.call("inspect", arguments);
+        if (!inspected) {
+            if (may_be_surveyed(inspected.error())) {
+                SLIPWAY_TRY(auto survey, opened.call("survey", Json::object()));
+                result.inventory = report::inventory_from_json(json_at(survey, "inventory"));
+                result.no_system = inspected.error();
+            }
+            return inspected;
+        }
+        SLIPWAY_CHECK(refuse_damage(opened, *inspected));
+        if (request.packages) {
+            SLIPWAY_TRY((*inspected)["packages"], packages_of(opened, image));
+        }
+        return inspected;
+    });
+    if (!answer && result.no_system)
+        return result;
+    if (!answer)
+        return fail(std::move(answer).error());
+    result = {.inventory = report::inventory_from_json(json_at(*answer, "inventory"))};
     if (request.packages)
-        add_packages(json_at(answer, "packages"), inventory);
-    return inventory;
+        add_packages(json_at(*answer, "packages"), result.inventory);
+    return result;
 }
 
 Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions& image,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,14 @@ struct InspectRequest {
     bool deep = false;     ///< also what is inside each initramfs
     bool packages = false; ///< also what is installed
 };
-[[nodiscard]] Result<report::Inventory> inspect(const Context& context, const ImageOptions& image,
-                                                const InspectRequest& request);
+struct Inspection {
+    report::Inventory inventory{};
+    /// Why there is no system in it: then these are the disks, the volumes, and what keeps any from
+    /// being searched.
+    std::optional<Error> no_system{};
+};
+[[nodiscard]] Result<Inspection> inspect(const Context& context, const ImageOptions& image,
+                                         const InspectRequest& request);
 
 struct ListedFile {
     std::string name;

@@ -169,14 +169,14 @@ Result<Json> OpenImage::call(const std::string& operation, Json arguments,
                              const session::CallHooks& hooks) const {
     auto answer = session->call(operation, std::move(arguments), hooks);
     if (!answer)
-        return fail(explained(std::move(answer).error(), operation == "inspect"));
+        return fail(explained(std::move(answer).error()));
     return answer;
 }
 
 Status OpenImage::close() const {
     auto closed = session->close();
     if (!closed)
-        return fail(explained(std::move(closed).error(), false));
+        return fail(explained(std::move(closed).error()));
     return closed;
 }
 
@@ -187,7 +187,7 @@ Status OpenImage::check_unchanged() const {
     return {};
 }
 
-Error OpenImage::explained(Error error, bool searched) const {
+Error OpenImage::explained(Error error) const {
     if (error.code != Code::Cancelled)
         if (auto unchanged = check_unchanged(); !unchanged)
             return std::move(unchanged).error();
@@ -197,8 +197,9 @@ Error OpenImage::explained(Error error, bool searched) const {
                                     full, error.what),
                 .hint = "make room there; changes that are dropped go to TMPDIR"};
     // Checking the whole image costs time, so where it is only looked at, that is done when a
-    // filesystem is damaged or nothing was found.
-    if (!overlay && (error.code == Code::Corrupt || (searched && error.code == Code::NotFound)))
+    // filesystem is damaged or nothing was found; of a file that is not there the kernel tells.
+    bool nothing_found = error.code == Code::NotFound && error.errno_value == 0;
+    if (!overlay && (error.code == Code::Corrupt || nothing_found))
         if (auto complete = image::check_complete(host, *source); !complete)
             return std::move(complete).error();
     if (error.code == Code::Permission && source->kind() == image::Kind::Directory)
@@ -329,7 +330,7 @@ Result<OpenImage> open_image(const Context& context, const ImageOptions& options
     SLIPWAY_TRY(auto opened, open_disk(context, options, request));
     auto session = start_session(context, options, opened);
     if (!session)
-        return fail(opened.explained(std::move(session.error()), false));
+        return fail(opened.explained(std::move(session.error())));
     opened.session = std::move(*session);
     for (int tries = 0; tries < most_restarts; ++tries) {
         SLIPWAY_TRY(bool changed, adapt_to_image(context, options, request, opened));

@@ -92,8 +92,7 @@ struct OpenImage : OpenDisk {
     /// Busy where another program has changed one of its files since it was opened.
     [[nodiscard]] Status check_unchanged() const;
     /// The error of an operation, with the image's name, and its damage where that explains it.
-    /// `searched`: the operation was to find something.
-    [[nodiscard]] Error explained(Error error, bool searched) const;
+    [[nodiscard]] Error explained(Error error) const;
 };
 
 /// Finishes an interrupted `fix` first, then opens and locks. The errors of Source::open,

@@ -143,22 +143,25 @@ Result<ProveResult> prove(const Context& context, const ImageOptions& image,
                          .firmware = options.firmware.value_or(vm::Firmware::Bios),
                          .timeout = options.timeout,
                          .keys = image.keys};
-    auto guest = inspect(context, image, InspectRequest{});
+    auto inspected = inspect(context, image, InspectRequest{});
     SLIPWAY_CHECK(context.host.cancel.check());
-    if (!guest) {
+    if (inspected && inspected->no_system)
+        inspected = fail(std::move(*inspected->no_system));
+    if (!inspected) {
         SLIPWAY_TRY(auto result, boot(context, image, request));
         if (!result.login)
             result.method_reason =
                 fmt::format("booted as it is, because it could not be inspected ({}); a guest "
                             "without a serial console shows nothing this way",
-                            render_line(guest.error()));
+                            render_line(inspected.error()));
         return result;
     }
-    if (!options.firmware && guest->firmware == "uefi")
+    const auto& guest = inspected->inventory;
+    if (!options.firmware && guest.firmware == "uefi")
         request.firmware = vm::Firmware::Uefi;
-    request.arch = guest->os.arch;
-    auto command = boot_command(context, image, *guest);
-    const auto* kernel = command ? kernel_named(*guest, command->kernel) : nullptr;
+    request.arch = guest.os.arch;
+    auto command = boot_command(context, image, guest);
+    const auto* kernel = command ? kernel_named(guest, command->kernel) : nullptr;
     if (kernel == nullptr) {
         SLIPWAY_TRY(auto result, boot(context, image, request));
         if (!result.login)

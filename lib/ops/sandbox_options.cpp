@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -34,6 +36,12 @@ std::string absolute(const std::string& path) {
     return path.empty() ? path : std::filesystem::absolute(path).string();
 }
 
+// With much more than there is, a kernel fills what there is by describing it.
+std::uint64_t memory_of_host() {
+    auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+    return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) >> 20; // MiB
+}
+
 } // namespace
 
 Result<session::MachineOptions> machine_options(const SandboxOptions& options) {
@@ -43,8 +51,8 @@ Result<session::MachineOptions> machine_options(const SandboxOptions& options) {
     }
     machine.kernel = {absolute(given(options.kernel, "SLIPWAY_SANDBOX_KERNEL")),
                       absolute(given({}, "SLIPWAY_SANDBOX_MODULES"))};
-    SLIPWAY_TRY(auto memory,
-                number_in("SLIPWAY_SANDBOX_MEMORY", 128, 1 << 20, machine.memory_mib, "MiB"));
+    SLIPWAY_TRY(auto memory, number_in("SLIPWAY_SANDBOX_MEMORY", 128, memory_of_host(),
+                                       machine.memory_mib, "MiB"));
     machine.memory_mib = static_cast<unsigned>(memory);
     SLIPWAY_TRY(auto patience, number_in("SLIPWAY_SANDBOX_TIMEOUT", 1, 86400,
                                          machine.patience.count(), "seconds"));

@@ -38,6 +38,11 @@ Json to_json(const Finding& finding) {
             {"remedy", finding.remedy}};
 }
 
+bool tell_damage(const Findings& findings) {
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Finding& finding) { return finding.id == damage_id; });
+}
+
 Finding finding_from_json(const Json& json) {
     return {.id = json_get<std::string>(json, "id"),
             .severity = severity_named(json_get<std::string>(json, "severity")),

@@ -26,6 +26,10 @@ struct Finding {
 };
 using Findings = std::vector<Finding>;
 
+/// Of a file that the kernel would not read because the filesystem is damaged there.
+inline constexpr std::string_view damage_id = "file-damaged";
+[[nodiscard]] bool tell_damage(const Findings& findings);
+
 [[nodiscard]] std::string_view name_of(Severity severity);
 [[nodiscard]] Json to_json(const Finding& finding);
 [[nodiscard]] Finding finding_from_json(const Json& json);

@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 constexpr auto control_path = "/dev/mapper/control";
 constexpr unsigned misc_major = 10, mapper_minor = 236; // Documentation/admin-guide/devices.txt
 constexpr std::uint64_t sector = 512;
-constexpr auto remedy = "try --engine sandbox (needs: apt install user-mode-linux)";
+constexpr auto remedy = "try --engine sandbox";
 
 std::string sysfs_text(const std::string& path) {
     auto text = sys::read_file(path, 4096);

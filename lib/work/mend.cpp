@@ -152,7 +152,12 @@ Result<Json> list_packages(OpenedRoot& opened, const Json& arguments, Peer&) {
 Result<Json> plan_repairs(OpenedRoot& opened, const Json& arguments, Peer&) {
     // In an overlay a journal is replayed before anything is read, or the plan would be made from a
     // state that is gone when it is applied.
-    SLIPWAY_CHECK(opened.need_inventory(system_choice(arguments, opened.writable)));
+    auto choice = system_choice(arguments, opened.writable);
+    SLIPWAY_CHECK(opened.need_inventory(choice));
+    if (opened.writable && report::tell_damage(opened.inventory->findings)) {
+        SLIPWAY_CHECK(opened.check_filesystems());
+        SLIPWAY_CHECK(opened.need_inventory(choice));
+    }
     examine(opened, arguments);
     opened.policy = report::policy_from_json(json_at(arguments, "policy"));
     if (is_foreign(opened.inventory->os))

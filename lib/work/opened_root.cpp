@@ -15,6 +15,7 @@
 #include "guest/find.hpp"
 #include "guest/grub_cfg.hpp"
 #include "guest/inspect.hpp"
+#include "mount/check.hpp"
 #include "mount/forget.hpp"
 #include "sys/mount.hpp"
 #include "work/containers.hpp"
@@ -131,6 +132,47 @@ Status OpenedRoot::open(const Json& arguments) {
     return open_containers(*this, arguments);
 }
 
+Status OpenedRoot::check_filesystems() {
+    if (!writable || std::exchange(checked, true))
+        return {};
+    if (tree) // that it cannot be written is why we are here
+        [[maybe_unused]]
+        auto unmounted = tree->unmount();
+    tree.reset();
+    inventory.reset();
+    for (const auto& each : volumes) {
+        if (each.node.empty())
+            continue;
+        auto came_to = mount::check_filesystem(each.node, each.volume.type);
+        if (!came_to && came_to.error().code == Code::Unsupported)
+            continue;
+        found_by_checks.push_back(
+            {.id = came_to ? "filesystem-repaired" : "filesystem-damaged",
+             .severity = report::Severity::Warning,
+             .where = each.volume.name,
+             .text = replace_all(fmt::format("{} was checked because it is damaged. {}",
+                                             each.volume.name,
+                                             came_to ? *came_to : came_to.error().what),
+                                 each.node, each.volume.name),
+             .remedy = "copy the image again from its origin, or check the filesystem in the "
+                       "guest"});
+    }
+    return {};
+}
+
+report::Inventory OpenedRoot::survey() const {
+    report::Inventory found;
+    for (const auto& each : disk_nodes)
+        found.disks.push_back(each.disk);
+    for (const auto& each : volumes)
+        found.volumes.push_back(each.volume);
+    for (const auto* findings : {&found_in_given, &found_while_opening, &found_by_checks})
+        add_new(found.findings, *findings);
+    if (stack)
+        add_new(found.findings, stack->findings());
+    return found;
+}
+
 Status OpenedRoot::need_root(const RootChoice& choice) {
     if (tree && (!choice.writable || writable_tree))
         return {};
@@ -195,7 +237,7 @@ Status OpenedRoot::need_inventory(const RootChoice& choice) {
 
 Status OpenedRoot::look_again() {
     auto guest = guest::opened_guest(*tree, disk_nodes, volumes);
-    for (const auto* found : {&found_in_given, &found_while_opening})
+    for (const auto* found : {&found_in_given, &found_while_opening, &found_by_checks})
         guest.findings.insert(guest.findings.end(), found->begin(), found->end());
     SLIPWAY_TRY(auto made, guest::inspect(guest));
     inventory = std::move(made);

@@ -33,9 +33,11 @@ struct OpenedRoot {
     bool wants_raid6 = false;   ///< this machine has started without what a volume needs
     bool dropped = false;       ///< and what is written ends with the session
     bool writable_tree = false; ///< the root is mounted read-write
+    bool checked = false;       ///< the filesystems were, by their own tools
     std::optional<mount::MountTree> tree;
     report::Findings found_in_given;
     report::Findings found_while_opening; ///< volumes that could not be looked at
+    report::Findings found_by_checks;
     std::optional<report::Inventory> inventory;
     std::optional<report::PackageList> packages; ///< of the inventory's system, once asked for
     report::Findings package_findings;
@@ -62,6 +64,11 @@ struct OpenedRoot {
     [[nodiscard]] Status mount_tree(const std::string& name,
                                     std::optional<mount::MountedVolume> mounted, bool for_writing);
     [[nodiscard]] Status need_inventory(const RootChoice& choice);
+    /// What there is besides a system: disks and volumes, and what keeps any from being searched.
+    [[nodiscard]] report::Inventory survey() const;
+    /// Repairs all filesystems that have a tool for it, where disks may be written; once. Unmounts
+    /// the root.
+    [[nodiscard]] Status check_filesystems();
     /// Makes the inventory of the mounted root anew.
     [[nodiscard]] Status look_again();
     /// Prepares the enhanced chroot on first use.

@@ -26,7 +26,8 @@ Choice data_choice(const Json& arguments, bool writable) {
 Status open_root(OpenedRoot& opened, const Choice& choice, Peer& peer) {
     bool known = opened.tree.has_value();
     SLIPWAY_CHECK(opened.need_root(choice));
-    for (const auto* findings : {&std::as_const(opened.found_in_given), &opened.tree->findings()})
+    for (const auto* findings : {&std::as_const(opened.found_in_given),
+                                 &std::as_const(opened.found_by_checks), &opened.tree->findings()})
         for (const auto& finding : *findings)
             if (!known && finding.severity >= report::Severity::Warning)
                 peer.log(Level::Warning, report::render_text(finding));
@@ -61,6 +62,15 @@ Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     return run_command(*chroot, arguments, peer);
 }
 
+Result<Json> on_survey(OpenedRoot& opened, const Json&, Peer&) {
+    return Json{{"inventory", report::to_json(opened.survey())}};
+}
+
+Result<Json> on_check(OpenedRoot& opened, const Json&, Peer&) {
+    SLIPWAY_CHECK(opened.check_filesystems());
+    return Json::object();
+}
+
 struct Operation {
     std::string_view name;
     Result<Json> (*handle)(OpenedRoot&, const Json&, Peer&);
@@ -72,6 +82,8 @@ constexpr std::array operations{
     Operation{"put", on_put},
     Operation{"get_tree", on_get_tree},
     Operation{"run", on_run},
+    Operation{"check", on_check},
+    Operation{"survey", on_survey},
     Operation{"inspect", inspect_root},
     Operation{"plan", plan_repairs},
     Operation{"apply", apply_plan},

@@ -3,10 +3,12 @@
 """Images that are cut off, damaged, encrypted, or name other files."""
 import os
 import random
+import re
 import shutil
 import subprocess
 import unittest
 
+import schema_check
 from support import Case, digest, mini, slipway
 
 FORMATS = (("qcow2", []), ("qcow2", ["-c"]), ("vmdk", []), ("vmdk", ["-o", "subformat=streamOptimized"]), ("vmdk", ["-o", "subformat=monolithicFlat"]),
@@ -47,6 +49,18 @@ class CutOff(Case):
                 disk = convert(image, self.scratch / name, image_format, *options)
                 os.truncate(disk, 70_000)
                 self.refused(slipway("inspect", disk), 4, "cut off", "copy")
+
+    def test_a_partition_table_of_a_larger_disk(self):
+        image = mini(self.scratch / "a.raw", "--table", "gpt")
+        os.truncate(image, 40 << 20)
+        for verb in (["inspect", image], ["cat", image, "/etc/fstab"], ["fix", image], ["migrate", image, "--output", self.scratch / "out.qcow2"]):
+            self.refused(slipway(*verb), 4, "cut off", "GPT", "copy")
+        self.assertEqual(self.names(), ["a.raw"])
+
+    def test_half_a_guest_is_not_taken_for_a_whole_one(self):
+        disk = convert(mini(self.scratch / "a.raw", "--size", "256M"), self.scratch / "a.qcow2", "qcow2")
+        os.truncate(disk, os.path.getsize(disk) // 2)
+        self.refused(slipway("inspect", disk), 4, "cut off", "copy")
 
     def test_a_whole_image_of_each_format_passes(self):
         image = mini(self.scratch / "a.raw")
@@ -163,6 +177,35 @@ class Choice(Case):
             self.assertEqual((digest(image), self.names()), (before, ["x.raw"]))
 
 
+class NoSystem(Case):
+    """What is there is shown all the same, and why there is no system."""
+
+    def survey(self, image, status, *words):
+        seen = self.refused(slipway("inspect", image, "--json"), status, *words)
+        inventory = self.report(seen)
+        self.assertEqual(schema_check.check(inventory, schema_check.load("inspect.v1")), [])
+        self.assertEqual(inventory["os"]["type"], "")
+        self.assertIn("No operating system", self.refused(slipway("inspect", image), status).stdout)
+        return [(volume["name"], volume["type"]) for volume in inventory["volumes"]], [found["id"] for found in inventory["findings"]]
+
+    def test_data_and_nothing(self):
+        image = mini(self.scratch / "a.raw", "--esp")
+        with open(image, "r+b") as file:  # the root filesystem's superblock
+            start = int(subprocess.run(["sfdisk", "--json", image], check=True, capture_output=True, text=True).stdout.split('"start": ')[2].split(",")[0])
+            file.seek(start * 512)
+            file.write(bytes(8192))
+        volumes, _ = self.survey(image, 4, "no operating system")
+        self.assertEqual(volumes, [("sda1", "vfat"), ("sda2", "")])
+        (self.scratch / "zeros").write_bytes(bytes(1 << 20))
+        self.assertEqual(self.survey(self.scratch / "zeros", 4, "no filesystem in it is known"), ([], []))
+
+    def test_locked(self):
+        image = mini(self.scratch / "a.raw", "--luks-header")
+        volumes, findings = self.survey(image, 4, "encrypted", "--key sda1:file:PATH")
+        self.assertEqual(volumes, [("sda1", "crypto_LUKS")])
+        self.assertEqual(findings, ["storage-locked"])
+
+
 class Ladder(Case):
     """A filesystem that the kernel refuses, and its own tool repairs, on an overlay only."""
 
@@ -185,6 +228,33 @@ class Ladder(Case):
         (self.scratch / "new").write_text("x")
         self.ok(slipway("put", image, self.scratch / "new", "/etc/new"))
         self.assertEqual(self.ok(slipway("cat", image, "/etc/new")).stdout, "x")
+
+    def test_damage_that_only_shows_inside(self):
+        """The checksum of one inode: it mounts, and that file cannot be read."""
+        image, out = mini(self.scratch / "a.raw"), self.scratch / "out.qcow2"
+        place = f"{image}?offset={1 << 20}"
+        asked = subprocess.run(["debugfs", "-R", "imap /etc/fstab", place], check=True, capture_output=True, text=True).stdout
+        block, offset = re.search(r"block (\d+), offset 0x([0-9a-f]+)", asked).groups()
+        size = int(re.search(r"Block size:\s+(\d+)", subprocess.run(["dumpe2fs", "-h", place], capture_output=True, text=True, check=True).stdout)[1])
+        change_time = 12
+        with open(image, "r+b") as file:
+            file.seek((1 << 20) + int(block) * size + int(offset, 16) + change_time)
+            file.write(b"\x01\x02")
+        before = digest(image)
+        for engine in ("host", "sandbox"):
+            with self.subTest(engine):
+                self.assertIn("/dev/sda1 / ext4", self.ok(slipway("cat", image, "/etc/fstab", "--engine", engine)).stdout)
+                inventory = self.report(self.ok(slipway("inspect", image, "--json", "--engine", engine)))
+                found = [finding["id"] for finding in inventory["findings"]]
+                self.assertIn("filesystem-repaired", found)
+                self.assertNotIn("file-damaged", found)
+                self.assertEqual(len(inventory["fstab"]), 1)
+                self.assertIn("UUID", self.ok(slipway("migrate", image, "--output", out, "--engine", engine)).stdout)
+                self.assertIn("UUID=", self.ok(slipway("cat", out, "/etc/fstab")).stdout)
+                out.unlink()
+                self.assertEqual(digest(image), before)
+        self.ok(slipway("fix", image))
+        self.assertIn("UUID=", self.ok(slipway("cat", image, "/etc/fstab")).stdout)
 
     def test_what_cannot_be_repaired_is_told(self):
         image = mini(self.scratch / "a.raw")

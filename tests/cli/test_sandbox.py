@@ -370,6 +370,7 @@ class Hostile(SandboxCase):
         def with_memory(amount, *arguments):
             return subprocess.run([*AS_USER, f"SLIPWAY_SANDBOX_MEMORY={amount}", USER_SLIPWAY, *arguments], capture_output=True, text=True, check=False)
         self.refused(with_memory(10, "ls", self.image, "/etc"), 2, "SLIPWAY_SANDBOX_MEMORY=10", "from 128")
+        self.refused(with_memory(1 << 30, "ls", self.image, "/etc"), 2, "SLIPWAY_SANDBOX_MEMORY=", " to ")
         eats = "a=x; while :; do a=$a$a; done"
         self.ok(with_memory(128, "run", self.real_guest(), "--", "/bin/sh", "-c", eats), 137)
 

@@ -245,6 +245,18 @@ class Disks(StorageCase):
         self.assertEqual(self.ok(by_user("cat", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")
         self.assertEqual(self.ok(by_user("cat", second, "/etc/hostname", "--disk", first)).stdout, "mini\n")
 
+    def test_btrfs_without_its_other_device(self):
+        first, second = self.split("btrfs-two")
+        for alone in (first, second):
+            seen = self.ok(by_user("cat", alone, "/etc/hostname"))
+            self.assertEqual(seen.stdout, "mini\n")
+            self.assertIn("of 2 devices, of which 1 is here", seen.stderr)
+            self.assertIn("--disk", seen.stderr)
+        self.assertEqual(self.ok(by_user("run", first, "--", "/bin/cat", "/etc/hostname")).stdout, "mini\n")
+        before = digest(first)
+        self.refused(by_user("fix", first), 3, "of 2 devices, of which 1 is here", "--disk")
+        self.assertEqual(digest(first), before)
+
     def test_host_engine(self):
         first, second = self.split("btrfs-two")
         self.assertEqual(self.ok(slipway("cat", "--engine", "host", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "mount/journal.hpp"
+#include "mount/superblock.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,6 +45,11 @@ std::optional<bool> journal_needs_recovery(const std::string& node, std::string_
         return root ? std::optional(*root != 0) : std::nullopt;
     }
     return std::nullopt;
+}
+
+std::uint64_t device_count(const std::string& node, std::string_view type) {
+    constexpr std::uint64_t num_devices = 0x10000 + 0x88; // as above
+    return type == "btrfs" ? read_field(node, num_devices, 8).value_or(1) : 1;
 }
 
 } // namespace slipway::mount
