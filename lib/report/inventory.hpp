@@ -41,8 +41,8 @@ struct Volume {
     bool bootable = false;               ///< active flag of an MBR partition
     std::optional<std::uint64_t> used{}; ///< bytes; only of mounted filesystems
     bool dirty = false;                  ///< its journal waits for recovery
-    /// Of a volume inside others: "luks", "bitlocker", "md", "lvm", "partition"; "" for a partition
-    /// of a disk.
+    /// Of a volume inside others: "luks", "bitlocker", "md", "lvm", "snapshot" (of LVM: it has no
+    /// UUID or label of its own), "partition"; "" for a partition of a disk.
     std::string kind{};
     std::vector<std::string> stands_on{}; ///< names of the volumes right below it
 };

@@ -201,7 +201,7 @@ void collect(Opening& opening, const Group& group, const Choice& choice, const E
             auto node = fmt::format("/dev/mapper/{}", found->name);
             opening.layers[layer].nodes.push_back(node);
             added = opening.add({.name = name,
-                                 .kind = "lvm",
+                                 .kind = is_snapshot(volume) ? "snapshot" : "lvm",
                                  .stands_on = below,
                                  .node = node,
                                  .number = found->number});

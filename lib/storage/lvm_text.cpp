@@ -172,6 +172,10 @@ bool is_plain(const LogicalVolume& volume) {
     return volume.layout == "linear" && volume.role == "public";
 }
 
+bool is_snapshot(const LogicalVolume& volume) {
+    return has_word(volume.role, "snapshot");
+}
+
 sys::ProcessSpec activate_spec(const LvmScope& scope, const std::vector<std::string>& names) {
     // -K: also those marked "skip", as thin snapshots are; -y: a snapshot brings its origin along.
     std::vector<std::string> arguments{"-y", "-ay", "-K", "--activationmode", "degraded"};

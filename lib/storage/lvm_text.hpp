@@ -54,6 +54,8 @@ struct VolumeSegment {
 [[nodiscard]] Result<std::vector<VolumeSegment>> parse_segments(std::string_view json);
 /// Its parts one behind the other are its content, so that it needs no lvm to be read.
 [[nodiscard]] bool is_plain(const LogicalVolume& volume);
+/// Of another volume of the group, thick or thin.
+[[nodiscard]] bool is_snapshot(const LogicalVolume& volume);
 /// `names` are "vg/lv".
 [[nodiscard]] sys::ProcessSpec activate_spec(const LvmScope& scope,
                                              const std::vector<std::string>& names);

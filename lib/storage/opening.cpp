@@ -133,6 +133,9 @@ Status Opening::add(Found found) {
         device.volume.name = std::move(name);
         device.volume.disk.clear();
     }
+    // Its UUID and label are those of the volume that it is a snapshot of, which they name.
+    if (device.kind == "snapshot")
+        device.volume.uuid = device.volume.label = {};
     devices.push_back(device);
     if (!layout || whole)
         return {};

@@ -25,7 +25,8 @@ struct Device {
     report::Volume volume;
     std::string node; ///< such as "/dev/vda2", "/dev/mapper/vg-lv"; never shown
     dev_t number = 0; ///< of the node; filled by `Stack::open` for the devices given
-    /// How it came to be: "luks", "bitlocker", "md", "lvm", "partition"; "" for those given.
+    /// How it came to be: "luks", "bitlocker", "md", "lvm", "snapshot" (of LVM), "partition";
+    /// "" for those given.
     std::string kind{};
     std::vector<std::string> stands_on{}; ///< names of the volumes right below it
     bool read_only = false;

@@ -74,7 +74,8 @@ Status open_containers(OpenedRoot& opened, const Json& arguments) {
 
 std::string guest_node_of(const storage::Device& device) {
     auto name = std::string_view(device.volume.name);
-    if (auto slash = name.find('/'); device.kind == "lvm" && slash != std::string_view::npos)
+    if (auto slash = name.find('/');
+        (device.kind == "lvm" || device.kind == "snapshot") && slash != std::string_view::npos)
         return "mapper/" + storage::mapper_name(name.substr(0, slash), name.substr(slash + 1));
     auto colon = name.find(':');
     const auto* folder = name.starts_with("md:") ? "md" : "mapper";

@@ -59,6 +59,16 @@ class Roots(StorageCase):
         self.assertEqual(names["a-b/root-fs"]["kind"], "lvm")
         self.assertEqual(inventory["fstab"][0]["volume"], "a-b/root-fs")
 
+    def test_snapshot_is_no_further_system(self):
+        image = self.stacked("lvm-snapshot")
+        inventory = self.report(self.ok(by_user("inspect", image, "--json")))
+        self.assertEqual(inventory["root"], "a-b/root-fs")
+        self.assertIn("a-b/before", [volume["name"] for volume in inventory["volumes"]])
+        self.assertNotIn("duplicate-uuid", [finding["id"] for finding in inventory["findings"]])
+        self.ok(by_user("put", image, "-", "/etc/hostname", input="later\n"))
+        self.assertEqual(self.ok(by_user("cat", image, "/etc/hostname")).stdout, "later\n")
+        self.assertEqual(self.ok(by_user("cat", image, "/etc/hostname", "--root", "a-b/before")).stdout, "mini\n")
+
     def test_lvm_on_luks(self):
         self.walk("lvm-on-luks")
 
