@@ -53,7 +53,7 @@ std::optional<std::uint64_t> used_bytes(const sys::RootDir& root, const std::str
 void note_mounts(const OpenedGuest& guest, Inventory& inventory) {
     for (const auto& [path, name] : guest.mountpoints)
         if (auto* volume = find_volume(inventory, name)) {
-            if (!guest.disks.empty()) // else it is the host's filesystem
+            if (volume->type != "directory" && volume->type != "tar") // else it is the host's
                 volume->used = used_bytes(guest.root, path);
             // A mount that could write has replayed the journal that the probe saw.
             volume->dirty = false;

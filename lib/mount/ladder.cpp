@@ -173,7 +173,7 @@ private:
         auto checked = check_filesystem(volume_.node, volume_.volume.type);
         if (!checked && checked.error().code == Code::Unsupported)
             return false;
-        auto came_to = checked ? *checked : checked.error().what;
+        auto came_to = checked ? checked->words : checked.error().what;
         note(checked ? "filesystem-repaired" : "filesystem-damaged",
              replace_all(fmt::format("{} could not be mounted ({}). {}", volume_.volume.name,
                                      std::strerror(why.errno_value), came_to),

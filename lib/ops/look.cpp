@@ -121,11 +121,11 @@ Result<Inspection> inspect(const Context& context, const ImageOptions& image,
     auto answer = look(context, image, [&](OpenImage& opened) -> Result<Json> {
         auto inspected = opened.call("inspect", arguments);
         if (!inspected) {
-            if (may_be_surveyed(inspected.error())) {
-                SLIPWAY_TRY(auto survey, opened.call("survey", Json::object()));
-                result.inventory = report::inventory_from_json(json_at(survey, "inventory"));
-                result.no_system = inspected.error();
-            }
+            if (!may_be_surveyed(inspected.error()))
+                return inspected;
+            if (auto survey = opened.call("survey", Json::object()))
+                result = {.inventory = report::inventory_from_json(json_at(*survey, "inventory")),
+                          .no_system = inspected.error()};
             return inspected;
         }
         SLIPWAY_CHECK(refuse_damage(opened, *inspected));

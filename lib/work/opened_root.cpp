@@ -2,6 +2,7 @@
 #include "work/opened_root.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -135,25 +136,32 @@ Status OpenedRoot::open(const Json& arguments) {
 Status OpenedRoot::check_filesystems() {
     if (!writable || std::exchange(checked, true))
         return {};
-    if (tree) // that it cannot be written is why we are here
-        [[maybe_unused]]
-        auto unmounted = tree->unmount();
+    std::set<std::string> mounted;
+    if (tree) {
+        for (const auto& [path, volume] : tree->mountpoints())
+            mounted.insert(volume);
+        // That it cannot be written is why we are here.
+        [[maybe_unused]] auto unmounted = tree->unmount();
+    }
     tree.reset();
     inventory.reset();
     for (const auto& each : volumes) {
-        if (each.node.empty())
+        bool wanted =
+            mounted.empty() ? each.volume.kind != "snapshot" : mounted.contains(each.volume.name);
+        if (!wanted || each.node.empty())
             continue;
         auto came_to = mount::check_filesystem(each.node, each.volume.type);
-        if (!came_to && came_to.error().code == Code::Unsupported)
+        if (came_to ? !came_to->corrected : came_to.error().code == Code::Unsupported)
             continue;
         found_by_checks.push_back(
             {.id = came_to ? "filesystem-repaired" : "filesystem-damaged",
              .severity = report::Severity::Warning,
              .where = each.volume.name,
-             .text = replace_all(fmt::format("{} was checked because it is damaged. {}",
-                                             each.volume.name,
-                                             came_to ? *came_to : came_to.error().what),
-                                 each.node, each.volume.name),
+             .text = replace_all(
+                 fmt::format("{} {}. {}", each.volume.name,
+                             came_to ? "was damaged, and has been repaired" : "is damaged",
+                             came_to ? came_to->words : came_to.error().what),
+                 each.node, each.volume.name),
              .remedy = "copy the image again from its origin, or check the filesystem in the "
                        "guest"});
     }

@@ -66,8 +66,8 @@ struct OpenedRoot {
     [[nodiscard]] Status need_inventory(const RootChoice& choice);
     /// What there is besides a system: disks and volumes, and what keeps any from being searched.
     [[nodiscard]] report::Inventory survey() const;
-    /// Repairs all filesystems that have a tool for it, where disks may be written; once. Unmounts
-    /// the root.
+    /// Repairs the filesystems of the mounted root, or all, as far as there is a tool, where disks
+    /// may be written; once. Unmounts the root.
     [[nodiscard]] Status check_filesystems();
     /// Makes the inventory of the mounted root anew.
     [[nodiscard]] Status look_again();
