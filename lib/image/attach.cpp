@@ -6,7 +6,9 @@
 
 #include <linux/capability.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -19,10 +21,16 @@ namespace {
 
 constexpr std::chrono::seconds daemon_deadline{20};
 
+constexpr auto export_name = "disk";
+
 struct Export {
     FuseGate gate;
     std::unique_ptr<sys::Child> daemon;
     std::string path;
+};
+struct NetworkExport {
+    std::unique_ptr<sys::Child> daemon;
+    sys::OwnedFd connection;
 };
 
 // libfuse (since 3.3) takes a mount point "/dev/fd/N" as an open, mounted /dev/fuse descriptor,
@@ -45,49 +53,35 @@ Result<std::string> make_fuse_mount_point(sys::BorrowedFd fuse, int number,
     return name;
 }
 
-// The kernel answers once the daemon has taken FUSE_INIT; a daemon that died closes the
-// connection, and the call fails with ENOTCONN.
-Status wait_for_export(sys::Child& daemon, const std::string& path, sys::BorrowedFd errors) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) == 0 && info.st_size > 0)
-        return {};
+// What it said when it could not export.
+Error daemon_failure(sys::Child& daemon, sys::BorrowedFd errors) {
     [[maybe_unused]] auto status = daemon.wait(std::chrono::seconds(1));
     std::string said(4096, '\0');
     auto got = ::pread(errors.raw(), said.data(), said.size(), 0);
     said.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     Error error{.code = Code::Corrupt, .what = "the image could not be opened"};
     error.tool = ToolFailure{{"qemu-storage-daemon"}, 1, printable(trim(said))};
-    return fail(std::move(error));
+    return error;
 }
 
-Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigned index,
-                            const std::string& directory) {
+// The kernel answers once the daemon has taken FUSE_INIT; a daemon that died closes the
+// connection, and the call fails with ENOTCONN.
+bool is_exported(const std::string& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && info.st_size > 0;
+}
+
+Result<sys::ProcessSpec> daemon_process(const DiskSpec& spec, const Json& exported,
+                                        sys::BorrowedFd errors) {
     if (auto found = sys::find_program("qemu-storage-daemon"); !found)
         return fail(Code::Unsupported, "qemu-storage-daemon is not installed",
                     "apt install qemu-system-common");
-    auto fuse = sys::open_file("/dev/fuse", O_RDWR);
-    if (!fuse)
-        return fail(Code::Unsupported,
-                    "this kernel has no FUSE, which images other than raw ones need",
-                    "modprobe fuse, or convert the image to raw first");
-    // Above every number that a graph uses.
-    int number = 400 + static_cast<int>(index);
-    auto path = fmt::format("{}/disk{}", directory, index);
-    SLIPWAY_TRY(auto mount_point, make_fuse_mount_point(*fuse, number, path));
     auto node = spec.graph.node;
     node["node-name"] = "disk";
-    Json exported{{"type", "fuse"},
-                  {"id", "export"},
-                  {"node-name", "disk"},
-                  {"mountpoint", mount_point},
-                  {"writable", spec.writable}};
-    SLIPWAY_TRY(auto errors, sys::make_memfd("daemon-errors"));
     sys::ProcessSpec process;
     process.argv = {"qemu-storage-daemon", "--blockdev", render_json(node), "--export",
                     render_json(exported)};
     process.fds = spec.graph.fds;
-    SLIPWAY_TRY(auto gate, FuseGate::start(std::move(*fuse)));
-    process.fds.push_back({gate.daemon_end, number});
     process.fds.push_back({errors, 2});
     auto readable = sys::program_read_paths();
     readable.emplace_back("/dev/fd");
@@ -95,14 +89,86 @@ Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigne
                                            .read_fds = spec.graph.read_fds,
                                            .write_fds = spec.graph.write_fds,
                                            .keep_capabilities = {CAP_DAC_OVERRIDE}};
+    return process;
+}
+
+// Above every number that a graph uses.
+int daemon_number(unsigned index) {
+    return 400 + static_cast<int>(index);
+}
+
+Result<Export> start_daemon(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                            const std::string& directory) {
+    SLIPWAY_TRY(auto fuse, sys::open_file("/dev/fuse", O_RDWR));
+    int number = daemon_number(index);
+    auto path = fmt::format("{}/disk{}", directory, index);
+    SLIPWAY_TRY(auto mount_point, make_fuse_mount_point(fuse, number, path));
+    Json exported{{"type", "fuse"},
+                  {"id", "export"},
+                  {"node-name", "disk"},
+                  {"mountpoint", mount_point},
+                  {"writable", spec.writable}};
+    SLIPWAY_TRY(auto errors, sys::make_memfd("daemon-errors"));
+    SLIPWAY_TRY(auto process, daemon_process(spec, exported, errors));
+    SLIPWAY_TRY(auto gate, FuseGate::start(std::move(fuse)));
+    process.fds.push_back({gate.daemon_end, number});
     SLIPWAY_TRY(auto daemon, host.runner->start(process));
     gate.daemon_end
         .reset(); // only the daemon holds it: when it dies, the mount answers with an error
-    if (auto ready = wait_for_export(*daemon, path, errors); !ready) {
+    if (!is_exported(path)) {
+        auto error = daemon_failure(*daemon, errors);
         ::umount2(path.c_str(), MNT_DETACH);
-        return fail(std::move(ready).error());
+        return fail(std::move(error));
     }
     return Export{std::move(gate), std::move(daemon), path};
+}
+
+// Two ends of a connection that is not accepted yet; QEMU's NBD server takes a listening socket
+// only. Its name is seen in the private tmpfs alone, and goes before anybody answers.
+Result<std::pair<sys::OwnedFd, sys::OwnedFd>> make_listener(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return fail(Code::Internal, "the name of a socket is too long");
+    path.copy(address.sun_path, path.size());
+    const auto* plain = reinterpret_cast<const sockaddr*>(&address);
+    sys::OwnedFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+        connected(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    bool done = ::bind(listening.raw(), plain, sizeof address) == 0 &&
+                ::listen(listening.raw(), 1) == 0 &&
+                ::connect(connected.raw(), plain, sizeof address) == 0;
+    int reason = errno;
+    ::unlink(path.c_str());
+    if (!done)
+        return fail_errno("making a socket for qemu-storage-daemon", reason);
+    return std::pair(std::move(listening), std::move(connected));
+}
+
+Result<NetworkExport> start_server(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                   const std::string& directory, sys::BorrowedFd errors) {
+    Json exported{{"type", "nbd"},
+                  {"id", "export"},
+                  {"node-name", "disk"},
+                  {"name", export_name},
+                  {"writable", spec.writable}};
+    SLIPWAY_TRY(auto process, daemon_process(spec, exported, errors));
+    SLIPWAY_TRY(auto ends, make_listener(fmt::format("{}/nbd{}", directory, index)));
+    auto number = daemon_number(index);
+    process.fds.push_back({ends.first, number});
+    process.argv.insert(
+        process.argv.end() - 2,
+        {"--nbd-server", fmt::format("addr.type=fd,addr.str={},max-connections=1", number)});
+    SLIPWAY_TRY(auto daemon, host.runner->start(process));
+    return NetworkExport{std::move(daemon), std::move(ends.second)};
+}
+
+// Why a loop device cannot carry this disk here; "" where it can.
+std::string missing_for_loop(const DiskSpec& spec) {
+    if (!sys::open_file("/dev/loop-control", O_RDWR))
+        return "this kernel has no loop devices";
+    if (spec.raw_fd < 0 && !sys::open_file("/dev/fuse", O_RDWR))
+        return "this kernel has no FUSE, which images other than raw ones need";
+    return {};
 }
 
 } // namespace
@@ -161,15 +227,36 @@ Status AttachedDisk::attach_loop(const sys::Host& host, const DiskSpec& spec, un
         export_path_ = std::move(exported.path);
         SLIPWAY_TRY(file, sys::open_file(export_path_, spec.writable ? O_RDWR : O_RDONLY));
     }
-    auto loop = sys::LoopDevice::attach(file, {.read_only = !spec.writable});
-    if (!loop) {
-        auto error = std::move(loop).error();
-        if (error.code == Code::NotFound)
-            return fail(Code::Unsupported, "this kernel has no loop devices",
-                        "modprobe loop, or try --engine sandbox");
-        return fail(std::move(error));
-    }
-    loop_ = std::make_unique<sys::LoopDevice>(std::move(*loop));
+    SLIPWAY_TRY(auto loop, sys::LoopDevice::attach(file, {.read_only = !spec.writable}));
+    loop_ = std::make_unique<sys::LoopDevice>(std::move(loop));
+    return {};
+}
+
+Status AttachedDisk::attach_nbd(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                const std::string& directory) {
+    SLIPWAY_TRY(auto errors, sys::make_memfd("daemon-errors"));
+    SLIPWAY_TRY(auto exported, start_server(host, spec, index, directory, errors));
+    auto nbd = sys::NbdDevice::attach(
+        std::move(exported.connection),
+        {.export_name = export_name, .server_exit = exported.daemon->exit_fd()});
+    if (!nbd)
+        return fail(nbd.error().code == Code::Protocol ? daemon_failure(*exported.daemon, errors)
+                                                       : std::move(nbd).error());
+    daemon_ = std::move(exported.daemon);
+    nbd_ = std::make_unique<sys::NbdDevice>(std::move(*nbd));
+    return {};
+}
+
+Status AttachedDisk::attach_image(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                  const std::string& directory) {
+    auto missing = missing_for_loop(spec);
+    if (missing.empty())
+        return attach_loop(host, spec, index, directory);
+    if (auto usable = sys::NbdDevice::probe(); !usable)
+        return fail(Code::Unsupported, fmt::format("{}; {}", missing, usable.error().what),
+                    "modprobe loop and modprobe fuse, or modprobe nbd, or try --engine sandbox");
+    SLIPWAY_CHECK(attach_nbd(host, spec, index, directory));
+    host.log.debug("disk {} is {}: {}", disk_.name, nbd_->disk().name(), missing);
     return {};
 }
 
@@ -178,7 +265,7 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
     AttachedDisk attached;
     attached.disk_ = {.name = disk_name(index), .format = spec.format, .size = spec.size};
     if (spec.device.empty())
-        SLIPWAY_CHECK(attached.attach_loop(host, spec, index, directory));
+        SLIPWAY_CHECK(attached.attach_image(host, spec, index, directory));
     else {
         SLIPWAY_TRY(attached.given_, sys::KernelDisk::open(spec.device, spec.writable));
     }
@@ -194,7 +281,7 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
 }
 
 Result<dev_t> AttachedDisk::device_of(const report::Volume& volume) {
-    auto& disk = loop_ ? loop_->disk() : *given_;
+    auto& disk = loop_ ? loop_->disk() : nbd_ ? nbd_->disk() : *given_;
     if (volume.partition == 0)
         return disk.device();
     return disk.add_partition(
@@ -210,6 +297,9 @@ Status AttachedDisk::detach() {
     if (loop_)
         note(loop_->detach());
     loop_.reset();
+    if (nbd_)
+        note(nbd_->detach());
+    nbd_.reset();
     if (given_)
         note(given_->close());
     given_.reset();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A disk as a block device of this kernel: one that is there, a loop device straight over a raw
-// image, or over the file that qemu-storage-daemon exports through FUSE. Needs root, a mount
-// namespace and a /dev of our own.
+// image, or over the file that qemu-storage-daemon exports through FUSE; where the kernel lacks one
+// of these, a network block device that it serves. Needs root, a mount namespace and a /dev of our
+// own.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 #include "image/layout.hpp"
 #include "image/source.hpp"
 #include "sys/loop_device.hpp"
+#include "sys/nbd_device.hpp"
 
 namespace slipway::image {
 
@@ -41,7 +43,8 @@ struct DiskSpec {
 class AttachedDisk {
 public:
     /// `index` gives the names: 0 is sda in records and vda in the guest. `directory` is a private
-    /// tmpfs. Unsupported, with the remedy, where loop devices, FUSE or the daemon are missing.
+    /// tmpfs. Unsupported, with the remedy, where the daemon, or both ways to a device, are
+    /// missing.
     [[nodiscard]] static Result<AttachedDisk> attach(const sys::Host& host, const DiskSpec& spec,
                                                      unsigned index, const std::string& directory);
     AttachedDisk(AttachedDisk&&) = default;
@@ -59,8 +62,12 @@ public:
 private:
     AttachedDisk() = default;
     [[nodiscard]] const sys::KernelDisk& kernel_disk() const {
-        return loop_ ? loop_->disk() : *given_;
+        return loop_ ? loop_->disk() : nbd_ ? nbd_->disk() : *given_;
     }
+    [[nodiscard]] Status attach_image(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                      const std::string& directory);
+    [[nodiscard]] Status attach_nbd(const sys::Host& host, const DiskSpec& spec, unsigned index,
+                                    const std::string& directory);
     [[nodiscard]] Status attach_loop(const sys::Host& host, const DiskSpec& spec, unsigned index,
                                      const std::string& directory);
     report::Disk disk_;
@@ -69,6 +76,7 @@ private:
     std::unique_ptr<sys::Child> daemon_;
     std::string export_path_; ///< mount point of the FUSE export, "" without
     std::unique_ptr<sys::LoopDevice> loop_;
+    std::unique_ptr<sys::NbdDevice> nbd_;  ///< in place of gate, export and loop device
     std::optional<sys::KernelDisk> given_; ///< in place of all of these
 };
 

@@ -13,6 +13,7 @@
 #include "session/machine_choice.hpp"
 #include "sys/confine.hpp"
 #include "sys/mount.hpp"
+#include "sys/nbd_device.hpp"
 #include "vm/accelerator.hpp"
 #include "vm/sandbox.hpp"
 #include "vm/uefi_firmware.hpp"
@@ -59,9 +60,18 @@ Check check_node(const char* name, const char* path, const char* module) {
     auto opened = sys::open_file(path, O_RDWR);
     return {.name = name,
             .good = opened.has_value(),
-            .needed = true,
+            .needed = !sys::NbdDevice::probe(),
             .found = opened ? path : render_text(opened.error()),
             .remedy = opened ? "" : fmt::format("modprobe {}", module)};
+}
+
+Check check_nbd() {
+    auto usable = sys::NbdDevice::probe();
+    return {.name = "NBD",
+            .good = usable.has_value(),
+            .found = usable ? "used where loop devices or FUSE are missing" : usable.error().what,
+            .remedy =
+                usable ? "" : "only needed where loop devices or FUSE are missing: modprobe nbd"};
 }
 
 Check check_landlock() {
@@ -151,8 +161,11 @@ Check check_sandbox(const Context& context) {
 } // namespace
 
 std::vector<Check> doctor(const Context& context) {
-    std::vector<Check> checks{check_root(), check_node("loop devices", "/dev/loop-control", "loop"),
-                              check_node("FUSE", "/dev/fuse", "fuse"), check_landlock(),
+    std::vector<Check> checks{check_root(),
+                              check_node("loop devices", "/dev/loop-control", "loop"),
+                              check_node("FUSE", "/dev/fuse", "fuse"),
+                              check_nbd(),
+                              check_landlock(),
                               check_filesystems()};
     for (const auto& tool : tools)
         checks.push_back(check_tool(context, tool));

@@ -19,11 +19,13 @@
 #include "enter/device_cgroup.hpp"
 #include "session/packet.hpp"
 #include "storage/leftovers.hpp"
+#include "sys/nbd_device.hpp"
 
 namespace slipway::session {
 namespace {
 
 constexpr int bundle_check_ms = 250;
+constexpr int nbd_check_rounds = 100; // of 5 ms
 // A program of the guest that ends is reaped at once, if the machine gets to run.
 constexpr std::chrono::seconds longest_unreaped{2};
 
@@ -200,6 +202,9 @@ private:
             }
             if (ended < 0 && errno == ECHILD)
                 break;
+            // A worker that is ending may wait for what the dead server of its disk never answers.
+            if (rounds % nbd_check_rounds == nbd_check_rounds - 1) [[maybe_unused]]
+                auto disconnected = sys::NbdDevice::take_abandoned();
             ::poll(nullptr, 0, 5);
         }
         for (auto& [pid, child] : children_)

@@ -15,6 +15,7 @@
 #include "base/units.hpp"
 #include "storage/device_mapper.hpp"
 #include "sys/loop_device.hpp"
+#include "sys/nbd_device.hpp"
 
 namespace slipway::storage {
 namespace {
@@ -66,19 +67,26 @@ void close_above(const std::string& disk, std::vector<std::string>& closed, int 
     }
 }
 
+void close_all_above(const std::string& disk, std::vector<std::string>& closed) {
+    auto until = Clock::now() + longest_busy;
+    close_above(disk, closed);
+    while (!holders_of(disk).empty() && Clock::now() < until) {
+        std::this_thread::sleep_for(pause);
+        close_above(disk, closed);
+    }
+}
+
 } // namespace
 
 std::vector<std::string> close_leftovers() {
     std::vector<std::string> closed;
     if (::geteuid() != 0)
         return closed;
-    for (auto& loop : sys::LoopDevice::take_abandoned()) {
-        auto until = Clock::now() + longest_busy;
-        close_above(loop.disk().name(), closed);
-        while (!holders_of(loop.disk().name()).empty() && Clock::now() < until) {
-            std::this_thread::sleep_for(pause);
-            close_above(loop.disk().name(), closed);
-        }
+    for (auto& loop : sys::LoopDevice::take_abandoned())
+        close_all_above(loop.disk().name(), closed);
+    for (auto& nbd : sys::NbdDevice::take_abandoned()) {
+        close_all_above(nbd.disk().name(), closed);
+        closed.push_back(nbd.disk().name());
     }
     return closed;
 }

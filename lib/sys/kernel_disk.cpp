@@ -2,8 +2,12 @@
 #include "sys/kernel_disk.hpp"
 
 #include <cctype>
+#include <chrono>
+#include <filesystem>
+#include <thread>
 
 #include <linux/blkpg.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,10 +17,12 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "base/units.hpp"
 
 namespace slipway::sys {
 namespace {
 
+constexpr std::chrono::seconds longest_udev{5};
 constexpr std::uint64_t sysfs_sector = 512; // whatever the disk's own is
 
 Result<dev_t> number_in(const std::string& file) {
@@ -77,6 +83,19 @@ Result<OwnedFd> open_kernel_node(const std::string& name, dev_t number, int flag
     return fd;
 }
 
+bool lock_abandoned(BorrowedFd node) {
+    for (auto until = Clock::now() + longest_udev; Clock::now() < until;) {
+        if (::flock(node.raw(), LOCK_EX | LOCK_NB) == 0)
+            return true;
+        // The worker refuses even a shared one.
+        if (::flock(node.raw(), LOCK_SH | LOCK_NB) != 0)
+            return false;
+        ::flock(node.raw(), LOCK_UN);
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+}
+
 Result<KernelDisk> KernelDisk::open(const std::string& name, bool writable) {
     SLIPWAY_TRY(auto device, number_in(fmt::format("/sys/block/{}/dev", name)));
     SLIPWAY_TRY(auto fd, open_kernel_node(name, device, writable ? O_RDWR : O_RDONLY));
@@ -94,6 +113,16 @@ Result<dev_t> KernelDisk::add_partition(const PartitionRange& range) {
     }
     SLIPWAY_CHECK(blkpg(fd_, BLKPG_ADD_PARTITION, range));
     return number_in(entry + "/dev");
+}
+
+void KernelDisk::drop_partitions() const {
+    std::error_code ignored;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(fmt::format("/sys/block/{}", name_), ignored)) {
+        auto text = read_file((entry.path() / "partition").string());
+        if (auto number = text ? parse_number(trim(*text)) : std::nullopt) [[maybe_unused]]
+            auto done = blkpg(fd_, BLKPG_DEL_PARTITION, {.number = static_cast<unsigned>(*number)});
+    }
 }
 
 Status KernelDisk::close() {

@@ -17,6 +17,10 @@ namespace slipway::sys {
 /// in /dev.
 [[nodiscard]] Result<OwnedFd> open_kernel_node(const std::string& name, dev_t number, int flags);
 
+/// Takes the lock of a node whose worker has gone; false where the worker holds it. udev takes a
+/// shared one for a moment, as soon as the worker's has gone: so this waits.
+[[nodiscard]] bool lock_abandoned(BorrowedFd node);
+
 /// A range of a disk that shall be a block device of its own.
 struct PartitionRange {
     unsigned number = 0;
@@ -39,6 +43,8 @@ public:
     /// Makes the partition known to the kernel (BLKPG), unless the kernel found it by itself: what
     /// the kernel found of the same number elsewhere gives way. Returns its device number.
     [[nodiscard]] Result<dev_t> add_partition(const PartitionRange& range);
+    /// Makes the kernel forget those of its partitions that nobody uses.
+    void drop_partitions() const;
     /// fsync(2), then closes.
     [[nodiscard]] Status close();
 

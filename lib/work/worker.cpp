@@ -101,6 +101,7 @@ Result<Json> Worker::handle(std::string_view name, const Json& arguments, Peer& 
         if (opened_)
             return fail(Code::InvalidArgument, "the worker has a root opened already");
         opened_ = std::make_unique<OpenedRoot>();
+        log_to(peer);
         SLIPWAY_CHECK(opened_->open(arguments));
         return opened_->opening_notes();
     }
@@ -110,13 +111,17 @@ Result<Json> Worker::handle(std::string_view name, const Json& arguments, Peer& 
     }
     if (!opened_)
         return fail(Code::InvalidArgument, fmt::format("'{}' before 'open'", name));
-    opened_->host.log =
-        Log(Level::Debug, [&peer](Level level, std::string_view text) { peer.log(level, text); });
+    log_to(peer);
     opened_->host.progress = [&peer](const sys::Progress& progress) { peer.progress(progress); };
     for (const auto& operation : operations)
         if (operation.name == name)
             return operation.handle(*opened_, arguments, peer);
     return fail(Code::InvalidArgument, fmt::format("the worker knows no operation '{}'", name));
+}
+
+void Worker::log_to(Peer& peer) {
+    opened_->host.log =
+        Log(Level::Debug, [&peer](Level level, std::string_view text) { peer.log(level, text); });
 }
 
 Status Worker::close() {

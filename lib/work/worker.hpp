@@ -26,6 +26,7 @@ public:
     [[nodiscard]] Result<Json> handle(std::string_view operation, const Json& arguments,
                                       Peer& peer);
     /// Unmounts, flushes and detaches; the first error counts, the rest is done all the same.
+    void log_to(Peer& peer);
     [[nodiscard]] Status close();
 
 private:
