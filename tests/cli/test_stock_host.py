@@ -168,6 +168,93 @@ class Killed(StockHostCase):
         self.ok("slipway cleanup")
 
 
+class WithoutFuseAndLoop(HostEngine):
+    """All of that again where NBD takes their place, with room for two devices when the module is loaded."""
+
+    @classmethod
+    def setUpClass(cls):
+        done = cls.host.run("""
+            mountpoint -q /sys/fs/fuse/connections && umount /sys/fs/fuse/connections
+            printf 'install %s /bin/false\\n' loop fuse >/etc/modprobe.d/missing.conf
+            modprobe -r loop fuse
+            modprobe nbd nbds_max=2 max_part=15""")
+        assert done.returncode == 0, done
+        cls.before = cls.host.run(STATE).stdout
+
+    @classmethod
+    def tearDownClass(cls):
+        done = cls.host.run("rm /etc/modprobe.d/missing.conf; modprobe -r nbd && modprobe -a loop fuse")
+        assert done.returncode == 0, done
+
+    def tearDown(self):
+        super().tearDown()
+        left = self.host.run("ls -d /sys/block/nbd*/pid /sys/block/nbd*/nbd*; cat /sys/block/nbd*/size; ls -d /sys/block/nbd*")
+        self.assertEqual(left.stdout, "0\n0\n/sys/block/nbd0\n/sys/block/nbd1\n")
+
+    def hold(self, then):
+        """A command that writes into the guest without end; `then` kills somebody."""
+        self.ok(f"""
+            rm -f /run/said; cp {image("esp")} work.qcow2
+            slipway run --engine host work.qcow2 -- /bin/sh -c 'echo open; while echo more >/filled && sync; do :; done' \\
+                >/run/said 2>&1 </dev/null &
+            for i in $(seq 150); do grep -q open /run/said 2>/dev/null && break; sleep 0.2; done
+            grep -q open /run/said || exit 1
+            ls /sys/block/nbd*/pid || exit 1
+            kill -9 {then}
+            for i in $(seq 300); do pgrep 'slipway|qemu-' >/dev/null || break; sleep 0.1; done
+            rm work.qcow2""")
+
+    def test_says_which_way_and_why(self):
+        done = self.host.run(f"slipway ls -v --engine host {image('esp')} /")
+        self.assertIn("disk sda is nbd", done.stderr)
+        self.assertIn("this kernel has no loop devices", done.stderr)
+        checks = {check["name"]: check for check in json.loads(self.ok("slipway doctor --json"))["checks"]}
+        self.assertTrue(checks["NBD"]["good"])
+        self.assertFalse(checks["loop devices"]["needed"])
+
+    def test_trap11_each_gets_a_device_of_its_own(self):
+        # More at once than the module had room for: the kernel makes another, and takes it away again.
+        self.ok(f"""
+            for i in 1 2 3 4 5; do
+                slipway run --engine host {image("esp")} -- /bin/sh -c "echo $i >/mine; sync; sleep 15; cat /mine" >/run/mine$i &
+            done
+            for i in $(seq 300); do [ $(ls /sys/block/nbd*/pid 2>/dev/null | wc -l) = 5 ] && break; sleep 0.1; done
+            ls /sys/block/nbd*/pid | wc -l >/run/together
+            wait
+            for i in 1 2 3 4 5; do test "$(cat /run/mine$i)" = $i || exit 1; done
+            test $(cat /run/together) = 5""")
+
+    def test_trap11_none_is_left(self):
+        # All that the kernel has numbers for: who only opens a device has taken it. udev need not see 4096.
+        self.ok(f"""
+            systemctl stop systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd
+            modprobe -r nbd && modprobe nbd nbds_max=4096 max_part=255
+            ulimit -n 5000
+            (for i in $(seq 0 4095); do exec {{fd}}</dev/nbd$i || exit 1; done; touch /run/held; sleep 1000) &
+            for i in $(seq 600); do [ -e /run/held ] && break; sleep 0.1; done
+            slipway ls --engine host {image("esp")} / 2>/run/said
+            status=$?
+            kill $!; wait
+            modprobe -r nbd; systemctl start systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd
+            modprobe nbd nbds_max=2 max_part=15
+            cat /run/said
+            test $status = 4
+            grep -q 'No free NBD devices available' /run/said && grep -q 'nbd-client -d' /run/said""")
+
+    def test_killed_client(self):
+        self.hold("$!")
+
+    def test_killed_worker(self):
+        self.hold("$(pgrep -f '^/proc/self/fd/4 --serve' | head -n 1)")
+
+    def test_killed_server(self):
+        self.hold("$(pgrep -f ^qemu-storage-daemon)")
+
+    def test_killed_all(self):
+        self.hold("$(pgrep 'slipway|qemu-|^4$')")
+        self.ok("slipway cleanup; for i in $(seq 100); do pgrep slipway >/dev/null || break; sleep 0.1; done")
+
+
 class TestsOfTheBuild(StockHostCase):
     """Those that need root, as they are."""
 
