@@ -15,8 +15,9 @@ template <class T> std::string_view bytes_of(const T& value) {
     return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
-// The attributes that stand in `text`; what is cut off is left out.
-std::map<std::uint16_t, std::string> parse_attributes(std::string_view text) {
+} // namespace
+
+std::map<std::uint16_t, std::string> parse_netlink_attributes(std::string_view text) {
     std::map<std::uint16_t, std::string> found;
     nlattr head{};
     while (text.size() >= sizeof head) {
@@ -28,8 +29,6 @@ std::map<std::uint16_t, std::string> parse_attributes(std::string_view text) {
     }
     return found;
 }
-
-} // namespace
 
 NetlinkAttributes& NetlinkAttributes::add(std::uint16_t type, std::string_view bytes) {
     nlattr head{.nla_len = static_cast<std::uint16_t>(sizeof head + bytes.size()),
@@ -111,7 +110,7 @@ GenericNetlink::call(std::uint8_t command, const NetlinkAttributes& attributes) 
                 return answer; // the acknowledgement comes last
             }
             if (body.size() >= GENL_HDRLEN)
-                answer = parse_attributes(body.substr(GENL_HDRLEN));
+                answer = parse_netlink_attributes(body.substr(GENL_HDRLEN));
             rest.remove_prefix(std::min<std::size_t>(NLMSG_ALIGN(head.nlmsg_len), rest.size()));
         }
     }

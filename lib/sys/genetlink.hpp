@@ -25,6 +25,9 @@ private:
     std::string bytes_;
 };
 
+/// The attributes that stand in `text`, by type; what is cut off is left out.
+[[nodiscard]] std::map<std::uint16_t, std::string> parse_netlink_attributes(std::string_view text);
+
 /// A family of the kernel's, such as "nbd".
 class GenericNetlink {
 public:

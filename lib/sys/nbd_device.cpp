@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys/nbd_device.hpp"
 
+#include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -45,11 +47,6 @@ constexpr std::uint64_t init_magic = 0x4e42444d41474943, option_magic = 0x494841
 constexpr std::uint16_t fixed_newstyle = 1, no_zeroes = 2;
 constexpr std::uint32_t option_export_name = 1;
 
-struct Negotiated {
-    std::uint64_t size = 0;
-    std::uint16_t flags = 0;
-};
-
 template <class T> void put_big_endian(std::string& text, T value) {
     for (int shift = (sizeof value - 1) * 8; shift >= 0; shift -= 8)
         text += static_cast<char>(value >> shift & 0xff);
@@ -60,30 +57,6 @@ Status receive(BorrowedFd socket, void* to, std::size_t size) {
     if (got == static_cast<ssize_t>(size))
         return {};
     return fail(Code::Protocol, "the NBD server ended the connection while it was negotiated");
-}
-
-Result<Negotiated> negotiate(BorrowedFd socket, const std::string& export_name) {
-    struct {
-        std::uint64_t magic, option;
-        std::uint16_t flags;
-    } __attribute__((packed)) greeting{};
-    SLIPWAY_CHECK(receive(socket, &greeting, sizeof greeting));
-    constexpr auto needed = fixed_newstyle | no_zeroes;
-    if (be64toh(greeting.magic) != init_magic || be64toh(greeting.option) != option_magic ||
-        (be16toh(greeting.flags) & needed) != needed)
-        return fail(Code::Protocol, "the NBD server speaks another protocol");
-    std::string request;
-    put_big_endian(request, std::uint32_t{needed});
-    put_big_endian(request, option_magic);
-    put_big_endian(request, option_export_name);
-    put_big_endian(request, static_cast<std::uint32_t>(export_name.size()));
-    SLIPWAY_CHECK(write_all(socket, request + export_name));
-    struct {
-        std::uint64_t size;
-        std::uint16_t flags;
-    } __attribute__((packed)) answer{};
-    SLIPWAY_CHECK(receive(socket, &answer, sizeof answer));
-    return Negotiated{be64toh(answer.size), be16toh(answer.flags)};
 }
 
 std::string sysfs_file(unsigned number, std::string_view name) {
@@ -146,7 +119,7 @@ Status lock(BorrowedFd node) {
 
 // Only now is there anything to see.
 Result<KernelDisk> lock_and_fill(const GenericNetlink& kernel, unsigned number,
-                                 const Negotiated& server) {
+                                 const NbdExport& server) {
     SLIPWAY_TRY(auto disk, open_nbd(number, (server.flags & NBD_FLAG_READ_ONLY) != 0));
     SLIPWAY_CHECK(lock(disk.fd()));
     auto filled = kernel.call(NBD_CMD_RECONFIGURE,
@@ -207,21 +180,65 @@ Result<ClonedChild> start_watch(const GenericNetlink& kernel, unsigned number, B
     return clone_child({.flags = CLONE_NEWNS}, watch, &plan);
 }
 
-// The kernel's number of who connected it. A process that is ending has no program any more.
+// The kernel's number of who connected it. A process that is ending has no program any more; one
+// that was killed and waits for its own disk has SIGKILL pending.
 bool is_running(std::uint64_t pid) {
     char first = 0;
-    return ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), &first, 1) >= 0;
+    if (::readlink(fmt::format("/proc/{}/exe", pid).c_str(), &first, 1) < 0)
+        return false;
+    auto status = read_file(fmt::format("/proc/{}/status", pid));
+    auto pending = status ? status->find("\nSigPnd:") : std::string::npos;
+    if (pending == std::string::npos)
+        return true;
+    auto mask = std::strtoull(status->c_str() + pending + sizeof "\nSigPnd:", nullptr, 16);
+    return (mask >> (SIGKILL - 1) & 1) == 0;
+}
+
+bool is_abandoned(unsigned number) {
+    auto by = read_file(sysfs_file(number, "backend"));
+    auto pid = number_in(sysfs_file(number, "pid"));
+    return by && trim(*by) == mark && pid && !is_running(*pid);
+}
+
+// Elsewhere the kernel's numbers of processes are not those of /proc.
+bool in_first_pid_namespace() {
+    std::array<char, 32> name{};
+    auto size = ::readlink("/proc/self/ns/pid", name.data(), name.size());
+    return size > 0 && std::string_view(name.data(), static_cast<std::size_t>(size)) ==
+                           "pid:[4026531836]"; // include/linux/proc_ns.h
 }
 
 } // namespace
 
+Result<NbdExport> negotiate_nbd(BorrowedFd server, const std::string& export_name) {
+    struct {
+        std::uint64_t magic, option;
+        std::uint16_t flags;
+    } __attribute__((packed)) greeting{};
+    SLIPWAY_CHECK(receive(server, &greeting, sizeof greeting));
+    constexpr auto needed = fixed_newstyle | no_zeroes;
+    if (be64toh(greeting.magic) != init_magic || be64toh(greeting.option) != option_magic ||
+        (be16toh(greeting.flags) & needed) != needed)
+        return fail(Code::Protocol, "the NBD server speaks another protocol");
+    std::string request;
+    put_big_endian(request, std::uint32_t{needed});
+    put_big_endian(request, option_magic);
+    put_big_endian(request, option_export_name);
+    put_big_endian(request, static_cast<std::uint32_t>(export_name.size()));
+    SLIPWAY_CHECK(write_all(server, request + export_name));
+    struct {
+        std::uint64_t size;
+        std::uint16_t flags;
+    } __attribute__((packed)) answer{};
+    SLIPWAY_CHECK(receive(server, &answer, sizeof answer));
+    return NbdExport{be64toh(answer.size), be16toh(answer.flags)};
+}
+
 Error nbd_refusal(int errno_value) {
-    auto error = os_error("connecting a network block device", errno_value);
-    if (errno_value != ENOSPC && errno_value != EBUSY)
-        return error;
-    error.code = Code::Busy;
-    error.what = "No free NBD devices available";
-    return std::move(error).advise(
+    // Linux 6.1 looks for a number without an end, and refuses the one that is too high.
+    if (errno_value != ENOSPC && errno_value != EBUSY && errno_value != EINVAL)
+        return os_error("connecting a network block device", errno_value);
+    return Error{.code = Code::Busy, .what = "No free NBD devices available"}.advise(
         "/sys/block/nbd*/pid shows who uses them; disconnect one (nbd-client -d /dev/nbdN, or "
         "qemu-nbd -d /dev/nbdN), or load the module again with room for more (modprobe -r nbd; "
         "modprobe nbd max_part=15)");
@@ -237,7 +254,7 @@ Status NbdDevice::probe() {
 
 Result<NbdDevice> NbdDevice::attach(OwnedFd server, const NbdOptions& options) {
     SLIPWAY_TRY(auto kernel, GenericNetlink::open(NBD_GENL_FAMILY_NAME));
-    SLIPWAY_TRY(auto negotiated, negotiate(server, options.export_name));
+    SLIPWAY_TRY(auto negotiated, negotiate_nbd(server, options.export_name));
     SLIPWAY_TRY(auto number, connect(kernel, server, negotiated.flags));
     server.reset(); // the kernel's now
     auto disconnect = [&](Error error) {
@@ -255,24 +272,27 @@ Result<NbdDevice> NbdDevice::attach(OwnedFd server, const NbdOptions& options) {
 
 std::vector<NbdDevice> NbdDevice::take_abandoned() {
     std::vector<NbdDevice> found;
-    auto kernel = GenericNetlink::open(NBD_GENL_FAMILY_NAME);
-    if (!kernel)
-        return found;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/sys/block", ignored)) {
         auto name = entry.path().filename().string();
-        auto number = name.starts_with("nbd") ? parse_number(name.substr(3)) : std::nullopt;
-        if (!number)
+        auto parsed = name.starts_with("nbd") ? parse_number(name.substr(3)) : std::nullopt;
+        auto number = static_cast<unsigned>(parsed.value_or(0));
+        if (!parsed || !is_abandoned(number))
             continue;
-        auto index = static_cast<unsigned>(*number);
-        auto backend = read_file(sysfs_file(index, "backend"));
-        auto pid = number_in(sysfs_file(index, "pid"));
-        if (!backend || trim(*backend) != mark || !pid || is_running(*pid))
+        // Not before there is one: to ask for the family loads the module.
+        auto kernel = GenericNetlink::open(NBD_GENL_FAMILY_NAME);
+        if (!kernel)
+            break;
+        auto disconnect = [&] {
+            [[maybe_unused]] auto done = kernel->call(NBD_CMD_DISCONNECT, index_of(number));
+        };
+        // At once, as opening it may wait for what the server owes.
+        if (in_first_pid_namespace())
+            disconnect();
+        auto disk = open_nbd(number, true);
+        if (!disk || !is_abandoned(number) || !lock_abandoned(disk->fd()))
             continue;
-        auto disk = open_nbd(index, true);
-        if (!disk || !lock_abandoned(disk->fd()))
-            continue;
-        [[maybe_unused]] auto done = kernel->call(NBD_CMD_DISCONNECT, index_of(index));
+        disconnect();
         found.push_back(NbdDevice(std::move(*disk), {}));
     }
     return found;

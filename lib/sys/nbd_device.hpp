@@ -3,7 +3,7 @@
 // namespace: the kernel's NBD is spoken to through generic netlink, and answers nowhere else.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -30,8 +30,8 @@ public:
     /// Negotiates and connects. Protocol: the server said something else, or ended. Busy: "No free
     /// NBD devices available". Read-only as the server says.
     [[nodiscard]] static Result<NbdDevice> attach(OwnedFd server, const NbdOptions& options);
-    /// Disconnects those whose process has gone and that something else still holds. They are the
-    /// caller's now, as of LoopDevice.
+    /// Disconnects those whose process was killed and that something else still holds: what waits
+    /// for their servers fails. They are the caller's now, as of LoopDevice.
     [[nodiscard]] static std::vector<NbdDevice> take_abandoned();
     NbdDevice(NbdDevice&&) = default;
     NbdDevice& operator=(NbdDevice&&) = default;
@@ -51,6 +51,13 @@ private:
     ClonedChild watch_; ///< ends the device's requests when the server has ended
 };
 
+/// What a server says of an export.
+struct NbdExport {
+    std::uint64_t size = 0; ///< bytes
+    std::uint16_t flags = 0;
+};
+/// Talks to the server until data can flow. Protocol: it said something else, or ended.
+[[nodiscard]] Result<NbdExport> negotiate_nbd(BorrowedFd server, const std::string& export_name);
 /// What the kernel's refusal to connect means to a person.
 [[nodiscard]] Error nbd_refusal(int errno_value);
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from stock_host import BUILD, StockHost, stacked
 from support import mini, slipway
 
+FULL = os.environ.get("SLIPWAY_FULL")
 LAYOUTS = ("lvm", "thin", "lvm-on-luks", "raid1", "raid1-degraded", "lvm-on-raid1")
 GUEST_UUID = "5119a000-0000-4000-8000-000000000031"
 HOST_GROUP = """\
@@ -168,93 +169,6 @@ class Killed(StockHostCase):
         self.ok("slipway cleanup")
 
 
-class WithoutFuseAndLoop(HostEngine):
-    """All of that again where NBD takes their place, with room for two devices when the module is loaded."""
-
-    @classmethod
-    def setUpClass(cls):
-        done = cls.host.run("""
-            mountpoint -q /sys/fs/fuse/connections && umount /sys/fs/fuse/connections
-            printf 'install %s /bin/false\\n' loop fuse >/etc/modprobe.d/missing.conf
-            modprobe -r loop fuse
-            modprobe nbd nbds_max=2 max_part=15""")
-        assert done.returncode == 0, done
-        cls.before = cls.host.run(STATE).stdout
-
-    @classmethod
-    def tearDownClass(cls):
-        done = cls.host.run("rm /etc/modprobe.d/missing.conf; modprobe -r nbd && modprobe -a loop fuse")
-        assert done.returncode == 0, done
-
-    def tearDown(self):
-        super().tearDown()
-        left = self.host.run("ls -d /sys/block/nbd*/pid /sys/block/nbd*/nbd*; cat /sys/block/nbd*/size; ls -d /sys/block/nbd*")
-        self.assertEqual(left.stdout, "0\n0\n/sys/block/nbd0\n/sys/block/nbd1\n")
-
-    def hold(self, then):
-        """A command that writes into the guest without end; `then` kills somebody."""
-        self.ok(f"""
-            rm -f /run/said; cp {image("esp")} work.qcow2
-            slipway run --engine host work.qcow2 -- /bin/sh -c 'echo open; while echo more >/filled && sync; do :; done' \\
-                >/run/said 2>&1 </dev/null &
-            for i in $(seq 150); do grep -q open /run/said 2>/dev/null && break; sleep 0.2; done
-            grep -q open /run/said || exit 1
-            ls /sys/block/nbd*/pid || exit 1
-            kill -9 {then}
-            for i in $(seq 300); do pgrep 'slipway|qemu-' >/dev/null || break; sleep 0.1; done
-            rm work.qcow2""")
-
-    def test_says_which_way_and_why(self):
-        done = self.host.run(f"slipway ls -v --engine host {image('esp')} /")
-        self.assertIn("disk sda is nbd", done.stderr)
-        self.assertIn("this kernel has no loop devices", done.stderr)
-        checks = {check["name"]: check for check in json.loads(self.ok("slipway doctor --json"))["checks"]}
-        self.assertTrue(checks["NBD"]["good"])
-        self.assertFalse(checks["loop devices"]["needed"])
-
-    def test_trap11_each_gets_a_device_of_its_own(self):
-        # More at once than the module had room for: the kernel makes another, and takes it away again.
-        self.ok(f"""
-            for i in 1 2 3 4 5; do
-                slipway run --engine host {image("esp")} -- /bin/sh -c "echo $i >/mine; sync; sleep 15; cat /mine" >/run/mine$i &
-            done
-            for i in $(seq 300); do [ $(ls /sys/block/nbd*/pid 2>/dev/null | wc -l) = 5 ] && break; sleep 0.1; done
-            ls /sys/block/nbd*/pid | wc -l >/run/together
-            wait
-            for i in 1 2 3 4 5; do test "$(cat /run/mine$i)" = $i || exit 1; done
-            test $(cat /run/together) = 5""")
-
-    def test_trap11_none_is_left(self):
-        # All that the kernel has numbers for: who only opens a device has taken it. udev need not see 4096.
-        self.ok(f"""
-            systemctl stop systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd
-            modprobe -r nbd && modprobe nbd nbds_max=4096 max_part=255
-            ulimit -n 5000
-            (for i in $(seq 0 4095); do exec {{fd}}</dev/nbd$i || exit 1; done; touch /run/held; sleep 1000) &
-            for i in $(seq 600); do [ -e /run/held ] && break; sleep 0.1; done
-            slipway ls --engine host {image("esp")} / 2>/run/said
-            status=$?
-            kill $!; wait
-            modprobe -r nbd; systemctl start systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd
-            modprobe nbd nbds_max=2 max_part=15
-            cat /run/said
-            test $status = 4
-            grep -q 'No free NBD devices available' /run/said && grep -q 'nbd-client -d' /run/said""")
-
-    def test_killed_client(self):
-        self.hold("$!")
-
-    def test_killed_worker(self):
-        self.hold("$(pgrep -f '^/proc/self/fd/4 --serve' | head -n 1)")
-
-    def test_killed_server(self):
-        self.hold("$(pgrep -f ^qemu-storage-daemon)")
-
-    def test_killed_all(self):
-        self.hold("$(pgrep 'slipway|qemu-|^4$')")
-        self.ok("slipway cleanup; for i in $(seq 100); do pgrep slipway >/dev/null || break; sleep 0.1; done")
-
-
 class TestsOfTheBuild(StockHostCase):
     """Those that need root, as they are."""
 
@@ -268,6 +182,145 @@ class TestsOfTheBuild(StockHostCase):
             tail -n 60 /run/test_root_*
             test ! -e /run/failed""")
         self.assertNotIn("FAILED", said)
+
+
+class NbdCase(StockHostCase):
+    """NBD takes the place of FUSE and loop devices; the module is loaded with room for two devices."""
+
+    slots = "nbds_max=2 max_part=15"
+
+    @classmethod
+    def setUpClass(cls):
+        done = cls.host.run(f"""
+            mountpoint -q /sys/fs/fuse/connections && umount /sys/fs/fuse/connections
+            printf 'install %s /bin/false\\n' loop fuse >/etc/modprobe.d/missing.conf
+            modprobe -r loop fuse
+            modprobe nbd {cls.slots}""")
+        assert done.returncode == 0, done
+        cls.before = cls.host.run(STATE).stdout
+
+    @classmethod
+    def tearDownClass(cls):
+        done = cls.host.run("rm /etc/modprobe.d/missing.conf; modprobe -r nbd && modprobe -a loop fuse")
+        assert done.returncode == 0, done
+
+    def tearDown(self):
+        super().tearDown()
+        left = self.host.run("ls -d /sys/block/nbd*/pid /sys/block/nbd*/nbd*; cat /sys/block/nbd*/size; ls -d /sys/block/nbd*")
+        self.assertEqual(left.stdout, "0\n0\n/sys/block/nbd0\n/sys/block/nbd1\n")
+
+
+@unittest.skipUnless(FULL, "only with --full")
+class HostEngineWithoutFuseAndLoop(NbdCase, HostEngine):
+    """All of that again."""
+
+
+@unittest.skipUnless(FULL, "only with --full")
+class KilledWithoutFuseAndLoop(NbdCase, Killed):
+    """All of that again."""
+
+
+class WithoutFuseAndLoop(NbdCase):
+    def kill(self, whom, then="", command="run --engine host work.qcow2 -- /bin/sh -c 'while echo more >/filled && sync; do :; done'"):
+        """SIGKILL for `whom` while a process waits for what the server, which is stopped, never answers."""
+        self.ok(f"""
+            cp {image("esp")} work.qcow2
+            slipway {command} >/run/said 2>&1 </dev/zero &
+            for i in $(seq 300); do [ -e /sys/block/nbd0/pid ] && break; sleep 0.1; done
+            sleep 1
+            kill -STOP $(pgrep -f ^qemu-storage-daemon) || exit 1
+            for i in $(seq 300); do ps -e -o stat= | grep -q ^D && break; sleep 0.1; done
+            ps -e -o stat= | grep -q ^D || exit 1
+            kill -9 {whom}
+            {then}
+            for i in $(seq 300); do pgrep 'slipway|qemu-|^4$' >/dev/null || break; sleep 0.1; done
+            ps -e -o stat,pid,args | grep ^D && exit 1
+            rm work.qcow2""")
+
+    def test_says_which_way_and_why(self):
+        done = self.host.run(f"slipway ls -v --engine host {image('esp')} /")
+        self.assertIn("disk sda is nbd", done.stderr)
+        self.assertIn("this kernel has no loop devices", done.stderr)
+        checks = {check["name"]: check for check in json.loads(self.ok("slipway doctor --json"))["checks"]}
+        self.assertTrue(checks["NBD"]["good"])
+        self.assertFalse(checks["loop devices"]["needed"])
+
+    def test_reads_what_the_sandbox_reads(self):
+        said = json.loads(self.ok(f"slipway inspect --engine host --json {KEY} {image('lvm-on-raid1')}"))
+        self.assertEqual(said, self.in_sandbox["lvm-on-raid1"])
+
+    def test_writes(self):
+        self.ok(f"""set -e
+            cp {image("lvm")} work.qcow2
+            slipway put --engine host work.qcow2 - /etc/motd </etc/hostname
+            slipway fix --engine host work.qcow2
+            test "$(slipway cat --engine host work.qcow2 /etc/motd)" = stock-host
+            rm work.qcow2""")
+
+    def test_trap11_each_gets_a_device_of_its_own(self):
+        # More at once than the module had room for: the kernel makes another, and takes it away again.
+        self.ok(f"""
+            for i in 1 2 3 4 5; do
+                slipway run --engine host {image("esp")} -- /bin/sh -c "echo $i >/mine; sync; sleep 15; cat /mine" >/run/mine$i &
+            done
+            for i in $(seq 300); do [ $(ls /sys/block/nbd*/pid 2>/dev/null | wc -l) = 5 ] && break; sleep 0.1; done
+            ls /sys/block/nbd*/pid | wc -l >/run/together
+            wait
+            for i in 1 2 3 4 5; do test "$(cat /run/mine$i)" = $i || exit 1; done
+            test $(cat /run/together) = 5""")
+
+    def test_killed_client(self):
+        self.kill("$!")
+
+    def test_killed_worker(self):
+        self.kill("$(pgrep -f '^/proc/self/fd/4 --serve' | head -n 1)")
+
+    def test_killed_server(self):
+        self.kill("$(pgrep -f ^qemu-storage-daemon)")
+
+    # Nobody is left to end what waits; the next run does, or cleanup.
+
+    def test_killed_all(self):
+        self.kill("$(pgrep 'slipway|qemu-|^4$')", "timeout 60 slipway cleanup")
+
+    def test_killed_all_while_the_worker_itself_waits(self):
+        self.kill("$(pgrep 'slipway|qemu-|^4$')", "timeout 60 slipway cleanup", "put --engine host work.qcow2 - /filled")
+
+
+class WithoutFuseLoopAndSlots(NbdCase):
+    """The last one: to take 4096 devices away takes minutes."""
+
+    slots = "nbds_max=4096 max_part=255"  # all that the kernel has numbers for
+
+    @classmethod
+    def setUpClass(cls):
+        done = cls.host.run("systemctl stop systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udevd")
+        assert done.returncode == 0, done
+        super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def tearDown(self):
+        pass
+
+    def test_trap11_none_is_left(self):
+        # Who only opens a device has taken it.
+        self.ok(f"""
+            python3 -c '
+import resource, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000))
+held = [open(f"/dev/nbd{{number}}", "rb", buffering=0) for number in range(4096)]
+open("/run/held", "w").close()
+time.sleep(1000)' &
+            for i in $(seq 600); do [ -e /run/held ] && break; sleep 0.1; done
+            slipway ls --engine host {image("esp")} / 2>/run/said
+            status=$?
+            kill $!; wait
+            cat /run/said
+            test $status = 4 && grep -q 'No free NBD devices available' /run/said && grep -q 'nbd-client -d' /run/said
+            slipway ls --engine host {image("esp")} /""")
 
 
 if __name__ == "__main__":
