@@ -26,10 +26,10 @@ public:
     [[nodiscard]] Result<Json> handle(std::string_view operation, const Json& arguments,
                                       Peer& peer);
     /// Unmounts, flushes and detaches; the first error counts, the rest is done all the same.
-    void log_to(Peer& peer);
     [[nodiscard]] Status close();
 
 private:
+    void log_to(Peer& peer);
     std::unique_ptr<OpenedRoot> opened_;
 };
 
