@@ -2,12 +2,9 @@
 #include "sys/kernel_disk.hpp"
 
 #include <cctype>
-#include <chrono>
 #include <filesystem>
-#include <thread>
 
 #include <linux/blkpg.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,12 +14,10 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "base/units.hpp"
 
 namespace slipway::sys {
 namespace {
 
-constexpr std::chrono::seconds longest_udev{5};
 constexpr std::uint64_t sysfs_sector = 512; // whatever the disk's own is
 
 Result<dev_t> number_in(const std::string& file) {
@@ -81,19 +76,6 @@ Result<OwnedFd> open_kernel_node(const std::string& name, dev_t number, int flag
     auto fd = open_file(path, flags);
     ::unlink(path.c_str());
     return fd;
-}
-
-bool lock_abandoned(BorrowedFd node) {
-    for (auto until = Clock::now() + longest_udev; Clock::now() < until;) {
-        if (::flock(node.raw(), LOCK_EX | LOCK_NB) == 0)
-            return true;
-        // The worker refuses even a shared one.
-        if (::flock(node.raw(), LOCK_SH | LOCK_NB) != 0)
-            return false;
-        ::flock(node.raw(), LOCK_UN);
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
 }
 
 Result<KernelDisk> KernelDisk::open(const std::string& name, bool writable) {

@@ -17,10 +17,6 @@ namespace slipway::sys {
 /// in /dev.
 [[nodiscard]] Result<OwnedFd> open_kernel_node(const std::string& name, dev_t number, int flags);
 
-/// Takes the lock of a node whose worker has gone; false where the worker holds it. udev takes a
-/// shared one for a moment, as soon as the worker's has gone: so this waits.
-[[nodiscard]] bool lock_abandoned(BorrowedFd node);
-
 /// A range of a disk that shall be a block device of its own.
 struct PartitionRange {
     unsigned number = 0;

@@ -21,7 +21,7 @@ namespace slipway::sys {
 namespace {
 
 constexpr unsigned loop_major = 7; // Documentation/admin-guide/devices.txt
-constexpr std::chrono::seconds longest_search{20};
+constexpr std::chrono::seconds longest_search{20}, longest_udev{5};
 
 Result<OwnedFd> open_loop(unsigned number, int flags) {
     return open_kernel_node(fmt::format("loop{}", number), makedev(loop_major, number), flags);
@@ -37,6 +37,20 @@ bool has_our_mark(BorrowedFd node, const std::string& backing_file) {
     // The kernel asks the file first, which a FUSE daemon that was killed does not answer. One that
     // is the root of its filesystem, so that its name is "/", is an export of QEMU.
     return (errno == ENOTCONN || errno == ECONNABORTED) && trim(backing_file) == "/";
+}
+
+// Its worker lives where even a shared lock is refused. udev takes a shared one for a moment, as
+// soon as the worker's has gone.
+bool lock_abandoned(BorrowedFd node) {
+    for (auto until = Clock::now() + longest_udev; Clock::now() < until;) {
+        if (::flock(node.raw(), LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (::flock(node.raw(), LOCK_SH | LOCK_NB) != 0)
+            return false;
+        ::flock(node.raw(), LOCK_UN);
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
 }
 
 } // namespace

@@ -107,14 +107,14 @@ Result<unsigned> connect(const GenericNetlink& kernel, BorrowedFd socket, std::u
     return number;
 }
 
-// Who has it now is udev, for a moment.
+// Who has it now is udev, for a moment, or a worker that is ending.
 Status lock(BorrowedFd node) {
     for (auto until = Clock::now() + longest_udev; Clock::now() < until;) {
         if (::flock(node.raw(), LOCK_EX | LOCK_NB) == 0)
             return {};
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    return fail(Code::Busy, "another process holds the new network block device", "try again");
+    return fail(Code::Busy, "another process holds the network block device", "try again");
 }
 
 // Only now is there anything to see.
@@ -194,18 +194,18 @@ bool is_running(std::uint64_t pid) {
     return (mask >> (SIGKILL - 1) & 1) == 0;
 }
 
-bool is_abandoned(unsigned number) {
-    auto by = read_file(sysfs_file(number, "backend"));
-    auto pid = number_in(sysfs_file(number, "pid"));
-    return by && trim(*by) == mark && pid && !is_running(*pid);
-}
-
-// Elsewhere the kernel's numbers of processes are not those of /proc.
+// Outside of the first PID namespace the kernel's numbers are not those of /proc.
 bool in_first_pid_namespace() {
     std::array<char, 32> name{};
     auto size = ::readlink("/proc/self/ns/pid", name.data(), name.size());
     return size > 0 && std::string_view(name.data(), static_cast<std::size_t>(size)) ==
                            "pid:[4026531836]"; // include/linux/proc_ns.h
+}
+
+bool is_abandoned(unsigned number) {
+    auto by = read_file(sysfs_file(number, "backend"));
+    auto pid = number_in(sysfs_file(number, "pid"));
+    return by && trim(*by) == mark && pid && in_first_pid_namespace() && !is_running(*pid);
 }
 
 } // namespace
@@ -279,21 +279,15 @@ std::vector<NbdDevice> NbdDevice::take_abandoned() {
         auto number = static_cast<unsigned>(parsed.value_or(0));
         if (!parsed || !is_abandoned(number))
             continue;
-        // Not before there is one: to ask for the family loads the module.
+        // Not before there is one: to ask for the family may load the module.
         auto kernel = GenericNetlink::open(NBD_GENL_FAMILY_NAME);
         if (!kernel)
             break;
-        auto disconnect = [&] {
-            [[maybe_unused]] auto done = kernel->call(NBD_CMD_DISCONNECT, index_of(number));
-        };
-        // At once, as opening it may wait for what the server owes.
-        if (in_first_pid_namespace())
-            disconnect();
+        // Before it is opened: that may wait for what the server owes.
+        [[maybe_unused]] auto done = kernel->call(NBD_CMD_DISCONNECT, index_of(number));
         auto disk = open_nbd(number, true);
-        if (!disk || !is_abandoned(number) || !lock_abandoned(disk->fd()))
-            continue;
-        disconnect();
-        found.push_back(NbdDevice(std::move(*disk), {}));
+        if (disk && is_abandoned(number) && lock(disk->fd()))
+            found.push_back(NbdDevice(std::move(*disk), {}));
     }
     return found;
 }

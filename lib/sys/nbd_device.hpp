@@ -31,7 +31,8 @@ public:
     /// NBD devices available". Read-only as the server says.
     [[nodiscard]] static Result<NbdDevice> attach(OwnedFd server, const NbdOptions& options);
     /// Disconnects those whose process was killed and that something else still holds: what waits
-    /// for their servers fails. They are the caller's now, as of LoopDevice.
+    /// for their servers fails. They are the caller's now, as of LoopDevice. None outside of the
+    /// first PID namespace, where nobody can tell.
     [[nodiscard]] static std::vector<NbdDevice> take_abandoned();
     NbdDevice(NbdDevice&&) = default;
     NbdDevice& operator=(NbdDevice&&) = default;
