@@ -42,10 +42,11 @@ UNWANTED_UNITS = ("systemd-timesyncd", "keyboard-setup", "console-setup", "e2scr
 
 
 class StockHost:
-    """`cargo` holds what the machine shall find under /cargo; `disks` empty ones, by serial and MiB. /var/tmp is on a disk,
-    as it mostly is."""
+    """`cargo` holds what the machine shall find under /cargo; `disks` empty ones, by serial and MiB; `system` is the recipe of
+    its root. /var/tmp is on a disk, as it mostly is."""
 
-    def __init__(self, cargo, disks):
+    def __init__(self, cargo, disks, system="debian12-host"):
+        self.system = system
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-stock-", dir="/var/tmp"))
         self.process = None
         try:
@@ -55,7 +56,7 @@ class StockHost:
             raise
 
     def _start(self, cargo, disks):
-        root = Path(guest("debian12-host"))
+        root = Path(guest(self.system))
         (cargo / "agent").write_text(AGENT, encoding="ascii")
         for part in ("bin", "libexec", "tests"):
             (cargo / "build" / part).mkdir(parents=True)

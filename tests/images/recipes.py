@@ -31,6 +31,14 @@ class Base:
 
 
 @dataclass(frozen=True)
+class WithModules(Base):
+    """A base with kernel modules that Debian ships as source: `source` is the package that compiles them, and goes again."""
+    source: str = ""
+    compiler: tuple[str, ...] = ("linux-headers-amd64",)
+    components: tuple[str, ...] = ("main", "contrib")
+
+
+@dataclass(frozen=True)
 class Volume:
     """One partition. `mib=0` takes what is left of the disk."""
     fs: str  # ext4, xfs, btrfs, swap, bios_grub
@@ -134,6 +142,7 @@ BASES = {
     "bookworm-layers": Base("bookworm", COMMON_PACKAGES + ("cryptsetup-initramfs", "lvm2", "mdadm")),
     "trixie": Base("trixie", COMMON_PACKAGES + ("xfsprogs",)),
     "bookworm-host": Base("bookworm", HOST_PACKAGES),
+    "bookworm-zfs": WithModules("bookworm", HOST_PACKAGES + ("zfsutils-linux",), source="zfs-dkms"),
 }
 
 # What `guest verify` looks for.
@@ -278,6 +287,9 @@ RECIPES = {
     "debian12-host": Host(
         summary="a machine to run Slipway in: Debian 12 with its own kernel, systemd, udev, lvm2, mdadm",
         expect={}, base="bookworm-host"),
+    "debian12-zfs": Host(
+        summary="the same with ZFS; compiles its module, which takes a quarter of an hour",
+        expect={}, base="bookworm-zfs"),
 
     "prove-firmware": broken_stock(
         "stops in the firmware: the boot sector's code is zeroed",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from builder import cache, confine
 from builder.run import Failed, Runner, output, require, say, step
-from recipes import BASES, Base
+from recipes import BASES, Base, WithModules
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 UNUSED_FILES = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*",
@@ -26,9 +26,10 @@ def mirror_of_host() -> str:
     raise Failed("apt on this machine names no Debian mirror; give one: --mirror URL")
 
 
-def _source_line(suite: str, mirror: str) -> str:
+def _source_line(base: Base, mirror: str) -> str:
     options = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    return f"deb {options}{mirror} {suite} main"
+    components = base.components if isinstance(base, WithModules) else ("main",)
+    return f"deb {options}{mirror} {base.suite} {' '.join(components)}"
 
 
 def _proxy_options() -> list[str]:
@@ -43,12 +44,26 @@ def _excludes(base: Base) -> list[str]:
     return [f"--dpkgopt=path-exclude={pattern}" for pattern in [*UNUSED_FILES, *modules]]
 
 
+def _packages(base: Base) -> tuple[str, ...]:
+    return (*base.packages, base.source, *base.compiler) if isinstance(base, WithModules) else base.packages
+
+
+def _hooks(base: Base) -> list[str]:
+    """The modules stay, what made them goes."""
+    if not isinstance(base, WithModules):
+        return []
+    keep = ('set -- "$1" "$(ls "$1/lib/modules")"; mkdir "$1/lib/modules/$2/extra" && '
+            'cp "$1/lib/modules/$2/updates/dkms/"*.ko "$1/lib/modules/$2/extra/"')
+    purge = f'chroot "$1" apt-get --yes --autoremove purge {base.source} {" ".join(base.compiler)}'
+    return [f"--customize-hook={hook}" for hook in (keep, purge, 'chroot "$1" depmod "$(ls "$1/lib/modules")"')]
+
+
 def _build(base: Base, mirror: str, work: Path) -> None:
     # INITRD=No: each guest makes its own initramfs, so one here would be work for nothing.
     Runner(work / "build.log")(
         "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64",
-        f"--include={','.join(base.packages)}", *_excludes(base), *_proxy_options(),
-        base.suite, work / "tree.tar.zst", _source_line(base.suite, mirror),
+        f"--include={','.join(_packages(base))}", *_hooks(base), *_excludes(base),
+        *_proxy_options(), base.suite, work / "tree.tar.zst", _source_line(base, mirror),
         extra={"INITRD": "No", "TMPDIR": str(work)})
 
 
