@@ -2,6 +2,7 @@
 #include "appliance/kernel.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <vector>
 
@@ -9,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "appliance/kernel_modules.hpp"
 #include "base/strings.hpp"
 #include "sys/fd.hpp"
 
@@ -123,6 +125,12 @@ Result<Kernel> find_kernel(const KernelChoice& choice) {
                     fmt::format("sudo chmod a+r {}, or name a copy with --sandbox-kernel", closed));
     return fail(Code::Unsupported, "no kernel with its modules is installed here",
                 "apt install linux-image-cloud-amd64, or name one with --sandbox-kernel");
+}
+
+bool has_module(const Kernel& kernel, std::string_view name) {
+    constexpr std::size_t largest = 64 << 20;
+    auto dependencies = sys::read_file(kernel.modules + "/modules.dep", largest);
+    return dependencies && !module_closure(*dependencies, std::array{name}).empty();
 }
 
 } // namespace slipway::appliance

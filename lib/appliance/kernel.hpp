@@ -29,4 +29,7 @@ struct Kernel {
 /// `head` is the beginning of the file, 64 KiB are enough. Corrupt.
 [[nodiscard]] Result<std::string> parse_kernel_release(std::string_view head);
 
+/// Whether it has this module, by its modules.dep; what is built in has no file.
+[[nodiscard]] bool has_module(const Kernel& kernel, std::string_view name);
+
 } // namespace slipway::appliance

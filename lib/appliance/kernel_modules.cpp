@@ -16,7 +16,7 @@ constexpr std::string_view image_modules[]{
     "virtio_pci", "virtio_blk", "virtio_console", "virtio_rng",
     // filesystems, and the tables of characters of FAT and ISO 9660
     "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "vfat", "msdos", "exfat", "ntfs3", "isofs",
-    "udf", "squashfs", "erofs", "overlay", "fuse", "hfsplus", "minix", "ufs", "nls_cp437",
+    "udf", "zfs", "squashfs", "erofs", "overlay", "fuse", "hfsplus", "minix", "ufs", "nls_cp437",
     "nls_ascii", "nls_utf8", "nls_iso8859_1",
     // checksums that filesystems ask for by an alias, which modules.dep does not show
     "crc32c_generic", "crc32c_intel", "xxhash_generic", "blake2b_generic", "crc32_generic",

@@ -138,7 +138,7 @@ bool may_hold_a_system(const MountableVolume& volume) {
     const auto& type = volume.volume.type;
     bool large_enough = volume.volume.partition == 0 || volume.volume.size >= min_root_size;
     return mount::is_mountable_type(type) && large_enough && !volume.node.empty() &&
-           volume.volume.kind != "snapshot" &&
+           volume.may_be_root &&
            std::find(never_a_root.begin(), never_a_root.end(), type) == never_a_root.end();
 }
 

@@ -61,6 +61,7 @@ constexpr std::array recipes{
     Recipe{"erofs", {"erofs", ""}, "", {"", ""}, true},
     Recipe{"iso9660", {"iso9660", ""}, "", {"", ""}, true},
     Recipe{"udf", {"udf", ""}, "", {"", ""}, true},
+    Recipe{"zfs", {"zfs", ""}, "", {"", ""}},
     Recipe{"directory", {bind, ""}, "", {"", ""}, true},
     Recipe{"tar", {bind, ""}, "", {"", ""}},
 };

@@ -193,6 +193,14 @@ Resolution resolve_device(std::string_view spec, std::string_view type, Volumes 
     constexpr std::string_view dev = "/dev/";
     if (spec.starts_with(dev))
         return by_device_path(spec.substr(dev.size()), type, volumes);
+    // A dataset; where its pool is not open, this is no name of a device.
+    for (std::string_view before : {"ZFS=", "zfs:", ""}) {
+        if (!spec.starts_with(before) || (before.empty() && type != "zfs"))
+            continue;
+        auto found = by_name(spec.substr(before.size()), volumes);
+        if (found.volume != nullptr && found.volume->type == "zfs")
+            return found;
+    }
     return {};
 }
 

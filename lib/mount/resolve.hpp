@@ -27,6 +27,7 @@ struct Resolution {
 /// whose names stand in the guest's files, are told only where there is one. /dev/disk/by-path and
 /// by-id say nothing about the order of disks, so they resolve only where one volume alone has the
 /// partition number and, where `type` (as of fstab(5), may be "") names a filesystem, that type.
+/// A dataset of ZFS (ZFS=…, zfs:…, or by itself with that type) is told where its pool is open.
 /// Pure.
 [[nodiscard]] Resolution resolve_device(std::string_view spec, std::string_view type,
                                         std::span<const report::Volume> volumes);

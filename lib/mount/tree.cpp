@@ -53,6 +53,8 @@ bool is_boot_mountpoint(const GuestPath& path) {
 }
 
 std::string where_of(const FstabLine& line) {
+    if (line.line_no == 0)
+        return line.spec; // a dataset of ZFS, which says itself where it belongs
     return fmt::format("/etc/fstab line {}", line.line_no);
 }
 
@@ -141,6 +143,7 @@ private:
         std::vector<Wanted> wanted;
         for (const auto& line : lines)
             consider(line, devices, wanted);
+        add_datasets(wanted);
         std::stable_sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) {
             return depth_of(a.mountpoint) < depth_of(b.mountpoint);
         });
@@ -182,6 +185,29 @@ private:
                              max_mounts));
         else
             wanted.push_back({line, *mountpoint, options, volume});
+    }
+
+    // What zfs mounts by itself (zfs-mount.service). Those below the root come first: another
+    // system of the same pool has its own of the same places.
+    void add_datasets(std::vector<Wanted>& wanted) {
+        for (bool below_root : {true, false})
+            for (const auto& each : volumes_) {
+                const auto& name = each.volume.name;
+                auto place = GuestPath::parse(each.mountpoint);
+                if (each.mountpoint.empty() || name == root_.volume || !place ||
+                    name.starts_with(root_.volume + "/") != below_root || place->str() == "/" ||
+                    belongs_to_us(*place) || is_taken(*place, wanted) ||
+                    wanted.size() >= max_mounts)
+                    continue;
+                wanted.push_back({{.line_no = 0,
+                                   .spec = name,
+                                   .mountpoint = place->str(),
+                                   .type = each.volume.type,
+                                   .options = ""},
+                                  *place,
+                                  {},
+                                  &each});
+            }
     }
 
     static bool is_taken(const GuestPath& mountpoint, const std::vector<Wanted>& wanted) {

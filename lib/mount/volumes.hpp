@@ -15,7 +15,10 @@ namespace slipway::mount {
 /// mounted. Nodes never leave the worker: reports and errors name volumes.
 struct MountableVolume {
     report::Volume volume;
-    std::string node{}; ///< such as "/dev/vda1"; "" if it has none
+    /// Such as "/dev/vda1", of ZFS the name of the dataset in this kernel; "" if it has none.
+    std::string node{};
+    std::string mountpoint{}; ///< where the guest mounts it without a line in its fstab (ZFS)
+    bool may_be_root = true;  ///< false: no system is looked for there
 };
 
 /// A disk of the image and its block node, "" if it has none.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/open_image.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -10,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "appliance/kernel.hpp"
 #include "base/strings.hpp"
 #include "image/complete.hpp"
 #include "image/scratch_disk.hpp"
@@ -277,6 +279,8 @@ start_session(const Context& context, const ImageOptions& options, OpenImage& op
     }
     SLIPWAY_TRY(auto machine, machine_options(options.sandbox));
     machine.raid6 = opened.raid6;
+    if (opened.needs_qemu)
+        machine.machine = session::Machine::Qemu;
     auto worker = opened.engine == "host"
                       ? session::start_on_host(*context.runner, disks)
                       : session::start_in_sandbox(*context.runner, context.host, disks, machine);
@@ -298,6 +302,16 @@ std::string missing_on_host(const Context& context, const ImageOptions& options,
     return join(missing, ", ");
 }
 
+// User-mode Linux has no ZFS; the kernel for QEMU may have.
+bool has_machine_for_zfs(const Context& context, const ImageOptions& options) {
+    auto machine = machine_options(options.sandbox);
+    if (!machine || machine->machine != session::Machine::Auto || !sys::find_program("zpool"))
+        return false;
+    machine->machine = session::Machine::Qemu;
+    auto choice = session::choose_machine(context.host, *machine);
+    return choice && appliance::has_module(choice->kernel, "zfs");
+}
+
 // What the worker told of the image may ask for another engine, machine or disk: each once.
 constexpr int most_restarts = 3;
 
@@ -310,6 +324,13 @@ Result<bool> adapt_to_image(const Context& context, const ImageOptions& options,
             opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
             return true;
         }
+    auto missing = json_get<std::vector<std::string>>(told, "missing_in_kernel");
+    if (opened.engine == "sandbox" && !opened.needs_qemu &&
+        std::find(missing.begin(), missing.end(), "ZFS") != missing.end() &&
+        has_machine_for_zfs(context, options)) {
+        opened.needs_qemu = true;
+        return true;
+    }
     if (!opened.raid6 && json_get<bool>(told, "wants_raid6")) {
         opened.raid6 = true;
         return true;

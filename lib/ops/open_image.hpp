@@ -76,6 +76,7 @@ struct OpenImage : OpenDisk {
     Use use = Use::Look;
     std::unique_ptr<session::Session> session;
     bool raid6 = false;        ///< the sandbox needs that code
+    bool needs_qemu = false;   ///< no User-mode Linux can open it
     std::string engine;        ///< "host" or "sandbox"
     std::string engine_reason; ///< one line for the report
 

@@ -93,7 +93,7 @@ void tell_degraded(Opening& opening, const std::string& name, const Array& array
 
 Result<std::size_t> start(Opening& opening, const Array& array, const std::string& name) {
     SLIPWAY_CHECK(need_md("MD array"));
-    SLIPWAY_CHECK(keep_udev_off_arrays(opening.host()));
+    SLIPWAY_CHECK(keep_udev_off(opening.host()));
     auto number = free_md_number();
     if (!number)
         return fail(Code::Busy, "no MD device is free", "--engine sandbox");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/leftovers.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -11,9 +12,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "base/strings.hpp"
 #include "base/units.hpp"
 #include "storage/device_mapper.hpp"
+#include "storage/pools.hpp"
 #include "sys/loop_device.hpp"
 #include "sys/nbd_device.hpp"
 
@@ -44,6 +48,21 @@ std::vector<std::string> holders_of(const std::string& disk) {
     return holders;
 }
 
+// The kernel lists no holder for a pool; its own name for it is ours, and zpool knows its devices.
+std::vector<std::string> pools_on(const std::string& disk) {
+    std::vector<std::string> found;
+    for (const auto& name : pools_of_ours()) {
+        auto nodes = nodes_of_pool(name);
+        if (std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) {
+                auto device = std::string(basename_of(node));
+                return device == disk ||
+                       ::access(fmt::format("/sys/block/{}/{}", disk, device).c_str(), F_OK) == 0;
+            }))
+            found.push_back(name);
+    }
+    return found;
+}
+
 bool close_device(const std::string& name) {
     if (name.starts_with("dm-")) {
         auto mapping = sys::read_file("/sys/block/" + name + "/dm/name", 256);
@@ -60,6 +79,9 @@ bool close_device(const std::string& name) {
 void close_above(const std::string& disk, std::vector<std::string>& closed, int depth = 64) {
     if (depth == 0)
         return;
+    for (auto& pool : pools_on(disk))
+        if (export_pool(pool))
+            closed.push_back(std::move(pool));
     for (const auto& holder : holders_of(disk)) {
         close_above(holder, closed, depth - 1);
         if (close_device(holder))
@@ -70,7 +92,7 @@ void close_above(const std::string& disk, std::vector<std::string>& closed, int 
 void close_all_above(const std::string& disk, std::vector<std::string>& closed) {
     auto until = Clock::now() + longest_busy;
     close_above(disk, closed);
-    while (!holders_of(disk).empty() && Clock::now() < until) {
+    while ((!holders_of(disk).empty() || !pools_on(disk).empty()) && Clock::now() < until) {
         std::this_thread::sleep_for(pause);
         close_above(disk, closed);
     }

@@ -134,8 +134,10 @@ Status Opening::add(Found found) {
         device.volume.disk.clear();
     }
     // Its UUID and label are those of the volume that it is a snapshot of, which they name.
-    if (device.kind == "snapshot")
+    if (device.kind == "snapshot") {
         device.volume.uuid = device.volume.label = {};
+        device.may_be_root = false;
+    }
     devices.push_back(device);
     if (!layout || whole)
         return {};

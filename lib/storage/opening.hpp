@@ -81,6 +81,7 @@ enum class Completeness { Whole, Any };
 [[nodiscard]] Result<bool> open_encrypted(Opening& opening);
 [[nodiscard]] Result<bool> open_arrays(Opening& opening, Completeness completeness);
 [[nodiscard]] Result<bool> open_groups(Opening& opening, Completeness completeness);
+[[nodiscard]] Result<bool> open_pools(Opening& opening);
 
 /// Number of the node; how large it is; whether the kernel refuses writes to it.
 struct NodeState {

@@ -17,8 +17,7 @@ namespace slipway::storage {
 namespace {
 
 // Nothing opens these: by libblkid's name, and what people call them.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> strangers{{
-    {"zfs_member", "ZFS"},
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> strangers{{
     {"LVM1_member", "LVM1"},
     {"isw_raid_member", "Intel firmware RAID"},
     {"ddf_raid_member", "DDF firmware RAID"},
@@ -45,6 +44,9 @@ Result<bool> open_more(Opening& opening) {
         if (!found) {
             SLIPWAY_TRY(found, open_groups(opening, completeness));
         }
+    }
+    if (!found) {
+        SLIPWAY_TRY(found, open_pools(opening));
     }
     return found;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens what is inside the volumes of an image: LUKS, BitLocker, MD arrays, LVM groups, in any
-// order, until nothing new appears.
+// Opens what is inside the volumes of an image: LUKS, BitLocker, MD arrays, LVM groups, ZFS pools,
+// in any order, until nothing new appears.
 //
 // Needs root in a mount namespace with a /dev of the caller's own, and a single-threaded caller.
 // The kernel parses what is opened. Only the named devices are touched: no scan, no udev, no
@@ -23,13 +23,16 @@ namespace slipway::storage {
 /// A volume with its block node in this process's /dev.
 struct Device {
     report::Volume volume;
-    std::string node; ///< such as "/dev/vda2", "/dev/mapper/vg-lv"; never shown
+    /// Such as "/dev/vda2", "/dev/mapper/vg-lv"; of ZFS the dataset, "slipway-…/home". Never shown.
+    std::string node;
     dev_t number = 0; ///< of the node; filled by `Stack::open` for the devices given
-    /// How it came to be: "luks", "bitlocker", "md", "lvm", "snapshot" (of LVM), "partition";
-    /// "" for those given.
+    /// How it came to be: "luks", "bitlocker", "md", "lvm", "snapshot" (of LVM), "zfs",
+    /// "partition"; "" for those given.
     std::string kind{};
     std::vector<std::string> stands_on{}; ///< names of the volumes right below it
     bool read_only = false;
+    std::string mountpoint{}; ///< where the guest mounts it without a line in its fstab; "" nowhere
+    bool may_be_root = true;  ///< false: no system is looked for there
 };
 using Devices = std::vector<Device>;
 
@@ -38,10 +41,16 @@ struct Key {
     Secret secret;
 };
 
+/// What may be done with ZFS pools. When a disk of a pool fails, the kernel lets all wait for good
+/// who read or write it: neither SIGKILL nor an export ends that. So nothing but a file may be
+/// below one that is not in a sandbox, and it is not written.
+enum class Pools { Closed, ReadOnly, Writable };
+
 struct Options {
     std::vector<Key> keys{};
     /// A directory of the caller's own that exists, for lvm's locks.
     std::string scratch = "/run/slipway/scratch";
+    Pools pools = Pools::Closed;
 };
 
 /// A container or volume that stays closed. Nothing else suffers from it.

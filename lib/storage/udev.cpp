@@ -16,8 +16,9 @@ namespace {
 // Each assignment is for rules of others: 69-lvm and 64-btrfs ask for the first two, udisks for the
 // third; the final assignments (udev(7)) cannot be added to by 63-md-raid-arrays.
 constexpr auto rule =
-    R"(# Arrays of disk images that Slipway has open are none of this machine.
+    R"(# Arrays and pools of disk images that Slipway has open are none of this machine.
 SUBSYSTEM=="block", KERNEL=="md5119[0-9][0-9]*", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}="1", ENV{SYSTEMD_READY}="0", ENV{UDISKS_IGNORE}="1", SYMLINK:="", OPTIONS:="nowatch"
+SUBSYSTEM=="block", KERNEL=="zd*", PROGRAM=="zvol_id $devnode", RESULT=="slipway-????????????????*", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}="1", ENV{SYSTEMD_READY}="0", ENV{UDISKS_IGNORE}="1", SYMLINK:="", OPTIONS:="nowatch"
 )";
 constexpr auto rules_directory = "/run/udev/rules.d";
 constexpr auto rule_file = "/run/udev/rules.d/00-slipway.rules";
@@ -25,7 +26,7 @@ constexpr std::chrono::seconds reload_deadline{30};
 
 } // namespace
 
-Status keep_udev_off_arrays(const sys::Host& host) {
+Status keep_udev_off(const sys::Host& host) {
     if (::access("/run/udev/control", F_OK) != 0)
         return {};
     if (auto there = sys::read_file(rule_file); there && *there == rule)

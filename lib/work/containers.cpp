@@ -51,12 +51,16 @@ Status open_stack(OpenedRoot& opened, const Json& arguments) {
         devices.push_back({.volume = each.volume, .node = each.node});
     SLIPWAY_TRY(opened.stack, storage::Stack::open(opened.host, std::move(devices),
                                                    {.keys = keys_of(arguments),
-                                                    .scratch = opened.workspace + "/scratch"}));
+                                                    .scratch = opened.workspace + "/scratch",
+                                                    .pools = opened.pools}));
     for (const auto& device : opened.stack->volumes()) {
         auto volume = device.volume;
         volume.kind = device.kind;
         volume.stands_on = device.stands_on;
-        opened.volumes.push_back({std::move(volume), device.node});
+        opened.volumes.push_back({.volume = std::move(volume),
+                                  .node = device.node,
+                                  .mountpoint = device.mountpoint,
+                                  .may_be_root = device.may_be_root});
     }
     return {};
 }

@@ -101,12 +101,22 @@ std::string guest_command_line(const report::Inventory& inventory) {
     return std::string(trim(std::string_view(*config).substr(first.arguments_begin, length)));
 }
 
+storage::Pools pools_on(const std::vector<image::DiskSpec>& specs) {
+    auto all = [&](auto test) { return std::all_of(specs.begin(), specs.end(), test); };
+    if (all([](const auto& spec) { return !spec.device.empty(); }))
+        return storage::Pools::Writable; // in a sandbox
+    return all([](const auto& spec) { return spec.raw_fd >= 0 && !spec.writable; })
+               ? storage::Pools::ReadOnly
+               : storage::Pools::Closed;
+}
+
 } // namespace
 
 Status OpenedRoot::open(const Json& arguments) {
     host.runner = &runner;
     SLIPWAY_TRY(auto specs, disk_specs(arguments));
     SLIPWAY_TRY(given, GivenTree::take_from(specs));
+    pools = pools_on(specs);
     SLIPWAY_TRY(host_network, sys::open_file("/proc/self/ns/net", O_RDONLY));
     SLIPWAY_CHECK(sys::enter_private_mount_namespace());
     SLIPWAY_CHECK(make_private_dev());
@@ -286,10 +296,11 @@ Result<enter::Root*> OpenedRoot::need_chroot() {
     }
     if (stack)
         for (const auto& device : stack->volumes())
-            spec.mapped.push_back({.name = guest_node_of(device),
-                                   .device = device.number,
-                                   .uuid = device.volume.uuid,
-                                   .label = device.volume.label});
+            if (device.number != 0) // a dataset of ZFS has no node
+                spec.mapped.push_back({.name = guest_node_of(device),
+                                       .device = device.number,
+                                       .uuid = device.volume.uuid,
+                                       .label = device.volume.label});
     SLIPWAY_TRY(auto prepared, enter::Root::prepare(std::move(spec), host));
     chroot = std::make_unique<enter::Root>(std::move(prepared));
     return chroot.get();

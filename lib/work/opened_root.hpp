@@ -29,7 +29,8 @@ struct OpenedRoot {
     mount::Volumes volumes;
     std::optional<storage::Stack> stack; ///< what is inside the volumes; none: no containers
     std::vector<mount::MountableDisk> disk_nodes;
-    bool writable = false;      ///< the disks may be written
+    storage::Pools pools = storage::Pools::Closed; ///< what this kernel may do with them
+    bool writable = false;                         ///< the disks may be written
     bool wants_raid6 = false;   ///< this machine has started without what a volume needs
     bool dropped = false;       ///< and what is written ends with the session
     bool writable_tree = false; ///< the root is mounted read-write

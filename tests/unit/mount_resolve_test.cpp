@@ -83,6 +83,20 @@ TEST(ResolveDevice, Trap6_MapperNamesOfVolumesWithHyphens) {
     EXPECT_EQ(name_of("/dev/vg-a/lv"), "vg-a/lv");
 }
 
+TEST(ResolveDevice, DatasetsOfPoolsThatAreOpen) {
+    const std::vector<Volume> volumes{
+        {.name = "rpool/ROOT/debian", .disk = "", .type = "zfs", .kind = "zfs"},
+        {.name = "vg/lv", .disk = "", .type = "ext4", .kind = "lvm"}};
+    for (const auto* spec : {"ZFS=rpool/ROOT/debian", "zfs:rpool/ROOT/debian"})
+        EXPECT_EQ(resolve_device(spec, "", volumes).volume, volumes.data()) << spec;
+    EXPECT_EQ(resolve_device("rpool/ROOT/debian", "zfs", volumes).volume, volumes.data());
+    EXPECT_TRUE(resolve_device("rpool/ROOT/debian", "zfs", volumes).is_device);
+    // No line of a pool that is not here is told to name a missing disk.
+    EXPECT_FALSE(resolve_device("rpool/ROOT/debian", "", volumes).is_device);
+    EXPECT_FALSE(resolve_device("tank/home", "zfs", volumes).is_device);
+    EXPECT_FALSE(resolve_device("vg/lv", "zfs", volumes).is_device);
+}
+
 TEST(ResolveDevice, HardwareLinksOnlyWhereOneVolumeFits) {
     EXPECT_EQ(name_of("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part2"), "sda2");
     EXPECT_EQ(name_of("/dev/disk/by-id/scsi-36000c29d-part1"), "");
