@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -32,10 +34,11 @@ Result<int> run(Invocation& invocation, const Options& options) {
     SLIPWAY_TRY(auto image, invocation.image_options());
     auto get = options.tar ? ops::get_tree : ops::get;
     if (options.local == "-") {
-        SLIPWAY_TRY([[maybe_unused]] auto size,
-                    get(context, image, options.path, [&invocation](std::string_view bytes) {
-                        return invocation.terminal.out(bytes);
-                    }));
+        SLIPWAY_TRY([[maybe_unused]] auto size, get(context, image, options.path,
+                                                    [&invocation](std::string_view bytes) {
+                                                        return invocation.terminal.out(bytes);
+                                                    },
+                                                    {}));
         return 0;
     }
     auto local = local_name(options);
@@ -47,15 +50,20 @@ Result<int> run(Invocation& invocation, const Options& options) {
     if (!created && created.error().code == Code::Exists && !options.force)
         created.error().hint = "--force replaces it";
     SLIPWAY_TRY(auto file, std::move(created));
-    SLIPWAY_TRY([[maybe_unused]] auto size,
-                get(context, image, options.path, [&](std::string_view bytes) -> Status {
-                    auto written = sys::write_all(file.fd(), bytes);
-                    if (!written && written.error().code == Code::NoSpace)
-                        written.error().hint = "make room there, or choose another place";
-                    if (!written)
-                        return fail(std::move(written.error()).in(local));
-                    return {};
-                }));
+    auto write = [&](std::string_view bytes) -> Status {
+        auto written = sys::write_all(file.fd(), bytes);
+        if (!written && written.error().code == Code::NoSpace)
+            written.error().hint = "make room there, or choose another place";
+        if (!written)
+            return fail(std::move(written.error()).in(local));
+        return {};
+    };
+    auto empty = [&]() -> Status {
+        if (::ftruncate(file.fd().raw(), 0) != 0 || ::lseek(file.fd().raw(), 0, SEEK_SET) != 0)
+            return fail_errno(fmt::format("emptying {}", local));
+        return {};
+    };
+    SLIPWAY_TRY([[maybe_unused]] auto size, get(context, image, options.path, write, empty));
     SLIPWAY_CHECK(file.publish());
     return 0;
 }

@@ -36,7 +36,7 @@ Result<ops::ImageOptions> Invocation::image_options() const {
     const char* untrusted = std::getenv("SLIPWAY_UNTRUSTED");
     options.untrusted = options.untrusted || (untrusted != nullptr && *untrusted != '\0' &&
                                               std::string_view(untrusted) != "0");
-    SLIPWAY_TRY(options.keys, read_keys(keys));
+    SLIPWAY_TRY(options.keys, read_keys(keys, cancel));
     if (!source_format.empty()) {
         SLIPWAY_TRY(options.format, image::parse_format(source_format));
     }

@@ -59,25 +59,33 @@ Result<storage::Secret> ask(const std::string& selector) {
     return storage::Secret(typed);
 }
 
-Result<storage::Secret> read_key(const storage::KeyOption& option) {
+// What a caller handed on cannot have this flag; all that is opened here has it.
+bool is_handed_on(int descriptor) {
+    auto flags = ::fcntl(descriptor, F_GETFD);
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+Result<storage::Secret> read_key(const storage::KeyOption& option, const Cancel& cancel) {
     using Source = storage::KeyOption::Source;
     if (option.source == Source::Prompt)
         return ask(option.selector);
+    auto descriptor = fmt::format("descriptor {}", option.descriptor);
+    if (option.source == Source::Descriptor && !is_handed_on(option.descriptor))
+        return fail(os_error(fmt::format("reading the key from {}", descriptor), EBADF));
     if (option.source == Source::Descriptor)
-        return storage::read_secret(sys::BorrowedFd(option.descriptor),
-                                    fmt::format("descriptor {}", option.descriptor));
-    SLIPWAY_TRY(auto file, sys::open_file(option.path, O_RDONLY));
-    return storage::read_secret(file, option.path);
+        return storage::read_secret(sys::BorrowedFd(option.descriptor), descriptor, cancel);
+    SLIPWAY_TRY(auto file, sys::open_file(option.path, O_RDONLY | O_NONBLOCK));
+    return storage::read_secret(file, option.path, cancel);
 }
 
 } // namespace
 
 Result<std::shared_ptr<const std::vector<storage::Key>>>
-read_keys(const std::vector<std::string>& options) {
+read_keys(const std::vector<std::string>& options, const Cancel& cancel) {
     auto keys = std::make_shared<std::vector<storage::Key>>();
     for (const auto& text : options) {
         SLIPWAY_TRY(auto option, storage::parse_key_option(text));
-        auto secret = read_key(option);
+        auto secret = read_key(option, cancel);
         if (!secret && secret.error().errno_value == EBADF)
             secret.error().code = Code::InvalidArgument;
         if (!secret)

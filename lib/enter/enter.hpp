@@ -50,8 +50,12 @@ struct GuestPartition {
 struct GuestMapped {
     std::string name; ///< below /dev: "mapper/vg-lv", "md/root"
     dev_t device = 0;
+    std::uint64_t size = 0; ///< bytes
     std::string uuid{};
     std::string label{};
+    std::string mapping{};      ///< of device-mapper: the guest's name for it, "vg-lv"; else ""
+    std::string mapping_uuid{}; ///< "CRYPT-LUKS2-…", "LVM-…"
+    std::vector<dev_t> below{}; ///< what it stands on
 };
 
 struct RootSpec {

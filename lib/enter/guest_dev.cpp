@@ -113,6 +113,8 @@ void plan_disks(const RootSpec& spec, Script& script) {
     for (const auto& mapped : spec.mapped) {
         links.add_directory("/dev/" + std::string(dirname_of(mapped.name)));
         add_node(mapped.name, mapped.device);
+        if (!mapped.mapping.empty() && mapped.name != "mapper/" + mapped.mapping)
+            add_node("mapper/" + mapped.mapping, mapped.device);
         links.add("uuid", mapped.uuid, mapped.name);
         links.add("label", mapped.label, mapped.name);
     }

@@ -153,6 +153,27 @@ void write_disk(TreeWriter& out, const GuestDisk& disk, const std::string& paren
         out.link(path + "/device", parent);
 }
 
+// Documentation/ABI/testing/sysfs-block-dm. Tools of LUKS look for the mapping's name and what is
+// below it here.
+void write_mapped(TreeWriter& out, const GuestMapped& mapped) {
+    bool is_mapping = !mapped.mapping.empty();
+    auto name = fmt::format("{}{}", is_mapping ? "dm-" : "md", minor(mapped.device));
+    auto path = "devices/virtual/block/" + name;
+    write_block_device(out, path, mapped.device, mapped.size);
+    out.file(path + "/uevent", numbers_uevent(mapped.device, name, "disk"));
+    out.link("block/" + name, path);
+    out.directory(path + "/slaves");
+    for (auto below : mapped.below) {
+        auto numbers = fmt::format("{}:{}", major(below), minor(below));
+        out.link(fmt::format("{}/slaves/{}", path, numbers), "dev/block/" + numbers);
+    }
+    if (!is_mapping)
+        return;
+    out.file(path + "/dm/name", mapped.mapping);
+    out.file(path + "/dm/uuid", mapped.mapping_uuid);
+    out.file(path + "/dm/suspended", "0");
+}
+
 } // namespace
 
 Tree plan_sys_tree(const RootSpec& spec, const CpuLists& cpus) {
@@ -176,6 +197,8 @@ Tree plan_sys_tree(const RootSpec& spec, const CpuLists& cpus) {
             if (partition.disk == disk.name && partition.number != 0)
                 write_partition(out, fmt::format("{}/block/{}", parent, disk.name), partition);
     }
+    for (const auto& mapped : spec.mapped)
+        write_mapped(out, mapped);
     return out.tree;
 }
 

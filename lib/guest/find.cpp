@@ -116,7 +116,7 @@ private:
     }
 
     void note(const MountableVolume& volume, const Error& error) {
-        if (error.code == Code::Unsupported)
+        if (error.code == Code::Unsupported || error.code == Code::Busy)
             search_.closed.push_back(error);
         if (error.code == Code::Corrupt)
             search_.damaged.push_back(render_line(error));

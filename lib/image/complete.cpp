@@ -31,10 +31,23 @@ bool has_stale_refcounts(sys::BorrowedFd file) {
            (big_endian<std::uint64_t>(head, 72) & dirty_bit) != 0;
 }
 
+// UEFI specification, "Protective MBR": without one of its type a GPT is a leftover.
+bool has_protective_mbr(sys::BorrowedFd file) {
+    std::string sector(512, '\0');
+    if (!sys::read_exactly_at(file, std::as_writable_bytes(std::span(sector)), 0) ||
+        !sector.ends_with("\x55\xaa"))
+        return false;
+    constexpr std::size_t first_type = 446 + 4, entry = 16, entries = 4;
+    for (std::size_t i = 0; i < entries; ++i)
+        if (sector[first_type + i * entry] == '\xee')
+            return true;
+    return false;
+}
+
 // UEFI specification, "GPT Header": LastUsableLBA. Neither Linux nor libblkid reads such a table.
 Status check_gpt_end(sys::BorrowedFd file) {
     struct stat info {};
-    if (::fstat(file.raw(), &info) != 0 || !S_ISREG(info.st_mode))
+    if (::fstat(file.raw(), &info) != 0 || !S_ISREG(info.st_mode) || !has_protective_mbr(file))
         return {};
     constexpr std::size_t last_at = 48;
     for (std::uint64_t sector : {512, 4096}) {

@@ -150,6 +150,8 @@ public:
                              volume_.volume.name, recipe_.rescue));
             mounted = Journal::Skipped;
         }
+        if (is_damage(mounted) && !gave_up_.empty())
+            mounted.error().what += "; " + gave_up_;
         return mounted;
     }
 
@@ -179,6 +181,8 @@ private:
              replace_all(fmt::format("{} could not be mounted ({}). {}", volume_.volume.name,
                                      std::strerror(why.errno_value), came_to),
                          volume_.node, volume_.volume.name));
+        if (!checked)
+            gave_up_ = replace_all(came_to, volume_.node, volume_.volume.name);
         return checked.has_value();
     }
 
@@ -255,6 +259,9 @@ private:
     [[nodiscard]] Status explain(int errno_value, std::string_view driver) const {
         const auto& name = volume_.volume.name;
         auto error = os_error(fmt::format("mounting {} ({})", name, driver), errno_value);
+        if (lacks_devices() &&
+            (error.code == Code::Corrupt || errno_value == EINVAL || errno_value == ENOENT))
+            return fail(Code::Unsupported, lack(), std::string(lack_remedy));
         switch (errno_value) {
         case ENODEV:
             error.code = Code::Unsupported;
@@ -265,12 +272,15 @@ private:
         case EROFS:
             error.code = Code::Permission;
             break;
+        case EEXIST:
+            error.code = Code::Busy;
+            error.hint = "this kernel has another copy of it open, or remembers one (btrfs device "
+                         "scan --forget); or --engine sandbox";
+            break;
         case EINVAL:
         case EUCLEAN:
         case EBADMSG:
         case EIO:
-            if (lacks_devices())
-                return fail(Code::Unsupported, lack(), std::string(lack_remedy));
             error.code = Code::Corrupt;
             error.hint = "the filesystem is damaged, or has features that this kernel lacks; the "
                          "kernel's log says which";
@@ -296,6 +306,7 @@ private:
     report::Findings findings_;
     std::uint64_t devices_; ///< as its superblock says
     bool repaired_ = false; ///< or tried to
+    std::string gave_up_{}; ///< why it could not
 };
 
 } // namespace
@@ -315,9 +326,10 @@ Result<MountedVolume> mount_volume(const MountableVolume& volume, const std::str
         journal = ladder.climb(false);
         if (journal)
             ladder.note("mounted-read-only",
-                        fmt::format("{} is damaged and could only be mounted read-only: what is "
-                                    "written goes to memory",
-                                    mounted.volume_));
+                        fmt::format("{} {} and could only be mounted read-only: what is written "
+                                    "goes to memory",
+                                    mounted.volume_,
+                                    ladder.lacks_devices() ? "lacks devices" : "is damaged"));
     }
     SLIPWAY_TRY(mounted.journal_, std::move(journal));
     mounted.findings_ = ladder.take_findings();

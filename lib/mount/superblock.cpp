@@ -52,4 +52,9 @@ std::uint64_t device_count(const std::string& node, std::string_view type) {
     return type == "btrfs" ? read_field(node, num_devices, 8).value_or(1) : 1;
 }
 
+std::optional<std::uint64_t> btrfs_used(const std::string& node) {
+    constexpr std::uint64_t bytes_used = 0x10000 + 0x78; // as above
+    return read_field(node, bytes_used, 8);
+}
+
 } // namespace slipway::mount

@@ -20,4 +20,7 @@ namespace slipway::mount {
 /// where the device cannot be read.
 [[nodiscard]] std::uint64_t device_count(const std::string& node, std::string_view type);
 
+/// What a btrfs filesystem has taken, by its superblock: kernels count differently in statfs(2).
+[[nodiscard]] std::optional<std::uint64_t> btrfs_used(const std::string& node);
+
 } // namespace slipway::mount

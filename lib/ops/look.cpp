@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/look.hpp"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "image/complete.hpp"
@@ -11,13 +13,12 @@ namespace slipway::ops {
 namespace {
 
 // A read-only session holds nothing that is not dropped with it, so a failed close is no failure
-// of the operation.
-void let_go(const Context& context, OpenImage& opened) {
+// of the operation. Busy where the image was changed meanwhile: what was read may be wrong.
+Status let_go(const Context& context, OpenImage& opened) {
     if (auto closed = opened.close(); !closed)
         context.host.log.debug("closing {}: {}", opened.source->path(),
                                render_text(closed.error()));
-    if (auto unchanged = opened.check_unchanged(); !unchanged)
-        context.host.log.warning("{}; what was read may be wrong", unchanged.error().what);
+    return opened.check_unchanged();
 }
 
 Json with_root(const ImageOptions& image, Json arguments) {
@@ -47,11 +48,11 @@ Result<Json> look(const Context& context, const ImageOptions& image, const Work&
         SLIPWAY_TRY(auto overlaid, open_image(context, image, {.use = Use::Discard}));
         SLIPWAY_TRY([[maybe_unused]] auto checked, overlaid.call("check", Json::object()));
         auto repaired = work(overlaid);
-        let_go(context, overlaid);
+        SLIPWAY_CHECK(let_go(context, overlaid));
         return repaired ? repaired : answer;
     }
     if (answer)
-        let_go(context, opened);
+        SLIPWAY_CHECK(let_go(context, opened));
     return answer;
 }
 
@@ -96,16 +97,26 @@ void add_packages(const Json& answer, report::Inventory& inventory) {
 }
 
 Result<Json> stream(const Context& context, const ImageOptions& image, const char* operation,
-                    const std::string& path, const std::function<Status(std::string_view)>& sink) {
+                    const std::string& path, const Sink& sink, const Restart& restart) {
     bool given = false;
     session::CallHooks hooks{.on_data = [&sink, &given](int, std::string_view bytes) {
         given = true;
         return sink(bytes);
     }};
-    return look(context, image, [&](OpenImage& opened) {
+    return look(context, image, [&](OpenImage& opened) -> Result<Json> {
+        if (std::exchange(given, false))
+            SLIPWAY_CHECK(restart());
         auto answer = opened.call(operation, with_root(image, {{"path", path}}), hooks);
-        if (!answer && given && answer.error().code == Code::Corrupt)
+        if (answer || answer.error().code != Code::Corrupt)
+            return answer;
+        if (answer.error().hint.empty())
+            answer.error().hint = "copy the image again from its origin, or check the filesystem "
+                                  "in the guest";
+        if (given && !restart) {
             answer.error().code = Code::ToolFailed; // what was given cannot be taken back
+            answer.error().hint += "; written to a file, it would have been tried once more on a "
+                                   "repaired copy";
+        }
         return answer;
     });
 }
@@ -165,16 +176,14 @@ Result<std::vector<ListedFile>> list(const Context& context, const ImageOptions&
 }
 
 Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
-                          const std::string& path,
-                          const std::function<Status(std::string_view)>& sink) {
-    SLIPWAY_TRY(auto answer, stream(context, image, "get", path, sink));
+                          const std::string& path, const Sink& sink, const Restart& restart) {
+    SLIPWAY_TRY(auto answer, stream(context, image, "get", path, sink, restart));
     return json_get<std::uint64_t>(answer, "size");
 }
 
 Result<std::uint64_t> get_tree(const Context& context, const ImageOptions& image,
-                               const std::string& path,
-                               const std::function<Status(std::string_view)>& sink) {
-    SLIPWAY_TRY(auto answer, stream(context, image, "get_tree", path, sink));
+                               const std::string& path, const Sink& sink, const Restart& restart) {
+    SLIPWAY_TRY(auto answer, stream(context, image, "get_tree", path, sink, restart));
     return json_get<std::uint64_t>(answer, "entries");
 }
 
@@ -221,7 +230,9 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
     } else {
         if (auto full = opened.full_scratch(); !full.empty())
             context.host.log.warning("no space was left in {} for what the program wrote", full);
-        let_go(context, opened);
+        // The program has done what it did.
+        if (auto unchanged = let_go(context, opened); !unchanged)
+            context.host.log.warning("{}; what was read may be wrong", unchanged.error().what);
     }
     const auto& timings = json_at(answer, "timings");
     return RunResult{.status = json_get<int>(answer, "status"),

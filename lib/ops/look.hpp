@@ -33,15 +33,19 @@ struct ListedFile {
 [[nodiscard]] Result<std::vector<ListedFile>>
 list(const Context& context, const ImageOptions& image, const std::string& path);
 
-/// Streams a file of the guest to `sink`; returns its size in bytes.
+using Sink = std::function<Status(std::string_view)>;
+/// What the sink has taken is void: it comes again from its beginning.
+using Restart = std::function<Status()>;
+/// Streams a file of the guest to `sink`; returns its size in bytes. Busy: the image was changed
+/// meanwhile. Damage that is met on the way is repaired on an overlay where `restart` is given.
 [[nodiscard]] Result<std::uint64_t> get(const Context& context, const ImageOptions& image,
-                                        const std::string& path,
-                                        const std::function<Status(std::string_view)>& sink);
+                                        const std::string& path, const Sink& sink,
+                                        const Restart& restart = {});
 /// Streams a directory of the guest, with all below it, as a tar archive to `sink`; returns the
-/// number of its entries. InvalidArgument: it is no directory.
+/// number of its entries. InvalidArgument: it is no directory. Otherwise as `get`.
 [[nodiscard]] Result<std::uint64_t> get_tree(const Context& context, const ImageOptions& image,
-                                             const std::string& path,
-                                             const std::function<Status(std::string_view)>& sink);
+                                             const std::string& path, const Sink& sink,
+                                             const Restart& restart = {});
 /// Writes `input`, up to its end, as a file of the guest, in place and crash-safe as `fix`.
 struct PutRequest {
     std::string path;

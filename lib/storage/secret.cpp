@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -46,14 +47,19 @@ Secret& Secret::operator=(Secret&& other) noexcept {
     return *this;
 }
 
-Result<Secret> read_secret(sys::BorrowedFd fd, std::string_view what) {
+Result<Secret> read_secret(sys::BorrowedFd fd, std::string_view what, const Cancel& cancel) {
+    constexpr int tick_ms = 50;
     // Grown by hand: a growing string would leave copies in freed memory.
     std::string block(4096, '\0');
     std::size_t used = 0;
     Status status;
     while (status) {
+        status = cancel.check();
+        pollfd poller{.fd = fd.raw(), .events = POLLIN, .revents = 0};
+        if (!status || ::poll(&poller, 1, tick_ms) == 0)
+            continue; // a FIFO without a writer
         auto got = ::read(fd.raw(), block.data() + used, block.size() - used);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got < 0)
             status = fail_errno(fmt::format("reading the key from {}", what));

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/cancel.hpp"
 #include "base/error.hpp"
 #include "sys/fd.hpp"
 
@@ -38,6 +39,7 @@ inline constexpr std::size_t max_secret_size = 8 << 20;
 /// Reads a key to the end of the file. One newline at the end is taken off, as the virt tools do:
 /// `echo passphrase > file` is a key file then. A key of random bytes that ends in 0x0a needs a
 /// second one behind it. An empty key is InvalidArgument. `what` names the source in errors.
-[[nodiscard]] Result<Secret> read_secret(sys::BorrowedFd fd, std::string_view what);
+[[nodiscard]] Result<Secret> read_secret(sys::BorrowedFd fd, std::string_view what,
+                                         const Cancel& cancel = {});
 
 } // namespace slipway::storage

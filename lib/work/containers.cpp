@@ -2,11 +2,15 @@
 #include "work/containers.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "guest/fstab.hpp"
 #include "image/raid6.hpp"
 #include "mount/ladder.hpp"
 #include "storage/names.hpp"
@@ -43,6 +47,18 @@ bool any_needs_raid6(const mount::Volumes& volumes) {
     });
 }
 
+Result<std::string> make_guest_node(const std::string& name, dev_t device) {
+    auto path = "/dev/" + name;
+    std::error_code failed;
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), failed);
+    if (::mknod(path.c_str(), S_IFBLK | 0600, device) == 0)
+        return path;
+    struct stat there {};
+    if (errno == EEXIST && ::stat(path.c_str(), &there) == 0 && there.st_rdev == device)
+        return path;
+    return fail_errno(fmt::format("making {}", path));
+}
+
 Status open_stack(OpenedRoot& opened, const Json& arguments) {
     if (!has_containers(opened.volumes))
         return {};
@@ -57,8 +73,13 @@ Status open_stack(OpenedRoot& opened, const Json& arguments) {
         auto volume = device.volume;
         volume.kind = device.kind;
         volume.stands_on = device.stands_on;
+        // Tools of the guest take the name of a disk from the source column of mountinfo.
+        auto node = device.node;
+        if (device.number != 0) {
+            SLIPWAY_TRY(node, make_guest_node(guest_node_of(device), device.number));
+        }
         opened.volumes.push_back({.volume = std::move(volume),
-                                  .node = device.node,
+                                  .node = std::move(node),
                                   .mountpoint = device.mountpoint,
                                   .may_be_root = device.may_be_root});
     }
@@ -86,6 +107,62 @@ std::string guest_node_of(const storage::Device& device) {
     std::string rest(name.substr(colon == std::string_view::npos ? 0 : colon + 1));
     std::replace(rest.begin(), rest.end(), '/', '-');
     return fmt::format("{}/{}", folder, rest);
+}
+
+namespace {
+
+// The guest's name for what is in a container of LUKS stands in its crypttab.
+std::string crypttab_name(const report::Inventory& inventory, const std::string& container) {
+    const auto* text = inventory.file("/etc/crypttab");
+    if (text == nullptr)
+        return {};
+    auto devices = guest::devices_of(inventory);
+    for (auto line : split_lines(*text)) {
+        auto words = split_words(line);
+        if (words.size() < 2 || words[0].starts_with('#'))
+            continue;
+        auto found = devices.resolve(words[1], "");
+        if (found.volume != nullptr && found.volume->name == container)
+            return std::string(words[0]);
+    }
+    return {};
+}
+
+std::string without_dashes(std::string text) {
+    std::erase(text, '-');
+    return text;
+}
+
+} // namespace
+
+std::vector<enter::GuestMapped> mapped_for_guest(const OpenedRoot& opened,
+                                                 std::map<std::string, dev_t> below) {
+    std::vector<enter::GuestMapped> all;
+    for (const auto& device : opened.stack->volumes()) {
+        if (device.number == 0) // a dataset of ZFS has no node
+            continue;
+        below[device.volume.name] = device.number;
+        enter::GuestMapped mapped{.name = guest_node_of(device),
+                                  .device = device.number,
+                                  .size = device.volume.size,
+                                  .uuid = device.volume.uuid,
+                                  .label = device.volume.label};
+        for (const auto& name : device.stands_on)
+            mapped.below.push_back(below[name]);
+        if (mapped.name.starts_with("mapper/"))
+            mapped.mapping = mapped.name.substr(mapped.name.find('/') + 1);
+        mapped.mapping_uuid = "LVM-" + mapped.mapping;
+        if (device.kind == "luks") {
+            const auto& container = device.stands_on.front();
+            if (auto name = crypttab_name(*opened.inventory, container); !name.empty())
+                mapped.mapping = name;
+            const auto* volume = opened.inventory->find_volume(container);
+            mapped.mapping_uuid = fmt::format(
+                "CRYPT-LUKS2-{}-{}", without_dashes(volume ? volume->uuid : ""), mapped.mapping);
+        }
+        all.push_back(std::move(mapped));
+    }
+    return all;
 }
 
 Json OpenedRoot::opening_notes() const {

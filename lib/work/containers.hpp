@@ -2,6 +2,8 @@
 // What stands in the volumes of an opened image: LUKS, LVM, MD.
 #pragma once
 
+#include <map>
+
 #include "work/opened_root.hpp"
 
 namespace slipway::work {
@@ -12,5 +14,9 @@ namespace slipway::work {
 
 /// Name below /dev that a running guest has for a volume on top of others: "mapper/vg-lv".
 [[nodiscard]] std::string guest_node_of(const storage::Device& device);
+/// The devices of the stack as the guest's tools are to see them. `below` has the numbers of the
+/// volumes of the disks, by name.
+[[nodiscard]] std::vector<enter::GuestMapped> mapped_for_guest(const OpenedRoot& opened,
+                                                               std::map<std::string, dev_t> below);
 
 } // namespace slipway::work

@@ -275,12 +275,14 @@ Result<enter::Root*> OpenedRoot::need_chroot() {
                          .hostname = inventory->os.hostname,
                          .kernel_cmdline = guest_command_line(*inventory),
                          .host_network = host_network};
+    std::map<std::string, dev_t> numbers;
     for (unsigned index = 0; index < disks.size(); ++index) {
         auto& disk = disks[index];
         auto name = image::disk_name(index, "vd");
         spec.disks.push_back({.name = name, .device = disk.device(), .size = disk.disk().size});
         for (const auto& volume : disk.volumes()) {
             SLIPWAY_TRY(auto device, disk.device_of(volume));
+            numbers[volume.name] = device;
             spec.partitions.push_back({.name = node_name(index, volume),
                                        .disk = name,
                                        .number = volume.partition,
@@ -295,12 +297,7 @@ Result<enter::Root*> OpenedRoot::need_chroot() {
         }
     }
     if (stack)
-        for (const auto& device : stack->volumes())
-            if (device.number != 0) // a dataset of ZFS has no node
-                spec.mapped.push_back({.name = guest_node_of(device),
-                                       .device = device.number,
-                                       .uuid = device.volume.uuid,
-                                       .label = device.volume.label});
+        spec.mapped = mapped_for_guest(*this, std::move(numbers));
     SLIPWAY_TRY(auto prepared, enter::Root::prepare(std::move(spec), host));
     chroot = std::make_unique<enter::Root>(std::move(prepared));
     return chroot.get();

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import tarfile
 import unittest
 
 import schema_check
@@ -56,6 +57,18 @@ class CutOff(Case):
         for verb in (["inspect", image], ["cat", image, "/etc/fstab"], ["fix", image], ["migrate", image, "--output", self.scratch / "out.qcow2"]):
             self.refused(slipway(*verb), 4, "cut off", "GPT", "copy")
         self.assertEqual(self.names(), ["a.raw"])
+
+    def test_a_partition_table_that_was_given_up(self):
+        image, other = mini(self.scratch / "a.raw"), self.scratch / "gpt.raw"
+        other.write_bytes(b"")
+        os.truncate(other, 200 << 20)
+        subprocess.run(["sfdisk", "-q", other], input="label: gpt\n", text=True, check=True)
+        with open(image, "r+b") as file, open(other, "rb") as table:
+            table.seek(512)
+            file.seek(512)
+            file.write(table.read(33 * 512))
+        self.ok(slipway("inspect", image))
+        self.ok(slipway("migrate", image, "--output", self.scratch / "out.qcow2"))
 
     def test_half_a_guest_is_not_taken_for_a_whole_one(self):
         disk = convert(mini(self.scratch / "a.raw", "--size", "256M"), self.scratch / "a.qcow2", "qcow2")
@@ -242,6 +255,13 @@ class Ladder(Case):
             file.write(b"\x01\x02")
         before = digest(image)
         for engine in ("host", "sandbox"):
+            with self.subTest(f"{engine}: what has begun begins anew"):
+                local = self.scratch / "etc.tar"
+                self.ok(slipway("get", image, "/etc", local, "--tar", "--engine", engine))
+                with tarfile.open(local) as archive:
+                    self.assertIn("fstab", {name.split("/")[-1] for name in archive.getnames()})
+                local.unlink()
+                self.refused(slipway("get", image, "/etc", "-", "--tar", "--engine", engine), 4, "written to a file")
             with self.subTest(engine):
                 self.assertIn("/dev/sda1 / ext4", self.ok(slipway("cat", image, "/etc/fstab", "--engine", engine)).stdout)
                 inventory = self.report(self.ok(slipway("inspect", image, "--json", "--engine", engine)))

@@ -50,6 +50,8 @@ class GuestCase(Case):
     def guest(self, name):
         """Where the user reaches it."""
         made, here = guest(name, "qcow2"), self.scratch / f"{name}.qcow2"
+        if here.exists():
+            return here
         try:
             os.link(made, here)
         except OSError:
@@ -79,13 +81,17 @@ class GuestCase(Case):
 
 class Layered(GuestCase):
     def test_lvm(self):
-        report, _ = self.migrated("debian12-lvm")
+        # With the guest's own GRUB tools, which look for the disk below its root.
+        report, _ = self.migrated("debian12-lvm", "--update-grub")
+        states = {change["repair"]: change["state"] for change in report["changes"]}
+        self.assertEqual(states["grub-config"], "done")
         # The names of LVM survive the move.
         self.assertEqual(self.changed(report, "fstab"), {"/dev/sda1": "UUID=5119a000-0000-4000-8000-000000000061"})
         self.assertEqual(self.changed(report, "kernel-arguments"), {})
 
     def test_md(self):
         report, _ = self.migrated("debian12-md")
+        self.assertEqual(self.probed(self.guest("debian12-md")), ["mdraid1x", "5119a000-0000-4000-8000-000000000082"])
         self.assertEqual(self.changed(report, "mdadm-config"),
                          {"/dev/sda2": "partitions", "/dev/sda3": "", "devices=/dev/sda2,/dev/sda3": ""})
         segment = next(change for change in report["changes"] if change["kind"] == "append-initramfs")
@@ -97,10 +103,17 @@ class Layered(GuestCase):
         file = self.scratch / "report.json"
         report, result = self.migrated("debian12-luks", "--key", f"all:file:{self.file('key', PASSPHRASE)}", "--report", file)
         self.assertEqual(watch.stop(), [])
+        self.assertEqual(self.probed(self.guest("debian12-luks"), "--key", f"all:file:{self.file('key', PASSPHRASE)}"),
+                         ["5119a000-0000-4000-8000-000000000072"])
         self.assertEqual(self.changed(report, "crypttab"), {"/dev/sda2": "UUID=5119a000-0000-4000-8000-000000000074"})
         for text in (result.stdout, result.stderr, file.read_text(encoding="utf-8")):
             self.assertNotIn(PASSPHRASE, text)
         self.prove_without_the_right_key()
+
+    def probed(self, image, *options):
+        """What GRUB's own tool finds below the root, from inside."""
+        script = "grub-probe -t abstraction / | grep raid; grub-probe -t fs_uuid /"
+        return self.ok(by_user("run", image, *options, "--", "/bin/sh", "-c", script)).stdout.split()
 
     def prove_without_the_right_key(self):
         """A guest that asks is not one that hangs."""

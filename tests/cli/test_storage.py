@@ -3,10 +3,12 @@
 """Roots on LVM, LUKS, BitLocker, MD and btrfs of several devices, opened by an ordinary user in the sandbox."""
 import json
 import os
+import signal
 import subprocess
+import time
 import unittest
 
-from support import IMAGES, Case, digest, slipway
+from support import IMAGES, SLIPWAY, Case, digest, mini, slipway
 from test_sandbox import USER, USER_SLIPWAY, by_user
 from test_windows import HIVES, windows_tree
 
@@ -212,6 +214,21 @@ class KeysThatCannotBeRead(StorageCase):
         self.refused(by_user("ls", image, "/", "--key", "sda1:fd:9"), 2, "--key sda1:fd:9", "Bad file descriptor")
         self.refused(by_user("ls", image, "/", "--key", "all:file:/none"), 4, "--key all:file:/none")
 
+    def test_descriptors_of_ours_are_no_keys(self):
+        image = mini(self.scratch / "a.raw")
+        for number in range(3, 12):
+            self.refused(slipway("ls", image, "/", "--key", f"all:fd:{number}", timeout=20), 2, f"descriptor {number}", "Bad file descriptor")
+
+    def test_a_pipe_without_a_writer_can_be_left(self):
+        image, pipe = mini(self.scratch / "a.raw"), self.scratch / "pipe"
+        os.mkfifo(pipe)
+        waits = subprocess.Popen([SLIPWAY, "ls", image, "/", "--key", f"all:file:{pipe}"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        self.assertIsNone(waits.poll())
+        waits.terminate()
+        self.assertEqual(waits.wait(10), 128 + signal.SIGTERM)
+
 
 class Disks(StorageCase):
     """One machine of two disks: what is on them needs both."""
@@ -268,7 +285,10 @@ class Disks(StorageCase):
         self.assertEqual(digest(first), before)
 
     def test_host_engine(self):
+        # What was killed while it had a btrfs of this UUID leaves its devices in the kernel's memory.
+        subprocess.run(["btrfs", "device", "scan", "--forget"], check=True, capture_output=True)
         first, second = self.split("btrfs-two")
+        self.refused(slipway("fix", "--engine", "host", first), 3, "of 2 devices, of which 1 is here", "--disk")
         self.assertEqual(self.ok(slipway("cat", "--engine", "host", first, "/etc/hostname", "--disk", second)).stdout, "mini\n")
 
     def test_refused(self):
