@@ -155,9 +155,9 @@ void write_disk(TreeWriter& out, const GuestDisk& disk, const std::string& paren
 
 // Documentation/ABI/testing/sysfs-block-dm. Tools of LUKS look for the mapping's name and what is
 // below it here.
-void write_mapped(TreeWriter& out, const GuestMapped& mapped) {
+void write_mapped(TreeWriter& out, const GuestMapped& mapped, std::size_t index) {
     bool is_mapping = !mapped.mapping.empty();
-    auto name = fmt::format("{}{}", is_mapping ? "dm-" : "md", minor(mapped.device));
+    auto name = fmt::format("{}{}", is_mapping ? "dm-" : "md", index);
     auto path = "devices/virtual/block/" + name;
     write_block_device(out, path, mapped.device, mapped.size);
     out.file(path + "/uevent", numbers_uevent(mapped.device, name, "disk"));
@@ -197,8 +197,8 @@ Tree plan_sys_tree(const RootSpec& spec, const CpuLists& cpus) {
             if (partition.disk == disk.name && partition.number != 0)
                 write_partition(out, fmt::format("{}/block/{}", parent, disk.name), partition);
     }
-    for (const auto& mapped : spec.mapped)
-        write_mapped(out, mapped);
+    for (std::size_t index = 0; index < spec.mapped.size(); ++index)
+        write_mapped(out, spec.mapped[index], index);
     return out.tree;
 }
 

@@ -56,8 +56,8 @@ Result<Secret> read_secret(sys::BorrowedFd fd, std::string_view what, const Canc
     while (status) {
         status = cancel.check();
         pollfd poller{.fd = fd.raw(), .events = POLLIN, .revents = 0};
-        if (!status || ::poll(&poller, 1, tick_ms) == 0)
-            continue; // a FIFO without a writer
+        if (!status || ::poll(&poller, 1, tick_ms) <= 0)
+            continue; // a signal, or a FIFO without a writer
         auto got = ::read(fd.raw(), block.data() + used, block.size() - used);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;

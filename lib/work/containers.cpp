@@ -2,6 +2,7 @@
 #include "work/containers.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <set>
 
@@ -59,6 +60,11 @@ Result<std::string> make_guest_node(const std::string& name, dev_t device) {
     return fail_errno(fmt::format("making {}", path));
 }
 
+std::string without_slashes(std::string name) {
+    std::replace(name.begin(), name.end(), '/', '-');
+    return name;
+}
+
 Status open_stack(OpenedRoot& opened, const Json& arguments) {
     if (!has_containers(opened.volumes))
         return {};
@@ -75,9 +81,9 @@ Status open_stack(OpenedRoot& opened, const Json& arguments) {
         volume.stands_on = device.stands_on;
         // Tools of the guest take the name of a disk from the source column of mountinfo.
         auto node = device.node;
-        if (device.number != 0) {
-            SLIPWAY_TRY(node, make_guest_node(guest_node_of(device), device.number));
-        }
+        if (device.number != 0)
+            if (auto made = make_guest_node(guest_node_of(device), device.number))
+                node = std::move(*made);
         opened.volumes.push_back({.volume = std::move(volume),
                                   .node = std::move(node),
                                   .mountpoint = device.mountpoint,
@@ -101,15 +107,26 @@ std::string guest_node_of(const storage::Device& device) {
     auto name = std::string_view(device.volume.name);
     if (auto slash = name.find('/');
         (device.kind == "lvm" || device.kind == "snapshot") && slash != std::string_view::npos)
-        return "mapper/" + storage::mapper_name(name.substr(0, slash), name.substr(slash + 1));
+        return "mapper/" +
+               without_slashes(storage::mapper_name(name.substr(0, slash), name.substr(slash + 1)));
     auto colon = name.find(':');
     const auto* folder = name.starts_with("md:") ? "md" : "mapper";
     std::string rest(name.substr(colon == std::string_view::npos ? 0 : colon + 1));
-    std::replace(rest.begin(), rest.end(), '/', '-');
-    return fmt::format("{}/{}", folder, rest);
+    return fmt::format("{}/{}", folder, without_slashes(std::move(rest)));
 }
 
 namespace {
+
+// The guest may be hostile, and the name becomes one of a node.
+bool is_plain_name(std::string_view name) {
+    constexpr std::size_t longest = 127; // DM_NAME_LEN
+    return !name.empty() && name.size() <= longest && name.front() != '.' &&
+           std::all_of(name.begin(), name.end(), [](unsigned char c) {
+               return std::isalnum(c) != 0 ||
+                      std::string_view("._+-@:#=").find(static_cast<char>(c)) !=
+                          std::string_view::npos;
+           });
+}
 
 // The guest's name for what is in a container of LUKS stands in its crypttab.
 std::string crypttab_name(const report::Inventory& inventory, const std::string& container) {
@@ -122,7 +139,7 @@ std::string crypttab_name(const report::Inventory& inventory, const std::string&
         if (words.size() < 2 || words[0].starts_with('#'))
             continue;
         auto found = devices.resolve(words[1], "");
-        if (found.volume != nullptr && found.volume->name == container)
+        if (found.volume != nullptr && found.volume->name == container && is_plain_name(words[0]))
             return std::string(words[0]);
     }
     return {};
@@ -138,6 +155,9 @@ std::string without_dashes(std::string text) {
 std::vector<enter::GuestMapped> mapped_for_guest(const OpenedRoot& opened,
                                                  std::map<std::string, dev_t> below) {
     std::vector<enter::GuestMapped> all;
+    std::set<std::string> taken;
+    for (const auto& device : opened.stack->volumes())
+        taken.insert(guest_node_of(device));
     for (const auto& device : opened.stack->volumes()) {
         if (device.number == 0) // a dataset of ZFS has no node
             continue;
@@ -154,7 +174,8 @@ std::vector<enter::GuestMapped> mapped_for_guest(const OpenedRoot& opened,
         mapped.mapping_uuid = "LVM-" + mapped.mapping;
         if (device.kind == "luks") {
             const auto& container = device.stands_on.front();
-            if (auto name = crypttab_name(*opened.inventory, container); !name.empty())
+            if (auto name = crypttab_name(*opened.inventory, container);
+                !name.empty() && taken.insert("mapper/" + name).second)
                 mapped.mapping = name;
             const auto* volume = opened.inventory->find_volume(container);
             mapped.mapping_uuid = fmt::format(

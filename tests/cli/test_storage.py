@@ -124,6 +124,19 @@ class Closed(StorageCase):
         self.ok(by_user("fix", image, "--key", f"all:file:{self.key}", "--report", report))
         self.assertNotIn("sesame", report.read_text(encoding="utf-8"))
 
+    def test_names_in_a_hostile_crypttab(self):
+        """The name in it becomes a node in the guest's /dev, and nowhere else."""
+        image = self.stacked("luks")
+        key = ("--key", f"all:file:{self.key}")
+        uuid = next(volume["uuid"] for volume in self.report(self.ok(by_user("inspect", image, "--json", *key)))["volumes"]
+                    if volume["type"] == "crypto_LUKS")
+        for name, seen in (("sda1_crypt", ["sda1", "sda1_crypt"]), ("../../evil", ["sda1"]), ("..", ["sda1"]), ("a/b", ["sda1"]),
+                           ("x" * 200, ["sda1"]), ("sda1", ["sda1"])):
+            with self.subTest(name):
+                self.ok(by_user("put", image, "-", "/etc/crypttab", *key, input=f"{name} UUID={uuid} none luks\n"))
+                nodes = self.ok(by_user("run", image, *key, "--", "/bin/sh", "-c", "cd /dev/mapper && echo *; echo /evil* /dev/evil*"))
+                self.assertEqual(nodes.stdout.split(), [*seen, "/evil*", "/dev/evil*"])
+
     def test_missing_volume_of_a_group(self):
         self.refused(by_user("ls", self.stacked("lvm-missing"), "/"), 4, "a-b", "missing")
 
