@@ -22,7 +22,10 @@ Status measure(const std::string& path, const std::string& engine) {
     ops::Context context;
     context.runner = runner.get();
     context.host.runner = runner.get();
-    SLIPWAY_TRY(auto opened, ops::open_image(context, {.path = path, .engine = engine}, {}));
+    ops::ImageOptions image;
+    image.path = path;
+    image.engine = engine;
+    SLIPWAY_TRY(auto opened, ops::open_image(context, image, ops::Use::Look));
     auto launch = seconds_since(started);
     std::vector<double> times;
     const Json arguments{{"path", "/etc/hostname"}, {"root", ""}};

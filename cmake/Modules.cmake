@@ -3,17 +3,18 @@
 # The layer table of docs/architecture.md is enforced here: a module may depend on lower layers only.
 set(SLIPWAY_LAYERS
     "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "storage:3" "mount:3" "appliance:3" "guest:4"
-    "enter:4" "repair:5" "work:6" "session:7" "ops:8")
+    "enter:4" "repair:5" "work:6" "calls:7" "session:8" "ops:9" "guestfs:10")
 
 # HEADER-OR-FOLDER/:OWNER. Only sources of the owner include it, so that it stays private; with ":public" headers of
 # the owner may too, with ":everywhere" sources of all others as well. tests/unit/source_rules_test.cpp reads both
 # tables.
 set(SLIPWAY_THIRD_PARTY
     "fmt/:base:everywhere" "nlohmann/:base:public" "tl/:base:public"
-    "archive.h:archive" "archive_entry.h:archive" "zlib.h:archive" "zstd.h:archive" "lz4.h:archive"
+    "archive.h:archive:public" "archive_entry.h:archive:public" "zlib.h:archive" "zstd.h:archive" "lz4.h:archive"
     "lz4hc.h:archive" "lzma.h:archive" "bzlib.h:archive"
-    "blkid/:image" "libcryptsetup.h:storage" "nettle/:guest" "hivex.h:guest" "sqlite3.h:guest" "seccomp.h:sys"
-    "libkmod.h:sys" "CLI/:apps:public")
+    "blkid/:image" "libfdisk/:image" "libcryptsetup.h:storage" "nettle/:archive" "hivex.h:guest" "augeas.h:guest" "sqlite3.h:guest"
+    "acl/:calls" "sys/acl.h:calls" "sys/capability.h:calls" "seccomp.h:sys" "fuse3/:guestfs" "pybind11/:bindings" "libkmod.h:sys"
+    "CLI/:apps:public")
 
 function(slipway_layer_of name out)
     foreach(entry IN LISTS SLIPWAY_LAYERS)
@@ -40,4 +41,25 @@ function(slipway_module name)
         target_link_libraries(slipway_${name} PUBLIC slipway_${dep})
     endforeach()
     target_link_libraries(slipway_${name} PRIVATE ${ARG_EXTERNAL})
+endfunction()
+
+# What lib/guestfs/calls/*.txt say of every call of the API, as headers, sources, and the Python package's methods.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+function(slipway_generate_calls target)
+    set(made ${PROJECT_BINARY_DIR}/generated)
+    set(lists ${PROJECT_SOURCE_DIR}/lib/guestfs/calls)
+    file(GLOB list_files CONFIGURE_DEPENDS ${lists}/*.txt)
+    set(generator ${PROJECT_SOURCE_DIR}/lib/guestfs/generate.py)
+    set(outputs)
+    foreach(pair records:guestfs/generated/records.hpp options:guestfs/generated/options.hpp methods:guestfs/generated/methods.hpp
+                 definitions:guestfs/generated/definitions.cpp signatures:guestfs/generated/signatures.cpp)
+        string(REPLACE ":" ";" pair ${pair})
+        list(GET pair 0 kind)
+        list(GET pair 1 file)
+        add_custom_command(OUTPUT ${made}/${file} COMMAND ${Python3_EXECUTABLE} ${generator} ${kind} ${lists} ${made}/${file}
+                           DEPENDS ${generator} ${list_files} VERBATIM)
+        list(APPEND outputs ${made}/${file})
+    endforeach()
+    target_sources(${target} PRIVATE ${outputs})
+    target_include_directories(${target} PUBLIC ${made})
 endfunction()

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "calls/inside.hpp"
 #include "session/server.hpp"
 #include "session/supervisor.hpp"
 #include "work/machine.hpp"
@@ -39,8 +40,10 @@ int main(int argc, char** argv) {
     // The kernel of a sandbox asks for a module.
     if (role == "-q" && argc == 4)
         return slipway::work::load_wanted_module(argv[3]);
-    if (role == "--unpack" && argc == 3)
-        return slipway::work::serve_unpacker(argv[2]);
+    if (role == "--unpack" && (argc == 3 || argc == 4))
+        return slipway::work::serve_unpacker(argv[2], argc == 4 ? argv[3] : nullptr);
+    if (role == "--inside" && argc == 3)
+        return slipway::calls::serve_inside(argv[2]);
     if (role == "--sandbox")
         serve_in_machine();
     slipway::sys::OwnedFd socket(inherited_socket);

@@ -28,7 +28,7 @@ void declare_fix(CLI::App& app, Invocation& invocation) {
         app.add_subcommand("fix", "Repair an image in place, so that it boots on virtio hardware");
     command->alias("offline-fix");
     auto options = std::make_shared<Options>();
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     add_policy_options(*command, options->request.policy, options->fstab_mode);
     command->add_flag("--dry-run", options->request.dry_run, "Only say what would be done");
     command->add_option("--report", options->report, "Write the report, JSON, to this file");

@@ -51,7 +51,7 @@ Result<int> run(Invocation& invocation, const Options& options) {
 void declare_put(CLI::App& app, Invocation& invocation) {
     auto* command = app.add_subcommand("put", "Copy a file of this machine into the guest");
     auto options = std::make_shared<Options>();
-    add_image_options(*command, invocation);
+    add_machine_options(*command, invocation);
     command->add_option("LOCAL", options->local, "File to read, or - for standard input")
         ->required();
     command->add_option("GUESTPATH", options->path, "Full name of the file in the guest")

@@ -43,7 +43,7 @@ struct Invocation {
 /// Adds IMAGE, --root, --source-format, --allow-backing, --engine, --sandbox, --sandbox-kernel,
 /// --untrusted, --key, -v, -q and --json.
 void add_image_options(CLI::App& command, Invocation& invocation);
-/// The same and --disk, for verbs that do not keep what they write.
+/// The same and --disk, for all verbs but migrate and prove.
 void add_machine_options(CLI::App& command, Invocation& invocation);
 /// Adds -v, -q and --json.
 void add_output_options(CLI::App& command, Invocation& invocation);

@@ -2,6 +2,7 @@
 #include "appliance/initramfs.hpp"
 
 #include <array>
+#include <filesystem>
 #include <set>
 
 #include <sys/stat.h>
@@ -21,25 +22,37 @@ constexpr std::size_t largest_module = 64 << 20;
 
 // What a worker runs on a host, too: checks and tools of filesystems and volumes. Many are the same
 // file under several names; a link would have to lead to where that file is in the machine.
-constexpr std::array tools{
-    "depmod",     "e2fsck",  "tune2fs",   "resize2fs",  "mke2fs",   "xfs_repair", "xfs_db",
-    "mkfs.xfs",   "btrfs",   "btrfstune", "mkfs.btrfs", "fsck.fat", "mkfs.fat",   "ntfs-3g",
-    "lowntfs-3g", "ntfsfix", "mkfs.ntfs", "lvm",        "dmsetup",  "thin_check", "cache_check",
-    "mdadm",      "mdmon",   "zpool",     "zfs",        "mkswap"};
+constexpr std::array tools{"depmod", "e2fsck", "tune2fs", "resize2fs", "mke2fs", "xfs_repair",
+                           "xfs_db", "mkfs.xfs", "btrfs", "btrfstune", "mkfs.btrfs", "fsck.fat",
+                           "mkfs.fat", "ntfs-3g", "lowntfs-3g", "ntfsfix", "mkfs.ntfs", "lvm",
+                           "dmsetup", "thin_check", "cache_check", "mdadm", "mdmon", "zpool", "zfs",
+                           "mkswap",
+                           // Calls of the guestfs API start these.
+                           "blkid", "sfdisk", "swaplabel", "zerofree", "fatlabel", "exfatlabel",
+                           "ntfslabel", "ntfsresize", "ntfsclone", "ntfscat", "ntfs-3g.probe",
+                           "btrfs-image", "xfs_growfs", "mkfs.f2fs", "mkfs.exfat", "mkfs.minix", "file"};
 struct Alias {
     const char* name;
     const char* tool;
 };
-constexpr std::array aliases{Alias{"fsck.ext2", "e2fsck"},      Alias{"fsck.ext3", "e2fsck"},
-                             Alias{"fsck.ext4", "e2fsck"},      Alias{"mkfs.ext2", "mke2fs"},
-                             Alias{"mkfs.ext3", "mke2fs"},      Alias{"mkfs.ext4", "mke2fs"},
-                             Alias{"fsck.vfat", "fsck.fat"},    Alias{"mkfs.vfat", "mkfs.fat"},
-                             Alias{"mount.ntfs-3g", "ntfs-3g"}, Alias{"mount.ntfs", "ntfs-3g"}};
+constexpr std::array aliases{Alias{"fsck.ext2", "e2fsck"},    Alias{"fsck.ext3", "e2fsck"},
+                             Alias{"fsck.ext4", "e2fsck"},    Alias{"mkfs.ext2", "mke2fs"},
+                             Alias{"mkfs.ext3", "mke2fs"},    Alias{"mkfs.ext4", "mke2fs"},
+                             Alias{"fsck.vfat", "fsck.fat"},  Alias{"mkfs.vfat", "mkfs.fat"},
+                             Alias{"mkfs.msdos", "mkfs.fat"}, Alias{"mount.ntfs-3g", "ntfs-3g"},
+                             Alias{"mount.ntfs", "ntfs-3g"}};
+
+// Of file(1).
+constexpr const char* magic_numbers = "/usr/share/misc/magic.mgc";
 
 // With these glibc converts the names in a Windows registry for libhivex; it opens them by itself.
 constexpr std::array conversions{"gconv-modules", "UTF-16.so", "ISO8859-1.so"};
 constexpr std::array conversion_directories{"/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib64/gconv",
                                             "/usr/lib/gconv"};
+
+// Of Augeas.
+constexpr auto lenses = "/usr/share/augeas/lenses/dist";
+constexpr std::size_t largest_lens = 1 << 20;
 
 // Of kmod: it reads these only.
 constexpr std::array indexes{"modules.dep.bin",           "modules.alias.bin",
@@ -78,6 +91,7 @@ Status add_programs(const std::string& worker, Tree& tree) {
     for (const auto* tool : tools)
         if (auto path = sys::find_program(tool)) [[maybe_unused]]
             auto tool_added = programs.add(*path); // or it is as if it were not installed
+    (void)programs.add(magic_numbers);             // where this host has them
     for (const auto* directory : conversion_directories)
         for (const auto* name : conversions)
             (void)programs.add(fmt::format("{}/{}", directory, name)); // where this host has them
@@ -91,6 +105,15 @@ Status add_programs(const std::string& worker, Tree& tree) {
     for (auto& [path, content] : files)
         tree.add(path, S_IFREG | 0755, std::move(content));
     return {};
+}
+
+// Where this host has them.
+void add_lenses(Tree& tree) {
+    std::error_code absent;
+    for (const auto& entry : std::filesystem::directory_iterator(lenses, absent))
+        if (entry.path().extension() == ".aug")
+            if (auto content = sys::read_file(entry.path().string(), largest_lens))
+                tree.add(entry.path().string(), S_IFREG | 0644, std::move(*content));
 }
 
 Status add_modules(const Kernel& kernel, Tree& tree) {
@@ -117,6 +140,7 @@ Result<sys::OwnedFd> build_initramfs(const std::string& worker, const Kernel& ke
     for (const auto* directory : {"proc", "sys", "dev", "run", "tmp", "etc", "root", "var"})
         tree.add_directory(directory);
     SLIPWAY_CHECK(add_programs(worker, tree));
+    add_lenses(tree);
     SLIPWAY_CHECK(add_modules(kernel, tree));
     SLIPWAY_TRY(auto archive, archive::write_cpio(tree.entries()));
     return sys::make_memfd("initramfs", archive);

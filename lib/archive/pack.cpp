@@ -11,14 +11,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include <fmt/format.h>
 
+#include "archive/writer_handle.hpp"
 #include "base/strings.hpp"
 
 namespace slipway::archive {
@@ -28,30 +27,8 @@ constexpr std::size_t block_size = 512 << 10;
 // Each level holds a descriptor, and a process has 1024 of them.
 constexpr unsigned deepest = 500;
 
-struct FreeWriter {
-    void operator()(struct ::archive* handle) const { ::archive_free(handle); }
-};
-struct FreeEntry {
-    void operator()(struct ::archive_entry* entry) const { ::archive_entry_free(entry); }
-};
-using Handle = std::unique_ptr<struct ::archive, FreeWriter>;
+using Reader = std::unique_ptr<struct ::archive, FreeArchive>;
 using Entry = std::unique_ptr<struct ::archive_entry, FreeEntry>;
-
-struct Output {
-    const std::function<Status(std::string_view)>& sink;
-    std::optional<Error> error;
-};
-
-la_ssize_t write_block(struct ::archive* writer, void* context, const void* data,
-                       std::size_t size) {
-    auto& output = *static_cast<Output*>(context);
-    auto taken = output.sink({static_cast<const char*>(data), size});
-    if (taken)
-        return static_cast<la_ssize_t>(size);
-    output.error = std::move(taken).error();
-    ::archive_set_error(writer, EIO, "the reader has gone");
-    return -1;
-}
 
 Result<std::vector<std::string>> sorted_names(sys::BorrowedFd directory, const std::string& shown) {
     // A descriptor of its own: the position in a directory belongs to it.
@@ -73,33 +50,28 @@ Result<std::vector<std::string>> sorted_names(sys::BorrowedFd directory, const s
 
 class Packer {
 public:
-    explicit Packer(const std::function<Status(std::string_view)>& sink)
-        : reader_(::archive_read_disk_new()), writer_(::archive_write_new()), output_{sink, {}},
+    Packer(const WriterHandle::Sink& sink, const PackOptions& options)
+        : reader_(::archive_read_disk_new()), writer_(sink), options_(options),
           buffer_(block_size, '\0') {}
 
     Result<std::uint64_t> run(sys::BorrowedFd directory) {
         // Flags of chattr(1) have no place in most readers of pax.
-        ::archive_read_disk_set_behavior(reader_.get(), ARCHIVE_READDISK_NO_FFLAGS);
+        int behavior = ARCHIVE_READDISK_NO_FFLAGS;
+        behavior |= options_.acls ? 0 : ARCHIVE_READDISK_NO_ACL;
+        behavior |= options_.xattrs || options_.selinux ? 0 : ARCHIVE_READDISK_NO_XATTR;
+        ::archive_read_disk_set_behavior(reader_.get(), behavior);
         ::archive_write_set_format_pax_restricted(writer_.get());
-        ::archive_write_set_bytes_per_block(writer_.get(), static_cast<int>(block_size));
-        ::archive_write_set_bytes_in_last_block(writer_.get(), 1);
-        if (::archive_write_open2(writer_.get(), &output_, nullptr, write_block, nullptr,
-                                  nullptr) != ARCHIVE_OK)
-            return fail(error_of("."));
+        if (!options_.compression.empty())
+            SLIPWAY_CHECK(writer_.add_filter(options_.compression));
+        SLIPWAY_CHECK(writer_.open());
         SLIPWAY_CHECK(add_directory(directory, ".", 0));
-        if (::archive_write_close(writer_.get()) != ARCHIVE_OK)
-            return fail(error_of("."));
+        SLIPWAY_CHECK(writer_.close());
         return entries_;
     }
 
 private:
     Error error_of(const std::string& name) {
-        if (output_.error)
-            return std::move(*output_.error);
-        const char* text = ::archive_error_string(writer_.get());
-        return {.code = Code::ToolFailed,
-                .what = fmt::format("packing {}: {}", printable(name),
-                                    text == nullptr ? "unknown" : printable(text))};
+        return writer_.error_of(fmt::format("packing {}", name));
     }
 
     Status add_directory(sys::BorrowedFd directory, const std::string& name, unsigned depth) {
@@ -120,6 +92,8 @@ private:
 
     Status add_child(sys::BorrowedFd parent, const std::string& own, const std::string& name,
                      unsigned depth) {
+        if (is_excluded(name, options_.excludes))
+            return {};
         struct stat info {};
         if (::fstatat(parent.raw(), own.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
             return fail_errno(fmt::format("looking at {}", printable(name)));
@@ -161,6 +135,11 @@ private:
                                                                 file.raw(), &info) < ARCHIVE_WARN)
             return fail(Code::ToolFailed,
                         fmt::format("reading the attributes of {}", printable(name)));
+        keep_attributes(entry.get(), options_.xattrs, options_.selinux);
+        if (options_.root_by_name && info.st_uid == 0)
+            ::archive_entry_set_uname(entry.get(), "root");
+        if (options_.root_by_name && info.st_gid == 0)
+            ::archive_entry_set_gname(entry.get(), "root");
         ++entries_;
         if (::archive_write_header(writer_.get(), entry.get()) < ARCHIVE_WARN)
             return fail(error_of(name));
@@ -182,8 +161,9 @@ private:
         }
     }
 
-    Handle reader_, writer_;
-    Output output_;
+    Reader reader_;
+    WriterHandle writer_;
+    const PackOptions& options_;
     std::string buffer_;
     std::map<std::pair<dev_t, ino_t>, std::string> linked_; ///< by their first names
     std::uint64_t entries_ = 0;
@@ -191,9 +171,19 @@ private:
 
 } // namespace
 
+bool is_excluded(const std::string& name, const std::vector<std::string>& patterns) {
+    for (const auto& pattern : patterns)
+        for (std::size_t at = 0; at < name.size(); ++at)
+            if ((at == 0 || name[at - 1] == '/') &&
+                ::fnmatch(pattern.c_str(), name.c_str() + at, 0) == 0)
+                return true;
+    return false;
+}
+
 Result<std::uint64_t> pack_directory(sys::BorrowedFd directory,
-                                     const std::function<Status(std::string_view)>& sink) {
-    return Packer(sink).run(directory);
+                                     const std::function<Status(std::string_view)>& sink,
+                                     const PackOptions& options) {
+    return Packer(sink, options).run(directory);
 }
 
 } // namespace slipway::archive

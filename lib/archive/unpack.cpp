@@ -2,16 +2,15 @@
 #include "archive/unpack.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include <fmt/format.h>
 
+#include "archive/entry.hpp"
 #include "base/strings.hpp"
 
 namespace slipway::archive {
@@ -20,13 +19,10 @@ namespace {
 constexpr std::size_t block_size = 1 << 20;
 constexpr std::size_t max_examples = 5;
 // archive_write_disk(3). No flags of chattr(1): they would keep the next entry from being written.
-constexpr int restored = ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-                         ARCHIVE_EXTRACT_ACL | ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_UNLINK;
+constexpr int restored =
+    ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_UNLINK;
 
-struct Free {
-    void operator()(struct ::archive* handle) const { ::archive_free(handle); }
-};
-using Handle = std::unique_ptr<struct ::archive, Free>;
+using Handle = std::unique_ptr<struct ::archive, FreeArchive>;
 
 struct Input {
     sys::BorrowedFd file;
@@ -65,26 +61,59 @@ Error error_of(struct ::archive* handle) {
             .hint = "copy it again from its origin"};
 }
 
+struct Filter {
+    std::string_view name;
+    int (*support)(struct ::archive*);
+    int code;
+};
 // The "all" functions of libarchive would also start programs for formats that it does not know.
-void support(struct ::archive* reader) {
-    ::archive_read_support_filter_gzip(reader);
-    ::archive_read_support_filter_bzip2(reader);
-    ::archive_read_support_filter_xz(reader);
-    ::archive_read_support_filter_lzma(reader);
-    ::archive_read_support_filter_zstd(reader);
+constexpr std::array filters{
+    Filter{"gzip", ::archive_read_support_filter_gzip, ARCHIVE_FILTER_GZIP},
+    Filter{"bzip2", ::archive_read_support_filter_bzip2, ARCHIVE_FILTER_BZIP2},
+    Filter{"xz", ::archive_read_support_filter_xz, ARCHIVE_FILTER_XZ},
+    Filter{"lzma", ::archive_read_support_filter_lzma, ARCHIVE_FILTER_LZMA},
+    Filter{"zstd", ::archive_read_support_filter_zstd, ARCHIVE_FILTER_ZSTD},
+    Filter{"compress", ::archive_read_support_filter_compress, ARCHIVE_FILTER_COMPRESS},
+    Filter{"none", ::archive_read_support_filter_none, ARCHIVE_FILTER_NONE}};
+
+Result<int> code_of(std::string_view compression) {
+    for (const auto& filter : filters)
+        if (filter.name == compression)
+            return filter.code;
+    return fail(Code::InvalidArgument,
+                fmt::format("compression by '{}' is not supported", printable(compression)),
+                "use gzip, bzip2, xz or compress");
+}
+
+void support(struct ::archive* reader, const UnpackOptions& options) {
+    for (const auto& filter : filters)
+        if (options.compression.empty() || options.compression == filter.name)
+            filter.support(reader);
     ::archive_read_support_format_tar(reader);
+    if (options.below) // as tar(1), for which an empty file is an archive of nothing
+        ::archive_read_support_format_empty(reader);
+}
+
+// "a/../b" leads elsewhere when "a" is a link.
+bool leads_up(std::string_view name) {
+    for (auto part : split(name, '/'))
+        if (part == "..")
+            return true;
+    return false;
 }
 
 class Unpacker {
 public:
-    Unpacker(sys::BorrowedFd archive, std::uint64_t size)
+    Unpacker(sys::BorrowedFd archive, std::uint64_t size, const UnpackOptions& options)
         : reader_(::archive_read_new()),
-          writer_(::archive_write_disk_new()), input_{archive, size,
-                                                      std::string(block_size, '\0')} {}
+          writer_(::archive_write_disk_new()), input_{archive, size, std::string(block_size, '\0')},
+          options_(options) {}
 
     Result<Unpacked> run() {
-        support(reader_.get());
-        ::archive_write_disk_set_options(writer_.get(), restored);
+        support(reader_.get(), options_);
+        int what = restored | (options_.acls ? ARCHIVE_EXTRACT_ACL : 0) |
+                   (options_.xattrs || options_.selinux ? ARCHIVE_EXTRACT_XATTR : 0);
+        ::archive_write_disk_set_options(writer_.get(), what);
         if (::archive_read_open(reader_.get(), &input_, nullptr, read_block, nullptr) <
             ARCHIVE_WARN)
             return fail(nothing_known());
@@ -93,6 +122,7 @@ public:
         while ((status = ::archive_read_next_header(reader_.get(), &entry)) != ARCHIVE_EOF) {
             if (status < ARCHIVE_WARN)
                 return fail(unpacked_.entries == 0 ? nothing_known() : error_of(reader_.get()));
+            SLIPWAY_CHECK(check_compression());
             ++unpacked_.entries;
             if (status == ARCHIVE_WARN)
                 note(entry, reader_.get());
@@ -105,7 +135,43 @@ public:
     }
 
 private:
+    // libarchive takes what is packed otherwise for plain.
+    Status check_compression() {
+        if (options_.compression.empty())
+            return {};
+        SLIPWAY_TRY(int wanted, code_of(options_.compression));
+        if (::archive_filter_code(reader_.get(), 0) != wanted)
+            return fail(Code::Corrupt,
+                        fmt::format("the archive is not compressed by {}", options_.compression));
+        return {};
+    }
+
+    // False: the entry would leave the directory.
+    static bool keep_below(struct ::archive_entry* entry) {
+        auto relative = [](const char* path) {
+            std::string_view name(path == nullptr ? "" : path);
+            name.remove_prefix(std::min(name.find_first_not_of('/'), name.size()));
+            return std::string(name.empty() ? "." : name);
+        };
+        auto name = relative(::archive_entry_pathname(entry));
+        ::archive_entry_copy_pathname(entry, name.c_str());
+        const char* link = ::archive_entry_hardlink(entry);
+        if (link == nullptr)
+            return !leads_up(name);
+        auto target = relative(link);
+        ::archive_entry_copy_hardlink(entry, target.c_str());
+        return !leads_up(name) && !leads_up(target);
+    }
+
     Status write(struct ::archive_entry* entry) {
+        keep_attributes(entry, options_.xattrs, options_.selinux);
+        if (!options_.acls)
+            ::archive_entry_acl_clear(entry);
+        if (options_.below && !keep_below(entry)) {
+            ::archive_set_error(writer_.get(), EINVAL, "the name has '..'");
+            note(entry, writer_.get());
+            return {};
+        }
         int status = ::archive_write_header(writer_.get(), entry);
         if (status == ARCHIVE_FATAL || out_of_space())
             return fail(error_of(writer_.get()));
@@ -168,13 +234,17 @@ private:
 
     Handle reader_, writer_;
     Input input_;
+    const UnpackOptions& options_;
     Unpacked unpacked_;
 };
 
 } // namespace
 
-Result<Unpacked> unpack_here(sys::BorrowedFd archive, std::uint64_t size) {
-    return Unpacker(archive, size).run();
+Result<Unpacked> unpack_here(sys::BorrowedFd archive, std::uint64_t size,
+                             const UnpackOptions& options) {
+    if (!options.compression.empty())
+        SLIPWAY_CHECK(code_of(options.compression));
+    return Unpacker(archive, size, options).run();
 }
 
 } // namespace slipway::archive

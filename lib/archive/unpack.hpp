@@ -12,18 +12,30 @@
 
 namespace slipway::archive {
 
+struct UnpackOptions {
+    /// Below the working directory only: first slashes of names are left out, entries with ".." are
+    /// incomplete.
+    bool below = false;
+    /// "gzip", "bzip2", "xz", "compress", or "none": nothing else is taken. "": any known one.
+    std::string compression{};
+    bool xattrs = true;
+    bool acls = true;
+    bool selinux = true;
+};
+
 struct Unpacked {
     std::uint64_t entries = 0;
     std::uint64_t incomplete = 0; ///< entries that are not as the archive has them, or are missing
     std::vector<std::string> examples{}; ///< a few of these, with the reason
 };
 
-/// Unpacks into the working directory, which must be the root directory of this process: names may
+/// Unpacks into the working directory, below the root directory of this process: names may
 /// be absolute, hold "..", or lead through links, and the root is what keeps them inside. Owners,
 /// modes, times, links, device nodes, holes, ACLs and extended attributes are kept as far as this
 /// process may set them. Plain, or compressed by gzip, bzip2, xz, lzma or zstd. The first `size`
 /// bytes of the file count. Corrupt: no archive, damaged, or cut off; NoSpace; Unsupported: a
 /// compressed stream with something else in it.
-[[nodiscard]] Result<Unpacked> unpack_here(sys::BorrowedFd archive, std::uint64_t size);
+[[nodiscard]] Result<Unpacked> unpack_here(sys::BorrowedFd archive, std::uint64_t size,
+                                           const UnpackOptions& options = {});
 
 } // namespace slipway::archive

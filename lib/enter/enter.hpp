@@ -70,6 +70,9 @@ struct RootSpec {
     std::string kernel_cmdline{}; ///< what /proc/cmdline shows
     /// Network namespace for commands that ask for the network. Not valid: the caller's own.
     sys::BorrowedFd host_network{-1};
+    /// Whether missing directories /proc, /sys, /dev and /run are created in the guest, and stay:
+    /// every bootable system has them. False: commands have nothing there where they are missing.
+    bool makes_places = true;
 };
 
 struct Command {
@@ -154,9 +157,8 @@ struct Captured {
 /// namespace, but for the cgroup; see `cgroup_path`.
 class Root {
 public:
-    /// Makes ready what all commands share. Missing directories /proc, /sys, /dev and /run of the
-    /// guest are created and stay: every bootable system has them. InvalidArgument where mounts are
-    /// shared with another namespace, Permission, NotFound.
+    /// Makes ready what all commands share. InvalidArgument where mounts are shared with another
+    /// namespace, Permission, NotFound.
     [[nodiscard]] static Result<Root> prepare(RootSpec spec, const sys::Host& host);
     Root(Root&&) noexcept;
     Root& operator=(Root&&) noexcept;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <string>
+
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
@@ -41,8 +44,19 @@ bool is_mount_point(const std::string& directory) {
     return (info.stx_attributes_mask & info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
+constexpr std::array places{"/proc", "/sys", "/dev", "/run"};
+
+// Of a guest that is to stay without them.
+void leave_out_missing(const sys::RootDir& root, Script& script) {
+    for (const std::string place : places)
+        if (!root.is_dir(sys::GuestPath(place)))
+            std::erase_if(script, [&](const Step& step) {
+                return step.target == place || step.target.starts_with(place + "/");
+            });
+}
+
 Status make_mount_points(const sys::RootDir& root) {
-    for (const auto* name : {"/proc", "/sys", "/dev", "/run"}) {
+    for (const auto* name : places) {
         sys::GuestPath path(name);
         if (root.is_dir(path))
             continue;
@@ -220,7 +234,8 @@ Result<Root> Root::prepare(RootSpec spec, const sys::Host& host) {
     SLIPWAY_CHECK(check_private_mounts());
     spec.hostname = usable_hostname(spec.hostname);
     SLIPWAY_TRY(auto root, sys::RootDir::open(spec.directory));
-    SLIPWAY_CHECK(make_mount_points(root));
+    if (spec.makes_places)
+        SLIPWAY_CHECK(make_mount_points(root));
     SLIPWAY_TRY(auto stage, Stage::mount());
     auto resolv_conf = sys::read_file("/etc/resolv.conf");
     SLIPWAY_CHECK(stage.add(plan_stage(spec, resolv_conf.value_or(""))));
@@ -230,6 +245,8 @@ Result<Root> Root::prepare(RootSpec spec, const sys::Host& host) {
     state->resolv_conf = resolv_conf.value_or("");
     SLIPWAY_TRY(state->pseudo, plan_pseudo_filesystems(scratch));
     state->dev = plan_dev(state->spec);
+    leave_out_missing(root, state->pseudo);
+    leave_out_missing(root, state->dev);
     SLIPWAY_TRY(state->namespaces, usable_namespaces(state->notes));
     if (auto cgroup = DeviceCgroup::create(allowed_devices(state->spec), scratch); cgroup)
         state->cgroup.emplace(std::move(*cgroup));

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/initramfs_cache.hpp"
 
-#include <array>
-#include <vector>
-
-#include <nettle/sha2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "archive/digest.hpp"
 #include "base/strings.hpp"
 #include "sys/output_file.hpp"
 
@@ -23,9 +20,8 @@ constexpr int format_version = 3; // raise it when InitramfsContents changes
 } // namespace
 
 Result<std::string> digest_of(sys::BorrowedFd file) {
-    sha512_256_ctx context;
-    ::sha512_256_init(&context);
-    std::vector<unsigned char> buffer(buffer_size);
+    SLIPWAY_TRY(auto digest, archive::open_digest("sha512-256"));
+    std::string buffer(buffer_size, '\0');
     for (off_t at = 0;;) {
         auto got = ::pread(file.raw(), buffer.data(), buffer.size(), at);
         if (got < 0 && errno == EINTR)
@@ -34,12 +30,10 @@ Result<std::string> digest_of(sys::BorrowedFd file) {
             return fail_errno("reading an initramfs");
         if (got == 0)
             break;
-        ::sha512_256_update(&context, static_cast<std::size_t>(got), buffer.data());
+        digest->add({buffer.data(), static_cast<std::size_t>(got)});
         at += got;
     }
-    std::array<unsigned char, SHA256_DIGEST_SIZE> digest{};
-    ::sha512_256_digest(&context, digest.size(), digest.data());
-    return to_hex(digest.data(), digest.size());
+    return digest->finish();
 }
 
 Result<InitramfsContents> InitramfsCache::contents_of(sys::BorrowedFd file,

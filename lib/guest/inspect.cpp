@@ -51,18 +51,12 @@ std::optional<std::uint64_t> used_bytes(const sys::RootDir& root, const std::str
     return static_cast<std::uint64_t>(info.f_blocks - info.f_bfree) * info.f_frsize;
 }
 
-std::string node_of(const OpenedGuest& guest, const std::string& volume) {
-    for (const auto& each : guest.volumes)
-        if (each.volume.name == volume)
-            return each.node;
-    return {};
-}
-
 void note_mounts(const OpenedGuest& guest, Inventory& inventory) {
     for (const auto& [path, name] : guest.mountpoints)
         if (auto* volume = find_volume(inventory, name)) {
-            if (volume->type == "btrfs")
-                volume->used = mount::btrfs_used(node_of(guest, volume->name));
+            if (const auto* opened = mount::find_volume(guest.volumes, volume->name);
+                opened != nullptr && volume->type == "btrfs")
+                volume->used = mount::btrfs_used(opened->node);
             else if (volume->type != "directory" && volume->type != "tar") // it is the host's
                 volume->used = used_bytes(guest.root, path);
             // A mount that could write has replayed the journal that the probe saw.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <span>
 
 #include "base/strings.hpp"
 
@@ -11,6 +12,8 @@ namespace slipway::guest {
 namespace {
 
 using report::Package;
+
+constexpr std::size_t longest_description = 16 << 10;
 
 /// The text up to the first line end, which it is cut off by. The lines of a database are many and
 /// are looked at once, so they are not collected.
@@ -59,7 +62,49 @@ void for_each_paragraph(std::string_view text, const Take& take, const End& end)
     end();
 }
 
+struct Field {
+    std::string_view key;
+    std::string Package::*member;
+};
+constexpr std::array dpkg_fields{
+    Field{"Package", &Package::name},
+    Field{"Architecture", &Package::arch},
+    Field{"Homepage", &Package::url},
+    Field{"Description", &Package::summary},
+};
+constexpr std::array pacman_fields{
+    Field{"%NAME%", &Package::name},   Field{"%ARCH%", &Package::arch},
+    Field{"%URL%", &Package::url},     Field{"%DESC%", &Package::summary},
+    Field{"%BASE%", &Package::source},
+};
+constexpr std::array apk_fields{
+    Field{"P", &Package::name},   Field{"A", &Package::arch},    Field{"U", &Package::url},
+    Field{"o", &Package::source}, Field{"T", &Package::summary},
+};
+
+void take_field(std::span<const Field> fields, std::string_view key, std::string_view value,
+                Package& package) {
+    for (const auto& field : fields)
+        if (field.key == key)
+            package.*field.member = package_field(value);
+}
+
+void add_line(std::string_view line, std::string& text) {
+    if (text.size() + line.size() > longest_description)
+        return;
+    if (!text.empty())
+        text += '\n';
+    text += printable(line);
+}
+
 } // namespace
+
+std::string package_lines(std::string_view text) {
+    std::string lines;
+    for (auto line : split_lines(text))
+        add_line(line, lines);
+    return lines;
+}
 
 std::string package_field(std::string_view text) {
     constexpr std::size_t longest = 256;
@@ -70,20 +115,28 @@ std::vector<Package> parse_dpkg_status(std::string_view text) {
     std::vector<Package> packages;
     Package package;
     bool there = true;
+    bool in_description = false;
     auto take = [&](std::string_view line) {
         auto colon = line.find(':');
-        if (line.front() == ' ' || line.front() == '\t' || colon == std::string_view::npos)
+        if (line.front() == ' ' || line.front() == '\t') {
+            if (in_description)
+                add_line(line.substr(1), package.description);
+            return;
+        }
+        auto key = line.substr(0, colon);
+        in_description = key == "Description";
+        if (colon == std::string_view::npos)
             return;
         auto value = trim(line.substr(colon + 1));
-        auto key = line.substr(0, colon);
-        if (key == "Package")
-            package.name = package_field(value);
-        else if (key == "Version")
+        if (key == "Version")
             take_version(value, package);
-        else if (key == "Architecture")
-            package.arch = package_field(value);
         else if (key == "Status")
             there = has_files(value);
+        else
+            take_field(dpkg_fields, key, value, package);
+        // "efivar (37-6)" where its version is another.
+        if (key == "Source")
+            package.source = package_field(value.substr(0, value.find(' ')));
     };
     auto end = [&] {
         if (there && !package.name.empty() && packages.size() < max_packages)
@@ -100,12 +153,9 @@ std::optional<Package> parse_pacman_desc(std::string_view text) {
     while (!text.empty()) {
         auto key = take_line(text);
         auto value = take_line(text);
-        if (key == "%NAME%")
-            package.name = package_field(value);
-        else if (key == "%VERSION%")
+        take_field(pacman_fields, key, value, package);
+        if (key == "%VERSION%")
             take_version(value, package);
-        else if (key == "%ARCH%")
-            package.arch = package_field(value);
         // A value may have more lines, and a description any words; it ends with an empty line.
         while (!text.empty() && !value.empty())
             value = take_line(text);
@@ -119,12 +169,11 @@ std::vector<Package> parse_apk_installed(std::string_view text) {
     std::vector<Package> packages;
     Package package;
     auto take = [&](std::string_view line) {
-        if (line.starts_with("P:"))
-            package.name = package_field(line.substr(2));
-        else if (line.starts_with("V:"))
+        if (line.size() < 2 || line[1] != ':')
+            return;
+        take_field(apk_fields, line.substr(0, 1), line.substr(2), package);
+        if (line.front() == 'V')
             take_version(line.substr(2), package);
-        else if (line.starts_with("A:"))
-            package.arch = package_field(line.substr(2));
     };
     auto end = [&] {
         if (!package.name.empty() && packages.size() < max_packages)

@@ -17,6 +17,8 @@ constexpr std::size_t max_packages = 100'000;
 
 /// A field of a package: without control characters, at most 256 bytes.
 [[nodiscard]] std::string package_field(std::string_view text);
+/// The lines of a longer text, each as it can be shown; what is above 16 KiB is left out.
+[[nodiscard]] std::string package_lines(std::string_view text);
 
 /// Paragraphs of dpkg's status file: those whose files are there, see dpkg(1) "package states". One
 /// without Status counts, as in the status.d of images without dpkg.

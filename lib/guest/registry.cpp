@@ -19,6 +19,7 @@ namespace {
 constexpr std::uint64_t largest_hive = 1 << 30; // those of real systems have up to 200 MB
 constexpr std::size_t largest_value = 64 << 10; // of those that we want, in bytes
 constexpr std::size_t most_values = 1000;
+constexpr std::size_t most_keys = 10000;
 
 Result<sys::OwnedFd> copy_to_memory(sys::BorrowedFd file) {
     SLIPWAY_TRY(auto copy, sys::make_memfd("hive"));
@@ -163,6 +164,16 @@ std::vector<RegistryValue> Hive::values(std::string_view key) const {
             values.push_back({name.get(), std::move(value->bytes)});
     }
     return values;
+}
+
+std::vector<std::string> Hive::keys(std::string_view key) const {
+    std::vector<std::string> names;
+    auto node = find_key(handle_.get(), key);
+    auto list = owned(node == 0 ? nullptr : hivex_node_children(handle_.get(), node));
+    for (std::size_t i = 0; list && list.get()[i] != 0 && i < most_keys; ++i)
+        if (auto name = owned(hivex_node_name(handle_.get(), list.get()[i])))
+            names.emplace_back(name.get());
+    return names;
 }
 
 } // namespace slipway::guest

@@ -37,6 +37,8 @@ public:
                                                       const std::string& value) const;
     /// The small values of a key, at most a thousand.
     [[nodiscard]] std::vector<RegistryValue> values(std::string_view key) const;
+    /// Names of the keys below a key, at most ten thousand.
+    [[nodiscard]] std::vector<std::string> keys(std::string_view key) const;
 
 private:
     using Handle = std::unique_ptr<hive_h, void (*)(hive_h*)>;

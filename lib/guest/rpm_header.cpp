@@ -23,6 +23,9 @@ enum Tag : std::uint32_t {
     Version = 1001,
     Release = 1002,
     Epoch = 1003,
+    Summary = 1004,
+    Description = 1005,
+    Url = 1020,
     Arch = 1022,
 };
 enum Type : std::uint32_t { Int32 = 4, String = 6 };
@@ -47,6 +50,15 @@ public:
             return take_string(type, offset, package.release);
         case Arch:
             return take_string(type, offset, package.arch);
+        case Url:
+            package.url = package_field(text(offset));
+            return {};
+        case Summary:
+            package.summary = package_field(text(offset));
+            return {};
+        case Description:
+            package.description = package_lines(text(offset));
+            return {};
         case Epoch: {
             if (type != Int32)
                 return corrupt();
@@ -67,6 +79,13 @@ private:
         if (offset >= blob_.size() - data_at_ || offset > furthest_value)
             return corrupt();
         return blob_.read(data_at_ + offset, std::min(count, blob_.size() - data_at_ - offset));
+    }
+
+    // Of what is only shown; of translations the first, which is English. "" where it is damaged.
+    [[nodiscard]] std::string text(std::size_t offset) {
+        constexpr std::size_t longest = 8 << 10;
+        auto bytes = read(offset, longest);
+        return bytes ? bytes->substr(0, bytes->find('\0')) : std::string{};
     }
 
     [[nodiscard]] Status take_string(std::uint32_t type, std::size_t offset, std::string& value) {

@@ -174,11 +174,10 @@ std::string missing_for_loop(const DiskSpec& spec) {
 } // namespace
 
 Json to_json(const DiskSpec& spec) {
-    Json json{{"kind", name_of(spec.kind)},
-              {"format", spec.format},
-              {"size", spec.size},
-              {"writable", spec.writable},
-              {"dropped", spec.dropped}};
+    Json json{{"kind", name_of(spec.kind)}, {"format", spec.format},
+              {"size", spec.size},          {"writable", spec.writable},
+              {"dropped", spec.dropped},    {"block_size", spec.block_size},
+              {"serial", spec.serial}};
     if (!spec.device.empty())
         json["device"] = spec.device;
     else {
@@ -194,6 +193,8 @@ Result<DiskSpec> disk_spec_from_json(const Json& json) {
                   .size = json_get<std::uint64_t>(json, "size"),
                   .writable = json_get<bool>(json, "writable"),
                   .dropped = json_get<bool>(json, "dropped"),
+                  .block_size = json_get<unsigned>(json, "block_size"),
+                  .serial = json_get<std::string>(json, "serial"),
                   .device = json_get<std::string>(json, "device")};
     SLIPWAY_TRY(spec.kind, parse_kind(json_get<std::string>(json, "kind", "disk")));
     if (!spec.device.empty())
@@ -227,7 +228,8 @@ Status AttachedDisk::attach_loop(const sys::Host& host, const DiskSpec& spec, un
         export_path_ = std::move(exported.path);
         SLIPWAY_TRY(file, sys::open_file(export_path_, spec.writable ? O_RDWR : O_RDONLY));
     }
-    SLIPWAY_TRY(auto loop, sys::LoopDevice::attach(file, {.read_only = !spec.writable}));
+    SLIPWAY_TRY(auto loop, sys::LoopDevice::attach(
+                               file, {.read_only = !spec.writable, .block_size = spec.block_size}));
     loop_ = std::make_unique<sys::LoopDevice>(std::move(loop));
     return {};
 }
@@ -236,9 +238,10 @@ Status AttachedDisk::attach_nbd(const sys::Host& host, const DiskSpec& spec, uns
                                 const std::string& directory) {
     SLIPWAY_TRY(auto errors, sys::make_memfd("daemon-errors"));
     SLIPWAY_TRY(auto exported, start_server(host, spec, index, directory, errors));
-    auto nbd = sys::NbdDevice::attach(
-        std::move(exported.connection),
-        {.export_name = export_name, .server_exit = exported.daemon->exit_fd()});
+    auto nbd = sys::NbdDevice::attach(std::move(exported.connection),
+                                      {.export_name = export_name,
+                                       .server_exit = exported.daemon->exit_fd(),
+                                       .block_size = spec.block_size});
     if (!nbd)
         return fail(nbd.error().code == Code::Protocol ? daemon_failure(*exported.daemon, errors)
                                                        : std::move(nbd).error());
@@ -263,7 +266,8 @@ Status AttachedDisk::attach_image(const sys::Host& host, const DiskSpec& spec, u
 Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec& spec,
                                           unsigned index, const std::string& directory) {
     AttachedDisk attached;
-    attached.disk_ = {.name = disk_name(index), .format = spec.format, .size = spec.size};
+    attached.disk_ = {
+        .name = disk_name(index), .format = spec.format, .size = spec.size, .serial = spec.serial};
     if (spec.device.empty())
         SLIPWAY_CHECK(attached.attach_image(host, spec, index, directory));
     else {
@@ -281,7 +285,7 @@ Result<AttachedDisk> AttachedDisk::attach(const sys::Host& host, const DiskSpec&
 }
 
 Result<dev_t> AttachedDisk::device_of(const report::Volume& volume) {
-    auto& disk = loop_ ? loop_->disk() : nbd_ ? nbd_->disk() : *given_;
+    auto& disk = kernel_disk();
     if (volume.partition == 0)
         return disk.device();
     return disk.add_partition(

@@ -29,7 +29,9 @@ struct DiskSpec {
                      ///< or -1
     std::uint64_t size = 0; ///< bytes
     bool writable = false;
-    bool dropped = false; ///< what is written ends with the session
+    bool dropped = false;    ///< what is written ends with the session
+    unsigned block_size = 0; ///< bytes of its logical sectors, 512 or 4096; 0: 512
+    std::string serial{};    ///< for the inventory
     /// In a machine that has the disk already: the kernel's name for it, such as "vda". Of a
     /// directory what hostfs is to show. Then there is no graph.
     std::string device{};
@@ -54,6 +56,10 @@ public:
     [[nodiscard]] const std::vector<report::Volume>& volumes() const { return layout_.volumes; }
     [[nodiscard]] sys::BorrowedFd fd() const { return kernel_disk().fd(); }
     [[nodiscard]] dev_t device() const { return kernel_disk().device(); }
+    /// The disk as the kernel knows it, for partitions that change.
+    [[nodiscard]] sys::KernelDisk& kernel_disk() {
+        return loop_ ? loop_->disk() : nbd_ ? nbd_->disk() : *given_;
+    }
     /// Device number of a volume of this disk; partitions appear on first use.
     [[nodiscard]] Result<dev_t> device_of(const report::Volume& volume);
     /// Flushes all to the image's files and lets go. Every volume must be unmounted.

@@ -77,6 +77,37 @@ report::Volume volume_of(blkid_partition partition, const std::string& disk, boo
 
 } // namespace
 
+report::Volume probe_volume(sys::BorrowedFd device, const std::string& name, std::uint64_t size) {
+    report::Volume volume{.name = name, .disk = name, .start = 0, .size = size, .type = ""};
+    probe_filesystem(device, volume);
+    return volume;
+}
+
+std::string table_type(sys::BorrowedFd disk, std::uint64_t size) {
+    auto probe = new_probe();
+    if (!probe ||
+        blkid_probe_set_device(probe.get(), disk.raw(), 0, static_cast<blkid_loff_t>(size)) != 0)
+        return {};
+    blkid_probe_enable_partitions(probe.get(), 1);
+    auto* partitions = blkid_probe_get_partitions(probe.get());
+    auto* table = partitions == nullptr ? nullptr : blkid_partlist_get_table(partitions);
+    return table == nullptr ? std::string{} : text_of(blkid_parttable_get_type(table));
+}
+
+Status wipe_signatures(sys::BorrowedFd device) {
+    auto probe = new_probe();
+    if (!probe || blkid_probe_set_device(probe.get(), device.raw(), 0, 0) != 0)
+        return fail_errno("looking for what is on a device");
+    blkid_probe_enable_superblocks(probe.get(), 1);
+    blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_BADCSUM);
+    blkid_probe_enable_partitions(probe.get(), 1);
+    blkid_probe_set_partitions_flags(probe.get(), BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
+    while (blkid_do_probe(probe.get()) == 0)
+        if (blkid_do_wipe(probe.get(), 0) != 0)
+            return fail_errno("taking off what is on a device");
+    return {};
+}
+
 std::string disk_name(unsigned index, std::string_view prefix) {
     std::string letters;
     for (unsigned rest = index + 1; rest > 0; rest = (rest - 1) / 26)
@@ -94,8 +125,7 @@ Result<DiskLayout> probe_layout(sys::BorrowedFd disk, const std::string& name, s
     auto* partitions = blkid_probe_get_partitions(probe.get());
     auto* table = partitions == nullptr ? nullptr : blkid_partlist_get_table(partitions);
     if (table == nullptr) {
-        report::Volume whole{.name = name, .disk = name, .start = 0, .size = size, .type = ""};
-        probe_filesystem(disk, whole);
+        auto whole = probe_volume(disk, name, size);
         if (!whole.type.empty())
             layout.volumes.push_back(std::move(whole));
         return layout;

@@ -188,8 +188,8 @@ private:
 
     [[nodiscard]] Result<Journal> try_plainly(bool writable) {
         auto before = journal_needs_recovery(volume_.node, volume_.volume.type);
-        if (writable) {
-            SLIPWAY_CHECK(try_rung("", 0));
+        if (writable || options_.replay) {
+            SLIPWAY_CHECK(try_rung("", writable ? 0 : MS_RDONLY));
             return before == true ? Journal::Replayed : Journal::Clean;
         }
         // xfs does not tell whether its log is clean, but it refuses to mount a dirty one from a
@@ -222,7 +222,7 @@ private:
             // Wishes only: a kernel that does not know them refuses with EINVAL.
             auto wished =
                 try_drivers(fmt::format("{},{}", join(options_.extra, ","), plain), flags);
-            if (wished || wished.error().errno_value != EINVAL)
+            if (wished || options_.insist || wished.error().errno_value != EINVAL)
                 return wished;
         }
         auto result = try_drivers(plain, flags);
@@ -240,7 +240,7 @@ private:
             if (driver == ntfs_3g)
                 return through_ntfs_3g((flags & MS_RDONLY) != 0);
             if (::mount(volume_.node.c_str(), target_.c_str(), std::string(driver).c_str(),
-                        flags | MS_NODEV, options.empty() ? nullptr : options.c_str()) == 0)
+                        flags | options_.flags | MS_NODEV, options.empty() ? nullptr : options.c_str()) == 0)
                 return {};
             if (errno != ENODEV)
                 return explain(errno, driver);

@@ -25,6 +25,10 @@ struct MountOptions {
     std::string subvolume_id{}; ///< btrfs: digits; used where `subvolume` is ""
     /// Options of the filesystem itself that went through `allowed_fstab_options`.
     std::vector<std::string> extra{};
+    bool insist = false; ///< an error where the kernel does not know one of `extra`
+    /// Where it is not writable, the journal is replayed all the same: the device may be written.
+    bool replay = false;
+    unsigned long flags = 0; ///< further MS_*
     /// Nodes of further devices of the same btrfs filesystem.
     std::vector<std::string> other_nodes{};
 };

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::string_view temporary_mark = ".slipway-tmp.";
-constexpr std::string_view journal_ending = ".slipway-journal";
+constexpr std::string_view endings_of_changes[] = {".slipway-journal", ".slipway-group"};
 
 // ".NAME.slipway-tmp.PID" of a process that has gone.
 bool is_dead_temporary(std::string_view name) {
@@ -46,6 +46,14 @@ bool is_left_socket(const fs::directory_entry& entry) {
     return !ignored && age > std::chrono::seconds(10);
 }
 
+// The image beside which this file tells of an interrupted change, or "".
+std::string image_of_change(const std::string& path) {
+    for (auto ending : endings_of_changes)
+        if (path.ends_with(ending) && basename_of(path).size() > ending.size())
+            return path.substr(0, path.size() - ending.size());
+    return {};
+}
+
 void look_at_file(const Context& context, const CleanupRequest& request,
                   const fs::directory_entry& entry, std::vector<Leftover>& found) {
     auto name = entry.path().filename().string();
@@ -59,9 +67,7 @@ void look_at_file(const Context& context, const CleanupRequest& request,
         std::error_code failed;
         leftover.removed = !request.dry_run && fs::remove_all(entry.path(), failed) > 0;
         found.push_back(std::move(leftover));
-    } else if (name.size() > journal_ending.size() && name.ends_with(journal_ending)) {
-        auto image = entry.path().string();
-        image.resize(image.size() - journal_ending.size());
+    } else if (auto image = image_of_change(entry.path().string()); !image.empty()) {
         Leftover leftover{.what = entry.path().string(), .why = "a repair that was interrupted"};
         if (!request.dry_run) {
             auto finished = finish_interrupted_fix(context, image);

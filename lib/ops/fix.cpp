@@ -8,8 +8,8 @@ namespace {
 
 void describe(const FixRequest& request, const OpenImage& opened, report::Report& report) {
     report.source = {{"path", request.image.path},
-                     {"format", image::name_of(opened.source->format())},
-                     {"virtual_size", opened.size}};
+                     {"format", image::name_of(opened.first().source->format())},
+                     {"virtual_size", opened.first().size}};
 }
 
 MendOptions mend_options(const FixRequest& request) {
@@ -18,7 +18,7 @@ MendOptions mend_options(const FixRequest& request) {
 
 Status plan_only(const Context& context, const FixRequest& request, report::Report& report) {
     SLIPWAY_TRY(auto opened, timed(context, report, "open",
-                                   [&] { return open_image(context, request.image, {}); }));
+                                   [&] { return open_image(context, request.image, Use::Look); }));
     describe(request, opened, report);
     return mend(context, opened, mend_options(request), report);
 }

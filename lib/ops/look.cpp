@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "image/complete.hpp"
 #include "ops/in_place.hpp"
 #include "ops/mend.hpp"
 
@@ -16,8 +15,7 @@ namespace {
 // of the operation. Busy where the image was changed meanwhile: what was read may be wrong.
 Status let_go(const Context& context, OpenImage& opened) {
     if (auto closed = opened.close(); !closed)
-        context.host.log.debug("closing {}: {}", opened.source->path(),
-                               render_text(closed.error()));
+        context.host.log.debug("closing {}: {}", opened.names(), render_text(closed.error()));
     return opened.check_unchanged();
 }
 
@@ -30,22 +28,22 @@ using Work = std::function<Result<Json>(OpenImage&)>;
 
 // A filesystem that the kernel refuses can be repaired where something may be written. Not where
 // the damage is that the image lacks its end.
-bool may_be_repaired(const Context& context, const OpenImage& opened, const Error& error) {
-    return error.code == Code::Corrupt && opened.use == Use::Look &&
-           opened.source->kind() == image::Kind::Disk &&
-           image::check_complete(context.host, *opened.source).has_value();
+bool may_be_repaired(const OpenImage& opened, const Error& error) {
+    return error.code == Code::Corrupt && opened.first().use == Use::Look &&
+           opened.first().source->kind() == image::Kind::Disk &&
+           opened.check_complete().has_value();
 }
 
 // Nothing of the image is written. `work` is done once more, on an overlay, where a filesystem is
 // damaged: it must not have given anything away when it fails so.
 Result<Json> look(const Context& context, const ImageOptions& image, const Work& work) {
-    SLIPWAY_TRY(auto opened, open_image(context, image, {.any_kind = true}));
+    SLIPWAY_TRY(auto opened, open_image(context, image, Use::Look, {.any_kind = true}));
     auto answer = work(opened);
-    if (!answer && may_be_repaired(context, opened, answer.error())) {
+    if (!answer && may_be_repaired(opened, answer.error())) {
         context.host.log.info("{}: trying again where its filesystem can be repaired",
-                              opened.source->path());
+                              opened.names());
         SLIPWAY_CHECK(opened.close());
-        SLIPWAY_TRY(auto overlaid, open_image(context, image, {.use = Use::Discard}));
+        SLIPWAY_TRY(auto overlaid, open_image(context, image, Use::Discard));
         SLIPWAY_TRY([[maybe_unused]] auto checked, overlaid.call("check", Json::object()));
         auto repaired = work(overlaid);
         SLIPWAY_CHECK(let_go(context, overlaid));
@@ -65,7 +63,7 @@ bool may_be_surveyed(const Error& error) {
 
 // Half an inventory would be taken for a whole one: `look` goes on where it can be better.
 Status refuse_damage(const OpenImage& opened, const Json& answer) {
-    if (opened.use != Use::Look || opened.source->kind() != image::Kind::Disk)
+    if (opened.first().use != Use::Look || opened.first().source->kind() != image::Kind::Disk)
         return {};
     auto findings = report::findings_from_json(json_at(json_at(answer, "inventory"), "findings"));
     for (const auto& finding : findings)
@@ -208,7 +206,7 @@ Result<RunResult> run(const Context& context, const ImageOptions& image, const R
         SLIPWAY_TRY(auto opened_place, InPlace::open(context, image));
         place.emplace(std::move(opened_place));
     } else {
-        SLIPWAY_TRY(dropped, open_image(context, image, {.use = Use::Discard, .any_kind = true}));
+        SLIPWAY_TRY(dropped, open_image(context, image, Use::Discard, {.any_kind = true}));
     }
     auto& opened = place ? place->opened() : dropped;
     if (request.network && opened.engine == "sandbox")

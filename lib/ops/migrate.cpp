@@ -32,13 +32,13 @@ Status check_space(const MigrateRequest& request, const OpenImage& opened) {
     if (::statvfs(std::string(dirname_of(request.output)).c_str(), &info) != 0)
         return {};
     auto available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-    if (request.compress || opened.source->is_block_device() ||
-        available >= opened.source->allocated())
+    if (request.compress || opened.first().source->is_block_device() ||
+        available >= opened.first().source->allocated())
         return {};
     return fail(Code::NoSpace,
                 fmt::format("the output needs about {}, and {} has {} free",
-                            format_size(opened.source->allocated()), dirname_of(request.output),
-                            format_size(available)),
+                            format_size(opened.first().source->allocated()),
+                            dirname_of(request.output), format_size(available)),
                 "make room, or choose another directory for --output");
 }
 
@@ -64,22 +64,21 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
         SLIPWAY_TRY(output, sys::OutputFile::create(request.output, {}));
     }
     auto open = [&] {
-        return open_image(context, request.image,
-                          {.use = Use::Keep,
-                           .scratch_dir = std::string(dirname_of(request.output)),
-                           .grow_by = request.grow_by});
+        return open_image(
+            context, request.image, Use::Keep,
+            {.scratch_dir = std::string(dirname_of(request.output)), .grow_by = request.grow_by});
     };
     SLIPWAY_TRY(auto opened, timed(context, report, "open", open));
     report.source = {{"path", request.image.path},
-                     {"format", image::name_of(opened.source->format())},
-                     {"virtual_size", opened.size - request.grow_by}};
+                     {"format", image::name_of(opened.first().source->format())},
+                     {"virtual_size", opened.first().size - request.grow_by}};
     report.destination = {{"path", request.output},
                           {"format", image::name_of(request.format)},
-                          {"virtual_size", opened.size}};
-    if (request.format == image::Format::Vpc && opened.size > largest_vhd)
+                          {"virtual_size", opened.first().size}};
+    if (request.format == image::Format::Vpc && opened.first().size > largest_vhd)
         return fail(Code::InvalidArgument,
                     fmt::format("a VHD holds at most {}, and the disk has {}",
-                                format_size(largest_vhd), format_size(opened.size)),
+                                format_size(largest_vhd), format_size(opened.first().size)),
                     "use --format vhdx");
     if (!request.dry_run)
         SLIPWAY_CHECK(check_space(request, opened));
@@ -96,7 +95,7 @@ Status migrate(const Context& context, const MigrateRequest& request, report::Re
     if (request.compress && request.format == image::Format::Vmdk)
         options.create = "subformat=streamOptimized";
     auto converted = timed(context, report, "convert", [&] {
-        return image::convert(context.host, opened.graph(), output->fd(), options);
+        return image::convert(context.host, opened.first().graph(), output->fd(), options);
     });
     if (!converted && converted.error().code == Code::NoSpace)
         converted.error().hint =

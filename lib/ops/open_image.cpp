@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/open_image.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -11,12 +10,10 @@
 
 #include <fmt/format.h>
 
-#include "appliance/kernel.hpp"
 #include "base/strings.hpp"
 #include "image/complete.hpp"
-#include "image/scratch_disk.hpp"
 #include "ops/journal.hpp"
-#include "sys/output_file.hpp"
+#include "ops/journal_group.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -25,7 +22,7 @@ namespace {
 constexpr std::uint64_t full_below = 256 << 10; // bytes
 
 // What can be said before the image is looked at.
-Status choose_engine(const ImageOptions& options, OpenImage& opened) {
+Status choose_engine(const EngineOptions& options, OpenImage& opened) {
     auto choose = [&opened](const char* engine, const char* reason) {
         opened.engine = engine;
         opened.engine_reason = reason;
@@ -67,50 +64,14 @@ Status check_unused(const Context& context, const image::Source& source, Use use
     return {};
 }
 
-// A loop device leaves out what comes after the last whole sector of a file; QEMU fills it up.
-bool ends_with_a_sector(const image::Source& source) {
-    struct stat info {};
-    return source.kind() != image::Kind::Disk || ::fstat(source.fd().raw(), &info) != 0 ||
-           info.st_size % 512 == 0;
+Result<sys::OwnedFd> overlay_file(OpenDisk& disk, const OpenRequest& request) {
+    if (!request.in_place || disk.use != Use::Keep)
+        return sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
+                                                                  : request.scratch_dir);
+    SLIPWAY_TRY(disk.journal,
+                sys::OutputFile::create(journal_path(disk.source->path()), {.mode = 0600}));
+    return sys::duplicate(disk.journal->fd());
 }
-
-image::DiskSpec disk_spec(const OpenDisk& disk, Use use) {
-    image::DiskSpec spec{.kind = disk.source->kind(),
-                         .format = std::string(image::name_of(disk.source->format())),
-                         .graph = disk.graph(disk.overlay.has_value()),
-                         .size = disk.size,
-                         .writable = use != Use::Look,
-                         .dropped = use == Use::Discard};
-    bool plain = disk.source->format() == image::Format::Raw && !disk.overlay;
-    if (plain && ends_with_a_sector(*disk.source))
-        spec.raw_fd = spec.graph.fds.front().child;
-    return spec;
-}
-
-Status add_overlay(const Context& context, OpenDisk& disk, OpenRequest& request) {
-    sys::OwnedFd file;
-    if (request.overlay_file)
-        file = std::move(*request.overlay_file);
-    else {
-        SLIPWAY_TRY(file,
-                    sys::make_scratch_file(request.scratch_dir.empty() ? scratch_directory()
-                                                                       : request.scratch_dir));
-    }
-    SLIPWAY_TRY(disk.overlay,
-                image::Overlay::create(context.host, std::move(file), disk.size,
-                                       disk.source->next_fd(), overlay_mark(*disk.source)));
-    return {};
-}
-
-Status add_overlays(const Context& context, OpenImage& opened, OpenRequest& request) {
-    SLIPWAY_CHECK(add_overlay(context, opened, request));
-    for (auto& disk : opened.further_disks)
-        SLIPWAY_CHECK(add_overlay(context, disk, request));
-    return {};
-}
-
-// Numbers of descriptors in children: each disk leaves one to its overlay.
-constexpr int fds_of_overlay = 1;
 
 bool is_same_file(const image::Source& one, const image::Source& other) {
     struct stat first {};
@@ -120,38 +81,40 @@ bool is_same_file(const image::Source& one, const image::Source& other) {
 }
 
 Status check_first_time(const OpenImage& opened, const image::Source& source) {
-    bool twice = is_same_file(*opened.source, source);
-    for (const auto& disk : opened.further_disks)
-        twice = twice || is_same_file(*disk.source, source);
-    if (twice)
-        return fail(Code::InvalidArgument, fmt::format("{} was given twice", source.path()),
-                    "a machine has each of its disks once");
+    for (const auto& disk : opened.disks)
+        if (is_same_file(*disk.source, source))
+            return fail(Code::InvalidArgument, fmt::format("{} was given twice", source.path()),
+                        "a machine has each of its disks once");
     return {};
 }
 
-Status open_further_disks(const Context& context, const ImageOptions& options, OpenImage& opened) {
-    if (options.further_disks.empty())
-        return {};
-    if (opened.use == Use::Keep)
-        return fail(Code::Unsupported, "a guest of several disks can only be read, or run",
-                    "without --write, what a program writes is dropped");
-    if (opened.source->kind() != image::Kind::Disk)
-        return fail(Code::InvalidArgument,
-                    fmt::format("{} is no disk, so it has no further ones", options.path),
-                    "leave --disk away");
-    int next = opened.source->next_fd() + fds_of_overlay;
-    for (const auto& path : options.further_disks) {
-        OpenDisk disk;
-        SLIPWAY_TRY(auto source, image::Source::open(path, {.format = options.format,
-                                                            .allow_backing = options.allow_backing,
-                                                            .first_fd = next}));
-        SLIPWAY_CHECK(check_first_time(opened, source));
-        disk.source = std::make_unique<image::Source>(std::move(source));
-        SLIPWAY_CHECK(check_unused(context, *disk.source, opened.use));
-        SLIPWAY_TRY(disk.size, disk.source->virtual_size(context.host));
-        next = disk.source->next_fd() + fds_of_overlay;
-        opened.further_disks.push_back(std::move(disk));
-    }
+Status open_source(const Context& context, const DiskOptions& options, const OpenRequest& request,
+                   OpenImage& opened) {
+    bool is_first = opened.disks.empty();
+    if (!is_first && opened.first().source->kind() != image::Kind::Disk)
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("{} is no disk, so it has no further ones", opened.first().source->path()),
+            "leave --disk away");
+    OpenDisk disk{.use = options.use, .block_size = options.block_size, .serial = options.serial};
+    bool in_place = request.in_place && options.use == Use::Keep;
+    image::OpenOptions how{.access = in_place ? image::Access::Write : image::Access::Read,
+                           .in_place = in_place,
+                           .format = options.format,
+                           .allow_backing = options.allow_backing,
+                           .any_kind = request.any_kind && is_first};
+    if (!is_first)
+        how.first_fd = opened.disks.back().next_fd();
+    SLIPWAY_TRY(auto source, image::Source::open(options.path, how));
+    SLIPWAY_CHECK(check_first_time(opened, source));
+    SLIPWAY_CHECK(check_unused(context, source, options.use));
+    SLIPWAY_TRY(disk.size, source.virtual_size(context.host));
+    if (options.use == Use::Keep)
+        SLIPWAY_CHECK(image::check_complete(context.host, source));
+    if (is_first)
+        disk.size += request.grow_by;
+    disk.source = std::make_unique<image::Source>(std::move(source));
+    opened.disks.push_back(std::move(disk));
     return {};
 }
 
@@ -182,10 +145,23 @@ Status OpenImage::close() const {
     return closed;
 }
 
+std::string OpenImage::names() const {
+    std::vector<std::string> paths;
+    for (const auto& disk : disks)
+        paths.push_back(disk.source->path());
+    return join(paths, ", ");
+}
+
 Status OpenImage::check_unchanged() const {
-    SLIPWAY_CHECK(source->check_unchanged());
-    for (const auto& disk : further_disks)
+    for (const auto& disk : disks)
         SLIPWAY_CHECK(disk.source->check_unchanged());
+    return {};
+}
+
+Status OpenImage::check_complete() const {
+    for (const auto& disk : disks)
+        if (!disk.overlay)
+            SLIPWAY_CHECK(image::check_complete(host, *disk.source));
     return {};
 }
 
@@ -195,172 +171,95 @@ Error OpenImage::explained(Error error) const {
             return std::move(unchanged).error();
     if (auto full = full_scratch(); !full.empty() && error.code != Code::Cancelled)
         return {.code = Code::NoSpace,
-                .what = fmt::format("{}: no space left in {} for the changes ({})", source->path(),
-                                    full, error.what),
+                .what = fmt::format("{}: no space left in {} for the changes ({})", names(), full,
+                                    error.what),
                 .hint = "make room there; changes that are dropped go to TMPDIR"};
     // Checking the whole image costs time, so where it is only looked at, that is done when a
     // filesystem is damaged or nothing was found; of a file that is not there the kernel tells.
     bool nothing_found = error.code == Code::NotFound && error.errno_value == 0;
-    if (!overlay && (error.code == Code::Corrupt || nothing_found))
-        if (auto complete = image::check_complete(host, *source); !complete)
+    if (error.code == Code::Corrupt || nothing_found)
+        if (auto complete = check_complete(); !complete)
             return std::move(complete).error();
-    if (error.code == Code::Permission && source->kind() == image::Kind::Directory)
+    if (error.code == Code::Permission && !disks.empty() &&
+        first().source->kind() == image::Kind::Directory)
         error.hint =
             "a directory is read with the caller's rights in it; as root, use --engine host";
     if (error.code == Code::NoSpace && scratch.valid())
         return {.code = Code::NoSpace,
-                .what = fmt::format("{}: no space left in {} to unpack it", source->path(),
+                .what = fmt::format("{}: no space left in {} to unpack it", names(),
                                     scratch_directory()),
                 .hint = "make room there, or set TMPDIR"};
     if (error.code == Code::NoSpace && error.hint.empty())
         error.hint = "make room in the guest's filesystem";
-    return std::move(error).in(source->path());
+    return disks.empty() ? error : std::move(error).in(names());
 }
 
 std::string OpenImage::full_scratch() const {
-    struct statvfs info {};
-    auto file = overlay ? overlay->fd() : scratch.borrow(); // those of further disks lie beside it
-    if (!file.valid() || ::fstatvfs(file.raw(), &info) != 0 ||
-        std::uint64_t{info.f_bavail} * info.f_frsize > full_below)
-        return {};
-    std::error_code ignored;
-    auto path = std::filesystem::read_symlink(sys::proc_path(file.raw()), ignored);
-    return path.parent_path().string();
+    std::vector<sys::BorrowedFd> files;
+    for (const auto& disk : disks)
+        if (disk.overlay)
+            files.push_back(disk.overlay->fd());
+    if (scratch.valid())
+        files.push_back(scratch);
+    for (auto file : files) {
+        struct statvfs info {};
+        if (::fstatvfs(file.raw(), &info) != 0 ||
+            std::uint64_t{info.f_bavail} * info.f_frsize > full_below)
+            continue;
+        std::error_code ignored;
+        auto path = std::filesystem::read_symlink(sys::proc_path(file.raw()), ignored);
+        return path.parent_path().string();
+    }
+    return {};
 }
 
-Result<OpenImage> open_disk(const Context& context, const ImageOptions& options,
-                            OpenRequest& request) {
+std::vector<DiskOptions> disks_of(const ImageOptions& options, Use use) {
+    std::vector<std::string> paths{options.path};
+    paths.insert(paths.end(), options.further_disks.begin(), options.further_disks.end());
+    std::vector<DiskOptions> disks;
+    disks.reserve(paths.size());
+    for (auto& path : paths)
+        disks.push_back({.path = std::move(path),
+                         .format = options.format,
+                         .allow_backing = options.allow_backing,
+                         .use = use});
+    return disks;
+}
+
+Status add_overlay(const Context& context, const OpenRequest& request, OpenDisk& disk,
+                   const std::optional<JournalGroup>& group) {
+    SLIPWAY_TRY(auto mark, overlay_mark(*disk.source, group));
+    SLIPWAY_TRY(auto file, overlay_file(disk, request));
+    SLIPWAY_TRY(disk.overlay, image::Overlay::create(context.host, std::move(file), disk.size,
+                                                     disk.source->next_fd(), mark));
+    return {};
+}
+
+Result<OpenImage> open_disks(const Context& context, const EngineOptions& options,
+                             const std::vector<DiskOptions>& disks, const OpenRequest& request) {
     OpenImage opened;
     opened.host = context.host;
-    opened.use = request.use;
     SLIPWAY_CHECK(choose_engine(options, opened));
+    // Before any is locked: what is to be finished may be a change of several of them.
     std::error_code ignored;
-    if (!std::filesystem::is_directory(options.path, ignored))
-        SLIPWAY_CHECK(finish_interrupted_fix(context, options.path));
-    SLIPWAY_TRY(auto source,
-                image::Source::open(options.path, {.access = request.access,
-                                                   .in_place = request.in_place,
-                                                   .format = options.format,
-                                                   .allow_backing = options.allow_backing,
-                                                   .any_kind = request.any_kind}));
-    opened.source = std::make_unique<image::Source>(std::move(source));
-    SLIPWAY_CHECK(check_unused(context, *opened.source, request.use));
-    SLIPWAY_TRY(opened.size, opened.source->virtual_size(context.host));
-    if (request.use == Use::Keep)
-        SLIPWAY_CHECK(image::check_complete(context.host, *opened.source));
-    opened.size += request.grow_by;
-    SLIPWAY_CHECK(open_further_disks(context, options, opened));
-    if (request.use == Use::Look || opened.source->kind() != image::Kind::Disk)
-        return opened;
-    SLIPWAY_CHECK(add_overlays(context, opened, request));
+    for (const auto& disk : disks)
+        if (!std::filesystem::is_directory(disk.path, ignored))
+            SLIPWAY_CHECK(finish_interrupted_fix(context, disk.path));
+    for (const auto& disk : disks)
+        SLIPWAY_CHECK(open_source(context, disk, request, opened));
+    if (request.in_place)
+        opened.group = group_of(opened);
+    for (auto& disk : opened.disks)
+        if (disk.use != Use::Look && disk.source->kind() == image::Kind::Disk)
+            SLIPWAY_CHECK(add_overlay(context, request, disk,
+                                      disk.use == Use::Keep ? opened.group : std::nullopt));
     return opened;
 }
 
-namespace {
-
-Json to_json(const std::shared_ptr<const std::vector<storage::Key>>& keys) {
-    auto json = Json::array();
-    if (keys)
-        for (const auto& key : *keys)
-            json.push_back({{"selector", key.selector}, {"secret", key.secret.expose()}});
-    return json;
-}
-
-Result<std::unique_ptr<session::Session>>
-start_session(const Context& context, const ImageOptions& options, OpenImage& opened) {
-    std::vector<image::DiskSpec> disks{disk_spec(opened, opened.use)};
-    for (const auto& disk : opened.further_disks)
-        disks.push_back(disk_spec(disk, opened.use));
-    if (opened.source->kind() == image::Kind::Archive) {
-        SLIPWAY_TRY(auto scratch,
-                    image::make_scratch_disk(scratch_directory(), opened.source->next_fd()));
-        opened.scratch = std::move(scratch.file);
-        disks.push_back(std::move(scratch.spec));
-    }
-    SLIPWAY_TRY(auto machine, machine_options(options.sandbox));
-    machine.raid6 = opened.raid6;
-    if (opened.needs_qemu)
-        machine.machine = session::Machine::Qemu;
-    auto worker = opened.engine == "host"
-                      ? session::start_on_host(*context.runner, disks)
-                      : session::start_in_sandbox(*context.runner, context.host, disks, machine);
-    if (!worker)
-        return fail(std::move(worker).error());
-    return session::Session::open(std::move(*worker), context.host, to_json(options.keys));
-}
-
-// What this host's kernel cannot do for the image, where a sandbox can.
-std::string missing_on_host(const Context& context, const ImageOptions& options,
-                            const OpenImage& opened) {
-    auto missing =
-        json_get<std::vector<std::string>>(opened.session->opened(), "missing_in_kernel");
-    if (missing.empty())
-        return {};
-    auto machine = machine_options(options.sandbox);
-    if (!machine || !session::choose_machine(context.host, *machine))
-        return {};
-    return join(missing, ", ");
-}
-
-// User-mode Linux has no ZFS; the kernel for QEMU may have.
-bool has_machine_for_zfs(const Context& context, const ImageOptions& options) {
-    auto machine = machine_options(options.sandbox);
-    if (!machine || machine->machine != session::Machine::Auto || !sys::find_program("zpool"))
-        return false;
-    machine->machine = session::Machine::Qemu;
-    auto choice = session::choose_machine(context.host, *machine);
-    return choice && appliance::has_module(choice->kernel, "zfs");
-}
-
-// What the worker told of the image may ask for another engine, machine or disk: each once.
-constexpr int most_restarts = 3;
-
-Result<bool> adapt_to_image(const Context& context, const ImageOptions& options,
-                            OpenRequest& request, OpenImage& opened) {
-    const auto& told = opened.session->opened();
-    if (opened.engine == "host" && options.engine == "auto")
-        if (auto missing = missing_on_host(context, options, opened); !missing.empty()) {
-            opened.engine = "sandbox";
-            opened.engine_reason = fmt::format("this host's kernel lacks {}", missing);
-            return true;
-        }
-    auto missing = json_get<std::vector<std::string>>(told, "missing_in_kernel");
-    if (opened.engine == "sandbox" && !opened.needs_qemu &&
-        std::find(missing.begin(), missing.end(), "ZFS") != missing.end() &&
-        has_machine_for_zfs(context, options)) {
-        opened.needs_qemu = true;
-        return true;
-    }
-    if (!opened.raid6 && json_get<bool>(told, "wants_raid6")) {
-        opened.raid6 = true;
-        return true;
-    }
-    // A thin pool of LVM cannot be opened without a write.
-    if (!opened.overlay && json_get<bool>(told, "wants_writable")) {
-        opened.use = Use::Discard;
-        SLIPWAY_CHECK(add_overlays(context, opened, request));
-        return true;
-    }
-    return false;
-}
-
-} // namespace
-
-Result<OpenImage> open_image(const Context& context, const ImageOptions& options,
-                             OpenRequest request) {
-    SLIPWAY_TRY(auto opened, open_disk(context, options, request));
-    auto session = start_session(context, options, opened);
-    if (!session)
-        return fail(opened.explained(std::move(session.error())));
-    opened.session = std::move(*session);
-    for (int tries = 0; tries < most_restarts; ++tries) {
-        SLIPWAY_TRY(bool changed, adapt_to_image(context, options, request, opened));
-        if (!changed)
-            break;
-        SLIPWAY_CHECK(opened.session->close());
-        SLIPWAY_TRY(opened.session, start_session(context, options, opened));
-    }
-    context.host.log.debug("engine {}: {}", opened.engine, opened.engine_reason);
+Result<OpenImage> open_image(const Context& context, const ImageOptions& options, Use use,
+                             const OpenRequest& request) {
+    SLIPWAY_TRY(auto opened, open_disks(context, options, disks_of(options, use), request));
+    SLIPWAY_CHECK(start_session(context, options, request, opened));
     return opened;
 }
 

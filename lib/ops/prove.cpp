@@ -87,9 +87,8 @@ Result<sys::OwnedFd> fetch(const Context& context, const ImageOptions& image,
 }
 
 Result<ProveResult> boot(const Context& context, const ImageOptions& image, ProveRequest request) {
-    OpenRequest open{.use = Use::Discard};
-    SLIPWAY_TRY(auto opened, open_disk(context, image, open));
-    request.disk = opened.graph(true);
+    SLIPWAY_TRY(auto opened, open_disks(context, image, disks_of(image, Use::Discard), {}));
+    request.disk = opened.first().graph(true);
     return prove_graph(context, request);
 }
 

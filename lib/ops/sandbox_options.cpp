@@ -53,7 +53,8 @@ Result<session::MachineOptions> machine_options(const SandboxOptions& options) {
                       absolute(given({}, "SLIPWAY_SANDBOX_MODULES"))};
     SLIPWAY_TRY(auto memory, number_in("SLIPWAY_SANDBOX_MEMORY", 128, memory_of_host(),
                                        machine.memory_mib, "MiB"));
-    machine.memory_mib = static_cast<unsigned>(memory);
+    machine.memory_mib =
+        options.memory_mib != 0 ? options.memory_mib : static_cast<unsigned>(memory);
     SLIPWAY_TRY(auto patience, number_in("SLIPWAY_SANDBOX_TIMEOUT", 1, 86400,
                                          machine.patience.count(), "seconds"));
     machine.patience = std::chrono::seconds(patience);

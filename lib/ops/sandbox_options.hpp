@@ -9,8 +9,9 @@
 namespace slipway::ops {
 
 struct SandboxOptions {
-    std::string machine{}; ///< --sandbox: "auto", "uml", "qemu"; "" for SLIPWAY_SANDBOX
-    std::string kernel{};  ///< --sandbox-kernel; "" for SLIPWAY_SANDBOX_KERNEL
+    std::string machine{};   ///< --sandbox: "auto", "uml", "qemu"; "" for SLIPWAY_SANDBOX
+    std::string kernel{};    ///< --sandbox-kernel; "" for SLIPWAY_SANDBOX_KERNEL
+    unsigned memory_mib = 0; ///< 0: for SLIPWAY_SANDBOX_MEMORY
 };
 
 /// Whether an option (not the environment) names a machine: that asks for the sandbox engine, too.

@@ -217,11 +217,14 @@ const std::string* Inventory::file(const std::string& path) const {
 Json to_json(const Inventory& inventory) {
     Json json{{"schema", "slipway.inspect.v1"}};
     json["disks"] = array_of(inventory.disks, [](const Disk& disk) -> Json {
-        return {{"name", disk.name},
-                {"format", disk.format},
-                {"size", disk.size},
-                {"table", disk.table},
-                {"table_id", disk.table_id}};
+        Json one{{"name", disk.name},
+                 {"format", disk.format},
+                 {"size", disk.size},
+                 {"table", disk.table},
+                 {"table_id", disk.table_id}};
+        if (!disk.serial.empty())
+            one["serial"] = disk.serial;
+        return one;
     });
     json["volumes"] = array_of(inventory.volumes, volume_to_json);
     json["root"] = inventory.root;
@@ -247,7 +250,8 @@ Inventory inventory_from_json(const Json& json) {
                     .format = json_get<std::string>(disk, "format"),
                     .size = json_get<std::uint64_t>(disk, "size"),
                     .table = json_get<std::string>(disk, "table"),
-                    .table_id = json_get<std::string>(disk, "table_id")};
+                    .table_id = json_get<std::string>(disk, "table_id"),
+                    .serial = json_get<std::string>(disk, "serial")};
     });
     inventory.volumes = vector_of<Volume>(json_at(json, "volumes"), volume_from_json);
     inventory.root = json_get<std::string>(json, "root");

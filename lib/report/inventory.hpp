@@ -22,6 +22,7 @@ struct Disk {
     std::uint64_t size = 0; ///< bytes, virtual
     std::string table;      ///< "dos", "gpt", or "none"
     std::string table_id{};
+    std::string serial{}; ///< as it was given, "" without
 };
 
 /// A partition, or a whole disk that carries a filesystem itself, or a subvolume.

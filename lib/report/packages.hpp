@@ -16,6 +16,11 @@ struct Package {
     std::string version{};
     std::string release{}; ///< of dpkg the Debian revision; "" where a version has none
     std::string arch{};    ///< as the database names it: amd64, x86_64, all, noarch, …
+    // What it says of itself; not part of the JSON form.
+    std::string url{};
+    std::string source{};      ///< package of the source; "" where it has the same name
+    std::string summary{};     ///< one line
+    std::string description{}; ///< lines
 };
 
 struct PackageList {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <csignal>
+#include <utility>
 
 #include <poll.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "session/wire.hpp"
+#include "work/peer.hpp"
 
 namespace slipway::session {
 namespace {
@@ -17,6 +19,7 @@ namespace {
 constexpr std::chrono::seconds greeting_deadline{120}; // a machine without an accelerator
 constexpr std::chrono::seconds cancel_grace{5};
 constexpr std::chrono::milliseconds tick{50};
+constexpr std::size_t largest_answer = 512 << 20; // bytes; names of a few million files
 
 } // namespace
 
@@ -26,11 +29,12 @@ Session::Session(StartedWorker worker, const sys::Host& host)
 Session::~Session() = default;
 
 Result<std::unique_ptr<Session>> Session::open(StartedWorker worker, const sys::Host& host,
-                                               Json keys) {
-    auto disks = std::move(worker.disks);
+                                               Json keys, FirstCall first) {
+    first.arguments["disks"] = std::move(worker.disks);
+    first.arguments["keys"] = std::move(keys);
     std::unique_ptr<Session> session(new Session(std::move(worker), host));
     SLIPWAY_CHECK(session->greet());
-    SLIPWAY_TRY(session->opened_, session->call("open", {{"disks", disks}, {"keys", keys}}));
+    SLIPWAY_TRY(session->opened_, session->call(first.operation, std::move(first.arguments)));
     return session;
 }
 
@@ -55,6 +59,11 @@ Status Session::greet() {
     return channel_.send({FrameType::Hello, 0, to_wire({{"version", protocol_version}})});
 }
 
+Error Session::end_of_worker() {
+    alive_ = false;
+    return place_->explain_end();
+}
+
 Result<Json> Session::call(const std::string& operation, Json arguments, const CallHooks& hooks) {
     if (closed_)
         return fail(Code::InvalidArgument, fmt::format("{}: the session was closed", operation),
@@ -66,10 +75,14 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
     cancel_sent_.reset();
     hook_error_.reset();
     progress_.reset();
-    SLIPWAY_CHECK(host_.cancel.check());
-    if (!channel_.send(
-            {FrameType::Request, id, to_wire({{"op", operation}, {"args", std::move(arguments)}})}))
-        return fail(place_->explain_end());
+    answer_.clear();
+    SLIPWAY_CHECK((hooks.cancel ? *hooks.cancel : host_.cancel).check());
+    auto request = to_wire({{"op", operation}, {"args", std::move(arguments)}});
+    if (request.size() > max_request)
+        return fail(Code::InvalidArgument,
+                    fmt::format("the arguments are larger than {} MiB", max_request >> 20));
+    if (!channel_.send({FrameType::Request, id, std::move(request)}))
+        return fail(end_of_worker());
     while (true) {
         auto answer = step(id, hooks);
         if (answer && !*answer)
@@ -93,11 +106,14 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
             SLIPWAY_CHECK(send_input(id, hooks));
     }
     SLIPWAY_CHECK(pass_on(id, hooks));
-    SLIPWAY_CHECK(place_->attend());
+    if (auto lives = place_->attend(); !lives) {
+        alive_ = false;
+        return fail(std::move(lives).error());
+    }
     auto frame = channel_.receive(may_send ? std::chrono::milliseconds(0) : tick);
     if (!frame) {
         host_.log.debug("the session is broken: {}", render_text(frame.error()));
-        return fail(place_->explain_end());
+        return fail(end_of_worker());
     }
     if (!*frame && progress_ && host_.progress)
         host_.progress(*progress_);
@@ -112,6 +128,10 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
         SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's answer"));
         return std::optional<Json>(std::move(json));
     }
+    case FrameType::ResponseEnd: {
+        SLIPWAY_TRY(auto json, from_wire(std::exchange(answer_, {}), "the worker's answer"));
+        return std::optional<Json>(std::move(json));
+    }
     case FrameType::Failure: {
         SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's answer"));
         return fail(error_from_json(json));
@@ -119,7 +139,11 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     case FrameType::Data: {
         SLIPWAY_TRY(auto data, decode_data(frame.payload));
         auto size = static_cast<std::uint32_t>(data.second.size());
-        if (hooks.on_data && !hook_error_)
+        if (data.first == work::Answer) {
+            if (answer_.size() + size > largest_answer)
+                return fail(Code::Protocol, "the worker's answer is larger than 512 MiB");
+            answer_ += data.second;
+        } else if (hooks.on_data && !hook_error_)
             if (auto taken = hooks.on_data(data.first, data.second); !taken) {
                 hook_error_ = std::move(taken.error());
                 SLIPWAY_CHECK(channel_.send({FrameType::Cancel, frame.id, ""}));
@@ -178,7 +202,7 @@ Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
             }
             SLIPWAY_CHECK(channel_.send({FrameType::Window, id, payload}));
         }
-    if (!host_.cancel.requested())
+    if (!(hooks.cancel ? *hooks.cancel : host_.cancel).requested())
         return {};
     if (!cancel_sent_) {
         cancel_sent_ = Clock::now();
@@ -186,6 +210,7 @@ Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
     }
     // Stuck in the kernel, perhaps: the supervisor ends it.
     if (Clock::now() - *cancel_sent_ > cancel_grace) {
+        alive_ = false;
         place_->kill();
         return fail(Code::Cancelled, "stopped on request; the worker had to be killed");
     }

@@ -24,13 +24,23 @@ struct CallHooks {
     std::function<int()> take_signal{};
     /// A new terminal size as {rows, columns}, if it changed; asked often.
     std::function<std::optional<std::pair<unsigned, unsigned>>()> take_window{};
+    std::optional<Cancel> cancel{}; ///< in place of the host record's, for this call alone
+};
+
+/// The operation that opens the disks.
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
+struct FirstCall {
+    std::string operation = "open";
+    Json arguments = Json::object(); ///< beside "disks" and "keys"
 };
 
 class Session {
 public:
     /// Says hello to a worker and has it open the disks. `keys` are a list of {selector, secret}.
-    [[nodiscard]] static Result<std::unique_ptr<Session>>
-    open(StartedWorker worker, const sys::Host& host, Json keys = Json::array());
+    [[nodiscard]] static Result<std::unique_ptr<Session>> open(StartedWorker worker,
+                                                               const sys::Host& host,
+                                                               Json keys = Json::array(),
+                                                               FirstCall first = {});
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -43,12 +53,15 @@ public:
                                     const CallHooks& hooks = {});
     /// Unmounts and flushes, and waits until the worker has ended. The destructor just kills.
     [[nodiscard]] Status close();
-    /// What the worker told of the disks when it opened them, see lib/work/README.md.
+    /// False once the worker has died, or had to be killed: every call fails then.
+    [[nodiscard]] bool is_alive() const { return alive_; }
+    /// The answer to the first call: what the worker told of the disks, see lib/work/README.md.
     [[nodiscard]] const Json& opened() const { return opened_; }
 
 private:
     Session(StartedWorker worker, const sys::Host& host);
     [[nodiscard]] Status greet();
+    [[nodiscard]] Error end_of_worker();
     [[nodiscard]] Result<std::optional<Json>> step(std::uint32_t id, const CallHooks& hooks);
     [[nodiscard]] Result<std::optional<Json>> take_frame(const Frame& frame,
                                                          const CallHooks& hooks);
@@ -64,7 +77,9 @@ private:
     bool input_open_ = false;
     LineGauge line_; ///< of the input of this call
     bool closed_ = false;
+    bool alive_ = true;
     std::string input_;                     ///< one piece of it
+    std::string answer_;                    ///< what has come of one that is larger than a frame
     std::optional<sys::Progress> progress_; ///< the last one of this call
     std::optional<Clock::time_point> cancel_sent_;
     std::optional<Error>

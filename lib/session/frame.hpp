@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of the session protocol: {length, type, id, payload}, little-endian, at most 1 MiB. The
-// same bytes travel over a socket pair and over a VM's console, so nothing but bytes is assumed.
+// Frames of the session protocol: {length, type, id, payload}, little-endian, at most 1 MiB,
+// a Request at most 64. The same bytes travel over a socket pair and over a VM's console, so nothing but bytes is assumed.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace slipway::session {
 
 constexpr int protocol_version = 1;
 constexpr std::size_t max_payload = 1 << 20;
-constexpr std::size_t header_size = 9; // length, type, id
+constexpr std::size_t max_request = 64 << 20; // lists of names may be long
+constexpr std::size_t header_size = 9;        // length, type, id
 
 enum class FrameType : std::uint8_t {
     Hello = 1,    ///< JSON {"version", "capabilities"}; first in each direction
@@ -29,8 +30,9 @@ enum class FrameType : std::uint8_t {
     Window = 10,  ///< two times two bytes: rows, columns
     Log = 11,     ///< JSON {"level", "text"}
     DataAt = 12,  ///< Data whose bytes stand in the window: stream, then offset and size of 4 bytes
+    ResponseEnd = 13, ///< empty: a Response that came in pieces, on stream 3, is whole
 };
-constexpr std::uint8_t last_frame_type = 12;
+constexpr std::uint8_t last_frame_type = 13;
 
 struct Frame {
     FrameType type = FrameType::Hello;

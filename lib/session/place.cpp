@@ -163,7 +163,7 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
             inside.device = image::disk_name(static_cast<unsigned>(given.size()), "vd");
             bool writable = disk.writable && disk.kind != image::Kind::Archive;
             given.push_back({disk.graph.node, disk.graph.fds, disk.graph.read_fds,
-                             disk.graph.write_fds, writable});
+                             disk.graph.write_fds, writable, disk.block_size});
         }
         arguments.push_back(image::to_json(inside));
     }

@@ -3,8 +3,10 @@
 
 #include <array>
 #include <deque>
+#include <memory>
 
 #include "base/json.hpp"
+#include "calls/machine.hpp"
 #include "session/wire.hpp"
 #include "work/worker.hpp"
 
@@ -126,19 +128,19 @@ private:
 
     Channel& channel_;
     std::uint32_t id_ = 0;
-    std::array<std::uint32_t, 3> credit_{};
+    std::array<std::uint32_t, 4> credit_{};
     std::deque<work::Event> waiting_;
     bool cancelled_ = false;
     bool closed_ = false;
 };
 
-Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const Frame& request) {
+Status answer(Channel& channel, work::Service& service, ChannelPeer& peer, const Frame& request) {
     peer.begin(request.id);
     auto message = from_wire(request.payload, "a request");
     if (!message)
         return fail(Code::Protocol, "the client sent a request that is no JSON");
     auto operation = json_get<std::string>(*message, "op");
-    auto result = worker.handle(operation, json_at(*message, "args"), peer);
+    auto result = service.handle(operation, json_at(*message, "args"), peer);
     if (operation == "close")
         peer.close();
     Frame reply{FrameType::Response, request.id, ""};
@@ -146,13 +148,13 @@ Status answer(Channel& channel, work::Worker& worker, ChannelPeer& peer, const F
         reply.payload = to_wire(*result);
     else
         reply = {FrameType::Failure, request.id, to_wire(error_to_json(result.error()))};
-    if (reply.payload.size() > max_payload)
-        reply = {FrameType::Failure, request.id,
-                 to_wire(error_to_json(
-                     {.code = Code::Unsupported,
-                      .what = "the answer is larger than 1 MiB",
-                      .hint = "the guest's configuration has too many lines to tell of"}))};
-    return channel.send(reply);
+    if (reply.payload.size() <= max_payload)
+        return channel.send(reply);
+    // A wish to stop comes too late, and none but the client's end is an error.
+    auto sent = peer.send(work::Answer, reply.payload);
+    if (!sent && sent.error().code != Code::Cancelled)
+        return sent;
+    return channel.send({FrameType::ResponseEnd, request.id, ""});
 }
 
 Json hello() {
@@ -170,10 +172,18 @@ Status greet(Channel& channel) {
     return {};
 }
 
+// The first request says what it shall be.
+std::unique_ptr<work::Service> service_for(const Frame& request) {
+    auto message = parse_json(request.payload, "a request");
+    if (message && json_get<std::string>(*message, "op") == "launch")
+        return std::make_unique<calls::Machine>();
+    return std::make_unique<work::Worker>();
+}
+
 } // namespace
 
 int serve(Channel channel) {
-    work::Worker worker;
+    std::unique_ptr<work::Service> service;
     ChannelPeer peer(channel);
     if (!greet(channel))
         return 1;
@@ -184,10 +194,12 @@ int serve(Channel channel) {
         // What comes late for a request that has ended (credit, cancel, input) is nothing to us.
         if (!*frame || (*frame)->type != FrameType::Request)
             continue;
-        if (!answer(channel, worker, peer, **frame) || peer.closed())
+        if (!service)
+            service = service_for(**frame);
+        if (!answer(channel, *service, peer, **frame) || peer.closed())
             break;
     }
-    return worker.close() ? 0 : 1;
+    return !service || service->close() ? 0 : 1;
 }
 
 } // namespace slipway::session

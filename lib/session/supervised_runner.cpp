@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include <dlfcn.h>
 #include <linux/limits.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -92,10 +93,17 @@ private:
 
 constexpr int control_number = 3; // of the supervisor's descriptor, see apps/slipway-worker
 
+// Of the program, or of the library that this code is part of (a module of Python's).
 std::string own_directory() {
     std::string path(PATH_MAX, '\0');
     auto size = ::readlink("/proc/self/exe", path.data(), path.size());
     path.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+    std::error_code failed;
+    Dl_info info{};
+    if (::dladdr(reinterpret_cast<void*>(&own_directory), &info) != 0 && info.dli_fname != nullptr)
+        if (auto file = std::filesystem::canonical(info.dli_fname, failed);
+            !failed && file.extension() == ".so")
+            path = file.string();
     return std::string(dirname_of(path));
 }
 
@@ -109,10 +117,11 @@ Result<std::string> find_worker() {
         return std::filesystem::absolute(named).string();
     }
     auto here = own_directory();
-    for (const auto& path :
-         {fmt::format("{}/../libexec/slipway-worker", here), fmt::format("{}/slipway-worker", here),
-          fmt::format("{}/../libexec/slipway/slipway-worker", here),
-          std::string("/usr/libexec/slipway/slipway-worker")})
+    for (const auto& path : {fmt::format("{}/../libexec/slipway-worker", here),
+                             fmt::format("{}/../../libexec/slipway-worker", here),
+                             fmt::format("{}/slipway-worker", here),
+                             fmt::format("{}/../libexec/slipway/slipway-worker", here),
+                             std::string("/usr/libexec/slipway/slipway-worker")})
         if (::access(path.c_str(), X_OK) == 0)
             return path;
     return fail(

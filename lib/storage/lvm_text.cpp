@@ -34,16 +34,6 @@ std::string list_of(std::string_view key, const std::vector<std::string>& values
     return items.empty() ? "" : fmt::format(" {}=[{}]", key, items);
 }
 
-sys::ProcessSpec spec_of(const LvmScope& scope, const std::string& command,
-                         std::vector<std::string> arguments) {
-    std::vector<std::string> argv{"lvm", command, "--config", lvm_config(scope)};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    // libdevmapper then makes nodes and waits for no cookie. The directory has no lvm.conf.
-    return {.argv = std::move(argv),
-            .env = {"DM_DISABLE_UDEV=1", "LVM_SUPPRESS_FD_WARNINGS=1",
-                    fmt::format("LVM_SYSTEM_DIR={}", scope.lock_dir)}};
-}
-
 Result<Json> rows_of(std::string_view text, std::string_view what) {
     auto parsed = parse_json(text, "lvm's report");
     if (!parsed) // lvm stops in the middle of a line where it cannot go on
@@ -98,10 +88,20 @@ std::string lvm_config(const LvmScope& scope) {
         list_of("extra_system_ids", scope.system_ids));
 }
 
+sys::ProcessSpec lvm_spec(const LvmScope& scope, const std::string& command,
+                          std::vector<std::string> arguments) {
+    std::vector<std::string> argv{"lvm", command, "--config", lvm_config(scope)};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    // libdevmapper then makes nodes and waits for no cookie. The directory has no lvm.conf.
+    return {.argv = std::move(argv),
+            .env = {"DM_DISABLE_UDEV=1", "LVM_SUPPRESS_FD_WARNINGS=1",
+                    fmt::format("LVM_SYSTEM_DIR={}", scope.lock_dir)}};
+}
+
 sys::ProcessSpec list_pvs_spec(const LvmScope& scope) {
-    return spec_of(scope, "pvs",
-                   {"--foreign", "--reportformat", "json", "-o",
-                    "pv_name,pv_uuid,pv_missing,vg_name,vg_uuid,vg_systemid"});
+    return lvm_spec(scope, "pvs",
+                    {"--foreign", "--reportformat", "json", "-o",
+                     "pv_name,pv_uuid,pv_missing,vg_name,vg_uuid,vg_systemid"});
 }
 
 Result<std::vector<PhysicalVolume>> parse_pvs(std::string_view json) {
@@ -119,9 +119,9 @@ Result<std::vector<PhysicalVolume>> parse_pvs(std::string_view json) {
 }
 
 sys::ProcessSpec list_lvs_spec(const LvmScope& scope) {
-    return spec_of(scope, "lvs",
-                   {"--foreign", "--reportformat", "json", "-o",
-                    "lv_name,lv_uuid,lv_layout,lv_role,lv_health_status"});
+    return lvm_spec(scope, "lvs",
+                    {"--foreign", "--reportformat", "json", "-o",
+                     "lv_name,lv_uuid,lv_layout,lv_role,lv_health_status"});
 }
 
 Result<std::vector<LogicalVolume>> parse_lvs(std::string_view json) {
@@ -137,10 +137,10 @@ Result<std::vector<LogicalVolume>> parse_lvs(std::string_view json) {
 }
 
 sys::ProcessSpec list_segments_spec(const LvmScope& scope) {
-    return spec_of(scope, "pvs",
-                   {"--foreign", "--segments", "--units", "b", "--nosuffix", "--reportformat",
-                    "json", "-o",
-                    "pv_name,pe_start,vg_extent_size,pvseg_start,pvseg_size,lv_uuid,seg_start"});
+    return lvm_spec(scope, "pvs",
+                    {"--foreign", "--segments", "--units", "b", "--nosuffix", "--reportformat",
+                     "json", "-o",
+                     "pv_name,pe_start,vg_extent_size,pvseg_start,pvseg_size,lv_uuid,seg_start"});
 }
 
 Result<std::vector<VolumeSegment>> parse_segments(std::string_view json) {
@@ -180,11 +180,11 @@ sys::ProcessSpec activate_spec(const LvmScope& scope, const std::vector<std::str
     // -K: also those marked "skip", as thin snapshots are; -y: a snapshot brings its origin along.
     std::vector<std::string> arguments{"-y", "-ay", "-K", "--activationmode", "degraded"};
     arguments.insert(arguments.end(), names.begin(), names.end());
-    return spec_of(scope, "lvchange", std::move(arguments));
+    return lvm_spec(scope, "lvchange", std::move(arguments));
 }
 
 sys::ProcessSpec deactivate_spec(const LvmScope& scope, const std::string& group) {
-    return spec_of(scope, "vgchange", {"-y", "-an", group});
+    return lvm_spec(scope, "vgchange", {"-y", "-an", group});
 }
 
 bool is_internal(const LogicalVolume& volume) {

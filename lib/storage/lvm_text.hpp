@@ -23,6 +23,10 @@ struct LvmScope {
 /// backup, or scan for multipath and MD.
 [[nodiscard]] std::string lvm_config(const LvmScope& scope);
 
+/// A command of lvm on what is in scope.
+[[nodiscard]] sys::ProcessSpec lvm_spec(const LvmScope& scope, const std::string& command,
+                                        std::vector<std::string> arguments);
+
 struct PhysicalVolume {
     std::string node; ///< "" if it is missing
     std::string uuid{};

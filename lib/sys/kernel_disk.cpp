@@ -97,6 +97,13 @@ Result<dev_t> KernelDisk::add_partition(const PartitionRange& range) {
     return number_in(entry + "/dev");
 }
 
+Status KernelDisk::remove_partition(unsigned number) const {
+    auto removed = blkpg(fd_, BLKPG_DEL_PARTITION, {.number = number});
+    if (!removed && removed.error().errno_value == ENXIO)
+        return {};
+    return removed;
+}
+
 void KernelDisk::drop_partitions() const {
     std::error_code ignored;
     for (const auto& entry :

@@ -39,6 +39,8 @@ public:
     /// Makes the partition known to the kernel (BLKPG), unless the kernel found it by itself: what
     /// the kernel found of the same number elsewhere gives way. Returns its device number.
     [[nodiscard]] Result<dev_t> add_partition(const PartitionRange& range);
+    /// Makes the kernel forget a partition. No error if it knows none; Busy while it is in use.
+    [[nodiscard]] Status remove_partition(unsigned number) const;
     /// Makes the kernel forget those of its partitions that nobody uses.
     void drop_partitions() const;
     /// fsync(2), then closes.

@@ -59,6 +59,7 @@ Result<LoopDevice> LoopDevice::attach(BorrowedFd file, const LoopOptions& option
     SLIPWAY_TRY(auto control, open_file("/dev/loop-control", O_RDWR));
     loop_config config{};
     config.fd = static_cast<unsigned>(file.raw());
+    config.block_size = options.block_size;
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN;
     std::memcpy(config.info.lo_file_name, mark.data(), mark.size());
     if (options.read_only)

@@ -16,7 +16,8 @@ namespace slipway::sys {
 
 struct LoopOptions {
     bool read_only = false;
-    bool direct_io = true; ///< tried; buffered where the file cannot
+    bool direct_io = true;   ///< tried; buffered where the file cannot
+    unsigned block_size = 0; ///< bytes of its logical sectors; 0: the kernel's choice, 512
 };
 
 /// A loop device over a file, with AUTOCLEAR and PARTSCAN set together: with PARTSCAN the kernel

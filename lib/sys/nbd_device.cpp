@@ -34,7 +34,7 @@
 namespace slipway::sys {
 namespace {
 
-constexpr std::uint64_t block_size = 512;
+constexpr unsigned usual_block_size = 512;
 // A flush of the server's files may take minutes. That the server has ended `watch` tells at once;
 // this is for when it was killed too.
 constexpr std::uint64_t request_seconds = 300;
@@ -84,7 +84,8 @@ NetlinkAttributes index_of(unsigned number) {
     return NetlinkAttributes().add_u32(NBD_ATTR_INDEX, number);
 }
 
-Result<unsigned> connect(const GenericNetlink& kernel, BorrowedFd socket, std::uint16_t flags) {
+Result<unsigned> connect(const GenericNetlink& kernel, BorrowedFd socket, std::uint16_t flags,
+                         unsigned block_size) {
     NetlinkAttributes one, list, request;
     one.add_u32(NBD_SOCK_FD, static_cast<std::uint32_t>(socket.raw()));
     list.add_nested(NBD_SOCK_ITEM, one);
@@ -119,7 +120,7 @@ Status lock(BorrowedFd node) {
 
 // Only now is there anything to see.
 Result<KernelDisk> lock_and_fill(const GenericNetlink& kernel, unsigned number,
-                                 const NbdExport& server) {
+                                 const NbdExport& server, unsigned block_size) {
     SLIPWAY_TRY(auto disk, open_nbd(number, (server.flags & NBD_FLAG_READ_ONLY) != 0));
     SLIPWAY_CHECK(lock(disk.fd()));
     auto filled = kernel.call(NBD_CMD_RECONFIGURE,
@@ -255,13 +256,14 @@ Status NbdDevice::probe() {
 Result<NbdDevice> NbdDevice::attach(OwnedFd server, const NbdOptions& options) {
     SLIPWAY_TRY(auto kernel, GenericNetlink::open(NBD_GENL_FAMILY_NAME));
     SLIPWAY_TRY(auto negotiated, negotiate_nbd(server, options.export_name));
-    SLIPWAY_TRY(auto number, connect(kernel, server, negotiated.flags));
+    auto block_size = options.block_size != 0 ? options.block_size : usual_block_size;
+    SLIPWAY_TRY(auto number, connect(kernel, server, negotiated.flags, block_size));
     server.reset(); // the kernel's now
     auto disconnect = [&](Error error) {
         [[maybe_unused]] auto done = kernel.call(NBD_CMD_DISCONNECT, index_of(number));
         return fail(std::move(error));
     };
-    auto disk = lock_and_fill(kernel, number, negotiated);
+    auto disk = lock_and_fill(kernel, number, negotiated, block_size);
     if (!disk)
         return disconnect(std::move(disk).error());
     auto watched = start_watch(kernel, number, options.server_exit);

@@ -16,7 +16,8 @@ namespace slipway::sys {
 
 struct NbdOptions {
     std::string export_name;
-    BorrowedFd server_exit; ///< pidfd of the server
+    BorrowedFd server_exit;  ///< pidfd of the server
+    unsigned block_size = 0; ///< bytes of its logical sectors; 0: 512
 };
 
 /// A device over a connected stream socket to an NBD server. The kernel picks the number, so no two

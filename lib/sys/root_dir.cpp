@@ -22,7 +22,9 @@ namespace {
 Result<OwnedFd> open_in_root(BorrowedFd root, const std::string& path, int flags, mode_t mode) {
     open_how how{};
     how.flags = static_cast<std::uint64_t>(flags) | O_CLOEXEC;
-    how.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
+    // O_TMPFILE holds the bit of O_DIRECTORY.
+    bool makes_file = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+    how.mode = makes_file ? mode : 0;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     long fd = 0;
     // EAGAIN: something was renamed during the walk; the kernel asks us to try again (openat2(2)).
@@ -34,6 +36,10 @@ Result<OwnedFd> open_in_root(BorrowedFd root, const std::string& path, int flags
     if (fd < 0)
         return fail_errno(fmt::format("opening {} in the guest", path));
     return OwnedFd(static_cast<int>(fd));
+}
+
+Error too_long(std::string what) {
+    return {.code = Code::InvalidArgument, .what = std::move(what), .errno_value = ENAMETOOLONG};
 }
 
 void copy_attributes(BorrowedFd from, BorrowedFd to) {
@@ -64,12 +70,12 @@ Result<GuestPath> GuestPath::parse(std::string_view text) {
             return fail(Code::InvalidArgument, fmt::format("'{}' holds '..'", printable(text)),
                         "give the path from the guest's root without '..'");
         if (part.size() > 255)
-            return fail(Code::InvalidArgument, "a component of the path is longer than 255 bytes");
+            return fail(too_long("a component of the path is longer than 255 bytes"));
         path += '/';
         path += part;
     }
     if (path.size() > 4095)
-        return fail(Code::InvalidArgument, "the path is longer than 4095 bytes");
+        return fail(too_long("the path is longer than 4095 bytes"));
     return GuestPath(Trusted{}, path.empty() ? "/" : path);
 }
 
@@ -205,7 +211,8 @@ Result<GuestPath> RootDir::real_path(const GuestPath& path) const {
 
 Result<OwnedFd> RootDir::open_parent(const GuestPath& path) const {
     if (path.str() == "/")
-        return fail(Code::InvalidArgument, "the guest's root directory cannot be replaced");
+        return fail(Code::InvalidArgument,
+                    "the guest's root directory cannot be replaced or removed");
     return open_in_root(fd_, path.parent().str(), O_PATH | O_DIRECTORY, 0);
 }
 

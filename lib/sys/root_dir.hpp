@@ -103,9 +103,11 @@ public:
     /// Removes a file or link; an absent one is no error.
     [[nodiscard]] Status remove(const GuestPath& path) const;
     [[nodiscard]] Status make_symlink(const std::string& target, const GuestPath& path) const;
+    /// The directory that the path's last component is in, links of it followed, for calls of the
+    /// *at family. InvalidArgument for the root.
+    [[nodiscard]] Result<OwnedFd> open_parent(const GuestPath& path) const;
 
 private:
-    [[nodiscard]] Result<OwnedFd> open_parent(const GuestPath& path) const;
     OwnedFd fd_;
 };
 

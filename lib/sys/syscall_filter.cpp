@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -222,6 +223,17 @@ Result<std::vector<sock_filter>> build_sandbox_filter(Files files) {
     SLIPWAY_CHECK(filter.deny("prlimit64", EPERM, another));
     if (files == Files::Sealed)
         SLIPWAY_CHECK(deny_changes_of_files(filter));
+    return filter.program();
+}
+
+Result<std::vector<sock_filter>> build_code_filter() {
+    SLIPWAY_TRY(auto filter, SyscallFilter::make());
+    for (const auto* name : {"execve", "execveat"})
+        SLIPWAY_CHECK(filter.deny(name, EPERM));
+    std::array<ArgumentIs, 1> executable{
+        ArgumentIs{.argument = 2, .value = PROT_EXEC, .mask = PROT_EXEC}};
+    for (const auto* name : {"mmap", "mmap2", "mprotect", "pkey_mprotect"})
+        SLIPWAY_CHECK(filter.deny(name, EACCES, executable));
     return filter.program();
 }
 

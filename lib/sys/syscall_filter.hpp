@@ -56,5 +56,8 @@ private:
 /// Sealed: attributes of files cannot be changed either, and no file can be cut off by its name.
 enum class Files { Sealed, Free };
 [[nodiscard]] Result<std::vector<sock_filter>> build_sandbox_filter(Files files);
+/// For programs that are inside a directory of strangers: nothing there can be executed, or loaded
+/// as a library.
+[[nodiscard]] Result<std::vector<sock_filter>> build_code_filter();
 
 } // namespace slipway::sys

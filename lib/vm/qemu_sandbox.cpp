@@ -52,7 +52,8 @@ QemuSpec machine_of(const QemuSandboxSpec& spec) {
                   .control_fd = control_number,
                   .loud_firmware = false};
     for (const auto& disk : spec.disks)
-        qemu.disks.push_back({.node = disk.node, .throw_away = !disk.writable});
+        qemu.disks.push_back(
+            {.node = disk.node, .throw_away = !disk.writable, .block_size = disk.block_size});
     qemu.disks.push_back(window_disk()); // the last, so that the image's have the first names
     return qemu;
 }

@@ -24,8 +24,9 @@ enum class Firmware { Bios, Uefi };
 struct DiskSpec {
     Json node;
     Bus bus = Bus::Virtio;
-    std::string serial{};   ///< what the guest is told, on virtio; at most 20 characters
-    bool throw_away = true; ///< flushes of the guest are dropped
+    std::string serial{};    ///< what the guest is told, on virtio; at most 20 characters
+    bool throw_away = true;  ///< flushes of the guest are dropped
+    unsigned block_size = 0; ///< bytes of its sectors; 0: 512
 };
 
 /// UEFI firmware as files that QEMU opens; it writes to `vars`, so that must be a private copy.

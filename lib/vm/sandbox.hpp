@@ -23,6 +23,7 @@ struct SandboxDisk {
     std::vector<int> read_fds;
     std::vector<int> write_fds;
     bool writable = false;
+    unsigned block_size = 0; ///< bytes of its logical sectors; 0: 512
 };
 
 /// A User-mode Linux.

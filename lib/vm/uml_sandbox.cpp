@@ -100,6 +100,8 @@ Result<sys::OwnedFd> Sandbox::start_daemon(const sys::Host& host, const SandboxD
                   {"node-name", "disk"},
                   {"writable", disk.writable},
                   {"addr", {{"type", "fd"}, {"str", std::to_string(listener_number)}}}};
+    if (disk.block_size != 0)
+        exported["logical-block-size"] = disk.block_size;
     SLIPWAY_TRY(auto errors, sys::make_memfd("daemon-errors"));
     sys::ProcessSpec process;
     process.argv = {"qemu-storage-daemon", "--blockdev", render_json(node), "--export",

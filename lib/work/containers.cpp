@@ -171,7 +171,9 @@ std::vector<enter::GuestMapped> mapped_for_guest(const OpenedRoot& opened,
             mapped.below.push_back(below[name]);
         if (mapped.name.starts_with("mapper/"))
             mapped.mapping = mapped.name.substr(mapped.name.find('/') + 1);
-        mapped.mapping_uuid = "LVM-" + mapped.mapping;
+        // Tools look at the word in front.
+        if (device.kind == "lvm" || device.kind == "snapshot")
+            mapped.mapping_uuid = "LVM-" + mapped.mapping;
         if (device.kind == "luks") {
             const auto& container = device.stands_on.front();
             if (auto name = crypttab_name(*opened.inventory, container);

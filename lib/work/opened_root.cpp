@@ -20,58 +20,10 @@
 #include "mount/forget.hpp"
 #include "sys/mount.hpp"
 #include "work/containers.hpp"
+#include "work/surroundings.hpp"
 
 namespace slipway::work {
 namespace {
-
-constexpr auto workspace_path = "/run/slipway";
-
-struct Node {
-    const char* name;
-    unsigned major_number;
-    unsigned minor_number;
-    mode_t mode;
-};
-// Documentation/admin-guide/devices.txt
-constexpr Node nodes[] = {{"null", 1, 3, 0666},    {"zero", 1, 5, 0666},
-                          {"full", 1, 7, 0666},    {"random", 1, 8, 0666},
-                          {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},
-                          {"fuse", 10, 229, 0600}, {"loop-control", 10, 237, 0600}};
-
-// The node of the host's /dev is not ours to use: this one shows no disk of the host.
-Status make_private_dev() {
-    SLIPWAY_CHECK(sys::mount({.source = "slipway",
-                              .target = "/dev",
-                              .type = "tmpfs",
-                              .flags = MS_NOSUID,
-                              .options = "mode=0755"}));
-    for (const auto& node : nodes)
-        if (::mknod(fmt::format("/dev/{}", node.name).c_str(), S_IFCHR | node.mode,
-                    makedev(node.major_number, node.minor_number)) != 0)
-            return fail_errno(fmt::format("making /dev/{}", node.name));
-    return {};
-}
-
-Result<std::string> make_workspace() {
-    if (::mkdir(workspace_path, 0755) != 0 && errno != EEXIST)
-        return fail_errno(fmt::format("making {}", workspace_path));
-    SLIPWAY_CHECK(sys::mount({.source = "slipway",
-                              .target = workspace_path,
-                              .type = "tmpfs",
-                              .flags = MS_NOSUID | MS_NODEV,
-                              .options = "mode=0700"}));
-    for (const auto* name : {"root", "scratch"})
-        if (::mkdir(fmt::format("{}/{}", workspace_path, name).c_str(), 0755) != 0)
-            return fail_errno(fmt::format("making {}/{}", workspace_path, name));
-    return std::string(workspace_path);
-}
-
-Result<std::string> make_node(const std::string& name, dev_t device) {
-    auto path = fmt::format("/dev/{}", name);
-    if (::mknod(path.c_str(), S_IFBLK | 0600, device) != 0 && errno != EEXIST)
-        return fail_errno(fmt::format("making {}", path));
-    return path;
-}
 
 // Of the bus the guest moves to. A filesystem on a whole disk has the disk's own name.
 std::string node_name(unsigned index, const report::Volume& volume) {
@@ -83,7 +35,7 @@ std::string node_name(unsigned index, const report::Volume& volume) {
 Result<mount::MountableVolume> mountable(image::AttachedDisk& disk, unsigned index,
                                          const report::Volume& volume) {
     SLIPWAY_TRY(auto device, disk.device_of(volume));
-    SLIPWAY_TRY(auto node, make_node(node_name(index, volume), device));
+    SLIPWAY_TRY(auto node, make_disk_node(node_name(index, volume), device));
     return mount::MountableVolume{volume, node};
 }
 
@@ -118,9 +70,7 @@ Status OpenedRoot::open(const Json& arguments) {
     SLIPWAY_TRY(given, GivenTree::take_from(specs));
     pools = pools_on(specs);
     SLIPWAY_TRY(host_network, sys::open_file("/proc/self/ns/net", O_RDONLY));
-    SLIPWAY_CHECK(sys::enter_private_mount_namespace());
-    SLIPWAY_CHECK(make_private_dev());
-    SLIPWAY_TRY(workspace, make_workspace());
+    SLIPWAY_TRY(workspace, make_surroundings());
     if (given) {
         SLIPWAY_TRY(auto volume, given->make_volume(host, workspace, found_in_given));
         volumes.push_back(std::move(volume));
@@ -133,7 +83,7 @@ Status OpenedRoot::open(const Json& arguments) {
         dropped = dropped || spec.dropped;
         disks.push_back(std::move(disk));
         auto& attached = disks.back();
-        SLIPWAY_TRY(auto node, make_node(image::disk_name(index, "vd"), attached.device()));
+        SLIPWAY_TRY(auto node, make_disk_node(image::disk_name(index, "vd"), attached.device()));
         disk_nodes.push_back({attached.disk(), node});
         for (const auto& volume : attached.volumes()) {
             SLIPWAY_TRY(auto usable, mountable(attached, index, volume));

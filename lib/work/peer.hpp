@@ -17,7 +17,12 @@
 namespace slipway::work {
 
 /// Stream numbers of Data frames.
-enum Stream : std::uint8_t { Input = 0, Output = 1, ErrorOutput = 2 };
+enum Stream : std::uint8_t {
+    Input = 0,
+    Output = 1,
+    ErrorOutput = 2,
+    Answer = 3, ///< of the session: an answer that is larger than a frame
+};
 
 /// What the client sent while a request is under way.
 struct Event {

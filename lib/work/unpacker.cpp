@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "work/unpacker.hpp"
 
+#include <array>
 #include <clocale>
 #include <cstdio>
 
@@ -10,55 +11,61 @@
 
 #include <fmt/format.h>
 
-#include "archive/unpack.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
-#include "sys/confine.hpp"
 #include "sys/process.hpp"
-#include "sys/syscall_filter.hpp"
+#include "work/lock_in.hpp"
 
 namespace slipway::work {
 namespace {
 
-constexpr int archive_number = 3, directory_number = 4;
+constexpr int archive_number = 3, directory_number = 4, below_number = 5;
 constexpr std::chrono::hours deadline{24}; // the client can end it at any time
 
-constexpr std::uint64_t bit(int capability) {
-    return std::uint64_t{1} << capability;
-}
-constexpr auto kept = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER) | bit(CAP_FSETID) |
-                      bit(CAP_MKNOD) | bit(CAP_SETFCAP);
+constexpr auto kept = capability_bit(CAP_CHOWN) | capability_bit(CAP_DAC_OVERRIDE) |
+                      capability_bit(CAP_FOWNER) | capability_bit(CAP_FSETID) |
+                      capability_bit(CAP_MKNOD) | capability_bit(CAP_SETFCAP);
 
-// Landlock is of no use here: its first version forbids hard links between directories.
-Status lock_in() {
-    std::vector<sock_filter> filter;
-    if (sys::has_syscall_filters()) {
-        SLIPWAY_TRY(filter, sys::build_sandbox_filter(sys::Files::Free));
+Result<archive::Unpacked> unpack_locked_in(const char* size, const char* options) {
+    SLIPWAY_CHECK(lock_into(directory_number, kept, options != nullptr ? below_number : -1));
+    archive::UnpackOptions wanted;
+    if (options != nullptr) {
+        SLIPWAY_TRY(auto json, parse_json(options, "the unpacker's options"));
+        wanted = {.below = true,
+                  .compression = json_get<std::string>(json, "compression"),
+                  .xattrs = json_get<bool>(json, "xattrs"),
+                  .acls = json_get<bool>(json, "acls"),
+                  .selinux = json_get<bool>(json, "selinux")};
     }
-    if (::fchdir(directory_number) != 0 || ::chroot(".") != 0)
-        return fail_errno("entering the place to unpack into");
-    ::close(directory_number);
-    if (int error = sys::keep_only_capabilities(kept); error != 0)
-        return fail_errno("giving up privileges", error);
-    sock_fprog program{.len = static_cast<unsigned short>(filter.size()), .filter = filter.data()};
-    if (int error = sys::install_syscall_filter(program); error != 0)
-        return fail_errno("filtering system calls", error);
-    return {};
+    return archive::unpack_here(sys::BorrowedFd(archive_number), parse_number(size).value_or(0),
+                                wanted);
 }
 
-Result<archive::Unpacked> unpack_locked_in(const char* size) {
-    SLIPWAY_CHECK(lock_in());
-    return archive::unpack_here(sys::BorrowedFd(archive_number), parse_number(size).value_or(0));
+// tar(1) fills the end of an archive with zeros. Who writes them is not to be stopped there.
+void take_rest() {
+    std::array<char, 65536> rest{};
+    while (::read(archive_number, rest.data(), rest.size()) > 0) {
+    }
+}
+
+Result<archive::Unpacked> read_answer(std::string_view text) {
+    SLIPWAY_TRY(auto answer, parse_json(text, "the unpacker's answer"));
+    if (answer.contains("error"))
+        return fail(error_from_json(answer["error"]));
+    return archive::Unpacked{.incomplete = json_get<std::uint64_t>(answer, "incomplete"),
+                             .examples = json_get<std::vector<std::string>>(answer, "examples")};
 }
 
 } // namespace
 
-int serve_unpacker(const char* size) {
+int serve_unpacker(const char* size, const char* options) {
     // Before the locale's files are out of reach. In the "C" locale libarchive gives up on names
     // that are not ASCII.
     (void)std::setlocale(LC_CTYPE, "C.UTF-8");
-    ::umask(0);
-    auto done = unpack_locked_in(size);
+    ::umask(022); // of directories that the archive does not have
+    auto done = unpack_locked_in(size, options);
+    if (done && options != nullptr)
+        take_rest();
     auto answer = done ? Json{{"incomplete", done->incomplete}, {"examples", done->examples}}
                        : Json{{"error", error_to_json(done.error())}};
     (void)sys::write_all(sys::BorrowedFd(1), render_json(answer));
@@ -74,20 +81,52 @@ Result<report::Findings> unpack_archive(const sys::Host& host, sys::BorrowedFd a
     SLIPWAY_TRY(auto captured,
                 sys::run(*host.runner, spec, {.deadline = deadline, .cancel = host.cancel}));
     SLIPWAY_CHECK(sys::check_tool(spec, captured, "unpacking the archive"));
-    SLIPWAY_TRY(auto answer, parse_json(captured.out, "the unpacker's answer"));
-    if (answer.contains("error"))
-        return fail(error_from_json(answer["error"]));
+    SLIPWAY_TRY(auto unpacked, read_answer(captured.out));
     report::Findings findings;
-    auto incomplete = json_get<std::uint64_t>(answer, "incomplete");
-    if (incomplete > 0)
+    if (unpacked.incomplete > 0)
         findings.push_back(
             {.id = "archive-incomplete",
              .severity = report::Severity::Warning,
              .where = "tar",
-             .text = fmt::format(
-                 "{} entries of the archive could not be unpacked as they are: {}", incomplete,
-                 join(json_get<std::vector<std::string>>(answer, "examples"), "; "))});
+             .text = fmt::format("{} entries of the archive could not be unpacked as they are: {}",
+                                 unpacked.incomplete, join(unpacked.examples, "; "))});
     return findings;
+}
+
+Result<Unpacking> Unpacking::start(const sys::Host& host, sys::BorrowedFd root,
+                                   sys::BorrowedFd directory,
+                                   const archive::UnpackOptions& options) {
+    Unpacking unpacking;
+    SLIPWAY_TRY(auto input, sys::make_pipe());
+    SLIPWAY_TRY(auto answer, sys::make_pipe());
+    Json wanted{{"compression", options.compression},
+                {"xattrs", options.xattrs},
+                {"acls", options.acls},
+                {"selinux", options.selinux}};
+    sys::ProcessSpec spec;
+    spec.argv = {"/proc/self/exe", "--unpack", std::to_string(UINT64_MAX), render_json(wanted)};
+    spec.fds = {{input.first, archive_number},
+                {root, directory_number},
+                {directory, below_number},
+                {answer.second, STDOUT_FILENO}};
+    SLIPWAY_TRY(unpacking.child_, host.runner->start(spec));
+    unpacking.input_ = std::move(input.second);
+    unpacking.answer_ = std::move(answer.first);
+    return unpacking;
+}
+
+Status Unpacking::write(std::string_view bytes) const {
+    return sys::write_all(input_, bytes);
+}
+
+Result<archive::Unpacked> Unpacking::finish() {
+    constexpr std::size_t longest_answer = 1 << 20;
+    input_.reset();
+    SLIPWAY_TRY(auto text, sys::read_all(answer_, longest_answer));
+    SLIPWAY_TRY(auto status, child_->wait(deadline));
+    if (status.value_or(-1) != 0)
+        return fail(Code::ToolFailed, "the process that unpacks has ended early");
+    return read_answer(text);
 }
 
 } // namespace slipway::work

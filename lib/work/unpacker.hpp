@@ -4,11 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 
+#include "archive/unpack.hpp"
 #include "report/finding.hpp"
 #include "sys/fd.hpp"
 #include "sys/host.hpp"
+#include "sys/process.hpp"
 
 namespace slipway::work {
 
@@ -18,8 +22,28 @@ namespace slipway::work {
                                                       sys::BorrowedFd archive, std::uint64_t size,
                                                       const std::string& directory);
 
-/// The process itself: descriptor 3 is the archive, 4 the directory. The answer goes to standard
-/// output. Returns the exit status.
-[[nodiscard]] int serve_unpacker(const char* size);
+/// The same for an archive that comes piece by piece, into a directory of a larger tree: links lead
+/// where they lead in that tree.
+class Unpacking {
+public:
+    /// `root`: what the process is locked into; `directory`: below it, where names begin.
+    [[nodiscard]] static Result<Unpacking> start(const sys::Host& host, sys::BorrowedFd root,
+                                                 sys::BorrowedFd directory,
+                                                 const archive::UnpackOptions& options);
+    /// After an EPIPE `finish` says why the process has ended.
+    [[nodiscard]] Status write(std::string_view bytes) const;
+    /// Waits for the process. Errors of archive::unpack_here.
+    [[nodiscard]] Result<archive::Unpacked> finish();
+
+private:
+    Unpacking() = default;
+    sys::OwnedFd input_, answer_;
+    std::unique_ptr<sys::Child> child_;
+};
+
+/// The process itself: descriptor 3 is the archive, 4 the directory; with `options`, which the
+/// starter has written, 4 is the root and 5 the directory. The answer goes to standard output.
+/// Returns the exit status.
+[[nodiscard]] int serve_unpacker(const char* size, const char* options);
 
 } // namespace slipway::work

@@ -7,26 +7,21 @@
 #include <memory>
 #include <string_view>
 
-#include "base/json.hpp"
-#include "work/peer.hpp"
+#include "work/service.hpp"
 
 namespace slipway::work {
 
 struct OpenedRoot;
 
-class Worker {
+class Worker final : public Service {
 public:
     Worker();
-    ~Worker();
-    Worker(const Worker&) = delete;
-    Worker& operator=(const Worker&) = delete;
+    ~Worker() override;
 
-    /// Answers one request. The operations, their arguments and answers stand in README.md.
-    /// InvalidArgument for an unknown operation, and for one that comes before "open".
+    /// The operations, their arguments and answers stand in README.md; "open" begins.
     [[nodiscard]] Result<Json> handle(std::string_view operation, const Json& arguments,
-                                      Peer& peer);
-    /// Unmounts, flushes and detaches; the first error counts, the rest is done all the same.
-    [[nodiscard]] Status close();
+                                      Peer& peer) override;
+    [[nodiscard]] Status close() override;
 
 private:
     void log_to(Peer& peer);

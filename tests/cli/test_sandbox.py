@@ -382,26 +382,17 @@ class Hostile(SandboxCase):
         self.assertEqual(held.returncode, 0, said)
         self.assertIn("copy.qcow2 changed its size", said)
         for engine in ("sandbox", "host"):
-            local = self.scratch / "busybox"
-            copying = subprocess.Popen([SLIPWAY, "get", "--engine", engine, self.image, "/bin/busybox", local], stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            while copying.poll() is None:
-                os.utime(self.image)
-                time.sleep(0.02)
-            with copying.stderr as said:
-                self.assertIn("guest.raw was written to while it was read", said.read())
-            self.assertEqual(copying.returncode, 4)
-            self.assertFalse(local.exists())
-            output = self.scratch / "out.qcow2"
-            migrate = subprocess.Popen([SLIPWAY, "migrate", "--engine", engine, self.image, "--output", output],
-                                       stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
-            while migrate.poll() is None:
-                os.utime(self.image)
-                time.sleep(0.02)
-            with migrate.stderr as said:
-                self.assertIn("guest.raw was written to while it was read", said.read())
-            self.assertEqual(migrate.returncode, 4)
-            self.assertFalse(output.exists())
+            for verb, made, arguments in (("get", "busybox", ("/bin/busybox",)), ("migrate", "out.qcow2", ("--output",))):
+                with self.subTest(f"{verb} {engine}"):
+                    copying = subprocess.Popen([SLIPWAY, verb, "--engine", engine, self.image, *arguments, self.scratch / made],
+                                               stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+                    while copying.poll() is None:
+                        os.utime(self.image)
+                        time.sleep(0.02)
+                    with copying.stderr as said:
+                        self.assertIn("guest.raw was written to while it was read", said.read())
+                    self.assertEqual(copying.returncode, 4)
+                    self.assertFalse((self.scratch / made).exists())
 
 
 if __name__ == "__main__":

@@ -275,6 +275,29 @@ class Disks(StorageCase):
         alone = self.report(self.ok(by_user("inspect", second, "--json")))
         self.assertIn("md-degraded", [found["id"] for found in alone["findings"]])
 
+    def test_volume_group(self):
+        first, second = self.split("lvm-two")
+        before = digest(first), digest(second)
+        blob = self.scratch / "blob"
+        blob.write_bytes(os.urandom(64 << 20)) # no disk has that much room alone
+        self.ok(by_user("put", first, "--disk", second, blob, "/srv/blob"))
+        self.assertNotIn(digest(first), before)
+        self.assertNotIn(digest(second), before)
+        self.ok(by_user("get", first, "--disk", second, "/srv/blob", self.scratch / "back"))
+        self.assertEqual(digest(self.scratch / "back"), digest(blob))
+        report = self.report(self.ok(by_user("fix", second, "--disk", first, "--json")))
+        self.assertEqual(report["destination"]["way"], "journal")
+        self.assertEqual(self.report(self.ok(by_user("fix", first, "--disk", second, "--json")))["changes"], [])
+        self.ok(by_user("run", "--write", first, "--disk", second, "--", "/bin/rm", "/srv/blob"))
+        self.assertEqual(self.ok(by_user("ls", first, "--disk", second, "/srv")).stdout, "")
+        self.assertEqual(self.names(), ["a.raw", "b.qcow2", "b.raw", "back", "blob", "key", "lvm-two.raw"])
+
+    def test_array_is_written_on_both_disks(self):
+        first, second = self.split("raid1")
+        self.ok(by_user("put", first, "--disk", second, "-", "/etc/motd", input="hello\n"))
+        for alone in (first, second):
+            self.assertEqual(self.ok(by_user("cat", alone, "/etc/motd")).stdout, "hello\n")
+
     def test_array_that_cannot_run(self):
         first, second = self.split("raid0")
         self.refused(by_user("ls", first, "/"), 4, "md:root cannot run with 1 of its 2 members", "--disk")
@@ -306,7 +329,12 @@ class Disks(StorageCase):
 
     def test_refused(self):
         first, second = self.split("btrfs-two")
-        self.refused(by_user("run", "--write", first, "--disk", second, "--", "/bin/true"), 125, "several disks", "without --write")
+        vdi = self.scratch / "b.vdi"
+        subprocess.run(["qemu-img", "convert", "-O", "vdi", second, vdi], check=True)
+        os.chown(vdi, USER, USER)
+        before = digest(first), digest(vdi)
+        self.refused(by_user("run", "--write", first, "--disk", vdi, "--", "/bin/true"), 125, f"{vdi} is a vdi image", "qemu-img convert")
+        self.assertEqual((digest(first), digest(vdi)), before)
         self.refused(by_user("ls", first, "/", "--disk", self.scratch / "none"), 4, "none")
         self.refused(by_user("ls", first, "/", "--disk", self.scratch), 3, str(self.scratch))
         self.refused(by_user("ls", first, "/", "--disk", first), 2, "given twice")

@@ -9,6 +9,7 @@
 #include "guest/inspect.hpp"
 #include "guest/registry.hpp"
 #include "guest/system.hpp"
+#include "guest/windows_programs.hpp"
 #include "support/guest_tree.hpp"
 #include "support/hive.hpp"
 
@@ -105,6 +106,25 @@ TEST(Windows, RegistryAndPrograms) {
     EXPECT_EQ(os.windows->drives[0].letter + os.windows->drives[0].volume, "Csda2");
     EXPECT_EQ(os.windows->drives[1].letter + os.windows->drives[1].volume, "Dsdb1");
     EXPECT_TRUE(findings.empty());
+}
+
+TEST(Windows, ProgramsThatItCanRemove) {
+    GuestTree tree;
+    const std::string hive = "/Windows/System32/config/SOFTWARE";
+    const std::string uninstall = "Microsoft\\Windows\\CurrentVersion\\Uninstall\\";
+    HiveWriter(tree.host_path(hive))
+        .set(uninstall + "Foo",
+             {HiveWriter::text("DisplayName", "The Foo"), HiveWriter::text("DisplayVersion", "1.2"),
+              HiveWriter::text("InstallLocation", "C:\\Foo")})
+        .set(uninstall + "Hidden", {HiveWriter::text("DisplayVersion", "1")})
+        .set("WOW6432Node\\" + uninstall + "Bar", {HiveWriter::text("DisplayName", "The Bar")});
+    auto root = tree.root();
+    auto programs = read_windows_programs(root, sys::GuestPath(hive));
+    ASSERT_TRUE(programs.has_value());
+    ASSERT_EQ(programs->size(), 2U);
+    EXPECT_EQ(programs->at(0).key + programs->at(0).name, "BarThe Bar");
+    EXPECT_EQ(programs->at(1).version + programs->at(1).directory, "1.2C:\\Foo");
+    EXPECT_EQ(read_windows_programs(root, sys::GuestPath("/none")).error().code, Code::NotFound);
 }
 
 TEST(Windows, OldOneInOtherLetters) {

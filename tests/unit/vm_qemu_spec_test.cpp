@@ -2,6 +2,7 @@
 // Snapshots in tests/fixtures/vm; SLIPWAY_ACCEPT=1 writes them anew.
 #include <cstdlib>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/strings.hpp"
@@ -59,6 +60,14 @@ TEST(QemuSpec, TalksWithASandboxOverAPortAndKeepsWhatIsFlushed) {
                      .control_fd = 40,
                      .loud_firmware = false},
                     "sandbox");
+}
+
+TEST(QemuSpec, GivesADiskLargeSectors) {
+    auto image = overlay_on(Bus::Virtio);
+    image.block_size = 4096;
+    auto argv = qemu_argv({.disks = {image}});
+    EXPECT_THAT(argv, testing::Contains(
+                          testing::HasSubstr("logical_block_size=4096,physical_block_size=4096")));
 }
 
 TEST(QemuSpec, NamesReadBack) {

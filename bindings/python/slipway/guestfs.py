@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GuestFS: a handle on disk images, with the calls that users of libguestfs know."""
+import os
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from . import _native
+from ._calls import Calls
+
+EVENT_CLOSE = 0x1
+EVENT_SUBPROCESS_QUIT = 0x2
+EVENT_LAUNCH_DONE = 0x4
+EVENT_PROGRESS = 0x8
+EVENT_APPLIANCE = 0x10
+EVENT_LIBRARY = 0x20
+EVENT_TRACE = 0x40
+EVENT_ENTER = 0x80
+EVENT_LIBVIRT_AUTH = 0x100
+EVENT_WARNING = 0x200
+EVENT_ALL = 0x3ff
+
+_CLOSED = "GuestFS: method called on closed handle"
+_DIED = "protocol"
+
+
+class GuestFSError(RuntimeError):
+    """A call failed. The message names the call.
+
+    code: "notFound", "invalidArgument", "busy", …; errno: of the system call, or 0; hint: what to do, or "";
+    argv, exit_status, stderr: of the tool that failed, if it was one.
+    """
+
+    def __init__(self, code: str, message: str, errno: int = 0, hint: str = "", argv: Optional[List[str]] = None,
+                 exit_status: int = 0, stderr: bytes = b""):
+        super().__init__(message)
+        self.code, self.errno, self.hint = code, errno, hint
+        self.argv, self.exit_status, self.stderr = argv or [], exit_status, stderr.decode("utf-8", "replace")
+
+
+class ClosedHandle(ValueError, GuestFSError):
+    """A method was called on a handle that is closed."""
+
+    def __init__(self, message: str):
+        GuestFSError.__init__(self, "invalidArgument", message)
+
+
+class GuestFS(Calls):
+    """One handle: add drives, launch, ask, close. What is written reaches the images at `shutdown` or `close`.
+
+    Several threads may use one handle, one call after the other; handles know nothing of each other. Works as a context
+    manager, which closes it.
+    """
+
+    def __init__(self, python_return_dict: bool = False, environment: bool = True, close_on_exit: bool = True,
+                 engine: str = "auto"):
+        """engine: "auto", "host" or "sandbox"; python_return_dict: hashes as dict, not as a list of pairs."""
+        self._o: Optional[_native.Handle] = None
+        self._python_return_dict = python_return_dict
+        self._callbacks: Dict[int, Tuple[Callable[..., None], int]] = {}
+        self._o = _native.Handle(engine, environment)
+        self._call("set_program", (os.path.basename(sys.argv[0]) if sys.argv else "python",))
+
+    def _handle(self) -> Any:
+        if self._o is None:
+            raise ClosedHandle(_CLOSED)
+        return self._o
+
+    def _call(self, name: str, arguments: tuple) -> Any:
+        handle = self._handle()
+        if self._callbacks:
+            self._tell(EVENT_ENTER, name)
+        answer, failure = handle.call(name, arguments)
+        if failure is not None:
+            if failure[0] == _DIED and self._callbacks:
+                self._tell(EVENT_SUBPROCESS_QUIT, "")
+            raise GuestFSError(*failure)
+        if name == "launch" and self._callbacks:
+            self._tell(EVENT_LAUNCH_DONE, "")
+        if _native.gives_hash(name) and not self._python_return_dict:
+            return list(answer.items())
+        return answer
+
+    def _tell(self, event: int, text: str) -> None:
+        for number, (callback, wanted) in list(self._callbacks.items()):
+            if event & wanted:
+                callback(event, number, text, [])
+
+    def set_event_callback(self, cb: Callable[..., None], event_bitmask: int) -> int:
+        """Has `cb(event, event_handle, buf, array)` called for the EVENT_* in the mask: enter, launch done, close, and the end of
+        the worker; the others never come. Returns what delete_event_callback takes."""
+        self._handle()
+        number = max(self._callbacks, default=-1) + 1
+        self._callbacks[number] = (cb, event_bitmask)
+        return number
+
+    def delete_event_callback(self, event_handle: int) -> None:
+        """Ends what set_event_callback began."""
+        self._handle()
+        self._callbacks.pop(event_handle, None)
+
+    def close(self) -> None:
+        """Brings the changes into the images, and ends everything. No method may be called after it."""
+        handle = self._handle()
+        self._tell(EVENT_CLOSE, "")
+        self._o = None
+        failure = handle.close()
+        if failure is not None:
+            raise GuestFSError(*failure)
+
+    def __enter__(self) -> "GuestFS":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._o is not None:
+            self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_o", None) is not None:
+            self.close()
+
+
+def command_with_mounts(g: Any, cmd: List[str], quiet: bool = False) -> str:
+    """Runs a program of the guest with /proc, /dev and /sys in place, where the back end can; else as it can."""
+    if hasattr(g, "command_with_mounts"):
+        return g.command_with_mounts(cmd, quiet)
+    if quiet and hasattr(g, "command_quiet"):
+        return g.command_quiet(cmd)
+    return g.command(cmd)

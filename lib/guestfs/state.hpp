@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a handle holds. Private to the module.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "guestfs/drives.hpp"
+#include "guestfs/handle.hpp"
+#include "guestfs/local_mount.hpp"
+#include "session/supervisor.hpp"
+
+namespace slipway::guestfs {
+
+class HandleState {
+public:
+    explicit HandleState(HandleOptions options);
+    ~HandleState();
+
+    [[nodiscard]] Result<Json> call(std::string_view name, const Json& arguments);
+    [[nodiscard]] Status close();
+
+    /// Of the settings that are kept for clients who ask, by the name of the call without "get_".
+    using Settings = std::map<std::string, Json, std::less<>>;
+
+    std::mutex mutex;
+    HandleOptions options;
+    bool closed = false;
+    Settings settings;
+    std::vector<Drive> drives;
+    std::unique_ptr<session::SupervisedRunner> runner;
+    std::unique_ptr<OpenDrives> opened; ///< while it is launched
+    std::unique_ptr<LocalMount> local_mount;
+
+    [[nodiscard]] ops::Context context() const;
+    [[nodiscard]] Status launch();
+    /// Brings the changes into the drives; then the handle may be configured again.
+    [[nodiscard]] Status shutdown();
+    [[nodiscard]] Result<Json> call_worker(const Signature& signature, const Json& arguments);
+
+private:
+    [[nodiscard]] Result<Json> call_without_lock(std::string_view name);
+    [[nodiscard]] Result<Json> dispatch(const Signature& signature, const Json& arguments);
+    void drop();
+};
+
+/// A call that the client carries out; null where there is none.
+using ClientCall = Result<Json> (*)(HandleState&, const Json& arguments);
+[[nodiscard]] ClientCall find_client_call(std::string_view name);
+[[nodiscard]] std::vector<std::string_view> client_call_names();
+/// The settings of a new handle.
+[[nodiscard]] HandleState::Settings default_settings(bool environment);
+/// What `set_trace` prints.
+[[nodiscard]] std::string trace_line(std::string_view name, const Json& arguments,
+                                     const Signature& signature);
+
+} // namespace slipway::guestfs
