@@ -63,8 +63,7 @@ Result<Json> Machine::handle(std::string_view operation, const Json& arguments, 
     if (operation == "launch") {
         if (std::exchange(launched_, true))
             return fail(Code::InvalidArgument, "the machine was launched before");
-        SLIPWAY_CHECK(launch(arguments));
-        return Json::object();
+        return launch(arguments);
     }
     if (operation == "close") {
         SLIPWAY_CHECK(close());
@@ -76,7 +75,7 @@ Result<Json> Machine::handle(std::string_view operation, const Json& arguments, 
     return call->handle(*this, json_at(arguments, "args"), peer);
 }
 
-Status Machine::launch(const Json& arguments) {
+Result<Json> Machine::launch(const Json& arguments) {
     host.runner = &runner;
     ::umask(022); // not the caller's
     SLIPWAY_TRY(auto specs, work::disk_specs(arguments));
@@ -95,7 +94,9 @@ Status Machine::launch(const Json& arguments) {
     }
     own_kernel = std::all_of(specs.begin(), specs.end(),
                              [](const auto& spec) { return !spec.device.empty(); });
-    return open_containers(*this);
+    SLIPWAY_CHECK(open_containers(*this));
+    return Json{
+        {"missing_in_kernel", missing_in_kernel(*this, json_get<bool>(arguments, "make_new"))}};
 }
 
 Status Machine::look_at(image::AttachedDisk& disk) {

@@ -97,7 +97,7 @@ struct Machine final : work::Service {
     [[nodiscard]] Status unmount_all();
 
 private:
-    [[nodiscard]] Status launch(const Json& arguments);
+    [[nodiscard]] Result<Json> launch(const Json& arguments);
     /// The kernel would remember devices of btrfs that are gone.
     void forget_filesystems() const;
     bool launched_ = false;
