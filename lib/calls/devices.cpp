@@ -97,10 +97,6 @@ Result<Json> list_disk_labels(Machine&) {
     return Json::object();
 }
 
-Result<Strings> list_9p(Machine&) {
-    return Strings{};
-}
-
 } // namespace
 
 Result<sys::OwnedFd> open_device(const Device& device, int flags) {
@@ -194,7 +190,6 @@ Calls device_calls() {
         {"canonical_device_name", bind<canonical_device_name>},
         {"blkid", bind<blkid>},
         {"list_disk_labels", bind<list_disk_labels>},
-        {"list_9p", bind<list_9p>},
     };
     return calls;
 }

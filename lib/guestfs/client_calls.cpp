@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 #include <unistd.h>
 
@@ -26,12 +27,43 @@ Status add(State& state, Drive drive) {
     return {};
 }
 
-// add_drive(filename, readonly, format, iface, name, label, protocol, …, blocksize)
+bool consists_of(std::string_view text, const char* allowed) {
+    return std::all_of(text.begin(), text.end(), [&](char each) {
+        return std::isalpha(static_cast<unsigned char>(each)) != 0 ||
+               std::string_view(allowed).find(each) != std::string_view::npos;
+    });
+}
+Status check_choice(const char* parameter, const std::string& value,
+                    std::initializer_list<std::string_view> choices) {
+    if (value.empty() || std::find(choices.begin(), choices.end(), value) != choices.end())
+        return {};
+    return fail(Code::InvalidArgument, fmt::format("{}: there is no '{}'", parameter, printable(value)),
+                fmt::format("use {}", join(std::vector<std::string>(choices.begin(), choices.end()), ", ")));
+}
+// What libguestfs checks of parameters that make no difference here, too.
+Status check_drive(const Json& arguments) {
+    constexpr std::size_t longest_label = 20; // a disk's serial number
+    SLIPWAY_CHECK(check_choice("cachemode", text_at(arguments, 10), {"writeback", "unsafe"}));
+    SLIPWAY_CHECK(check_choice("discard", text_at(arguments, 11), {"disable", "enable", "besteffort"}));
+    if (!consists_of(text_at(arguments, 3), "0123456789-_"))
+        return fail(Code::InvalidArgument, "iface has letters, digits, '-' and '_' only");
+    if (auto label = text_at(arguments, 5);
+        label.size() > longest_label || !consists_of(label, ""))
+        return fail(Code::InvalidArgument,
+                    fmt::format("a label has up to {} letters, and nothing else", longest_label));
+    if (!list_at(arguments, 7).empty())
+        return fail(Code::InvalidArgument, "a drive that is a file has no server");
+    return {};
+}
+
+// add_drive(filename, readonly, format, iface, name, label, protocol, server, username, secret,
+// cachemode, discard, copyonread, blocksize)
 Result<Json> add_drive(State& state, const Json& arguments) {
     auto protocol = text_at(arguments, 6);
     if (!protocol.empty() && protocol != "file")
         return fail(Code::Unsupported, fmt::format("drives over '{}' are not supported", protocol),
                     "copy the image, or mount its storage");
+    SLIPWAY_CHECK(check_drive(arguments));
     Drive drive{.path = text_at(arguments, 0),
                 .readonly = truth_at(arguments, 1),
                 .label = text_at(arguments, 5),

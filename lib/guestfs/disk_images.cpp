@@ -2,6 +2,8 @@
 // Calls on images that are no drives of the handle.
 #include <filesystem>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -59,13 +61,19 @@ Result<Json> disk_create(State&, const Json& arguments) {
             return fail(Code::InvalidArgument, "a backing file needs backingformat");
         spec.argv.insert(spec.argv.end(), {"-b", backing, "-F", text_at(arguments, 4)});
     }
-    spec.argv.push_back(std::filesystem::absolute(text_at(arguments, 0)).string());
+    auto path = std::filesystem::absolute(text_at(arguments, 0));
+    if (::access(path.parent_path().c_str(), W_OK) != 0)
+        return fail_errno(printable(path.string()));
+    bool existed = std::filesystem::exists(path);
+    spec.argv.push_back(path.string());
     if (number_at(arguments, 2) >= 0)
         spec.argv.push_back(std::to_string(number_at(arguments, 2)));
     sys::LocalRunner runner;
     SLIPWAY_TRY(auto captured, sys::run(runner, spec));
-    SLIPWAY_CHECK(sys::check_tool(spec, captured, "making a disk image"));
-    return Json();
+    auto made = sys::check_tool(spec, captured, "making a disk image");
+    if (!made && !existed)
+        ::unlink(path.c_str());
+    return made ? Result<Json>(Json()) : fail(std::move(made).error());
 }
 
 } // namespace

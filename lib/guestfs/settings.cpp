@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings of a handle: most are kept for clients that ask, few change anything.
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 
 #include <unistd.h>
@@ -39,6 +40,33 @@ Status before_launch(const State& state) {
 template <const char* name> Result<Json> set(State& state, const Json& arguments) {
     SLIPWAY_CHECK(before_launch(state));
     return keep<name>(state, arguments);
+}
+
+Result<Json> set_memsize(State& state, const Json& arguments) {
+    constexpr int least = 256;
+    if (arguments.at(0) < least)
+        return fail(Code::InvalidArgument, fmt::format("memsize is at least {} MiB", least));
+    return set<memsize>(state, arguments);
+}
+Result<Json> set_smp(State& state, const Json& arguments) {
+    if (arguments.at(0) < 1 || arguments.at(0) > 255)
+        return fail(Code::InvalidArgument, "there are 1 to 255 processors");
+    return set<smp>(state, arguments);
+}
+Result<Json> set_identifier(State& state, const Json& arguments) {
+    auto name = text_at(arguments, 0);
+    if (!std::all_of(name.begin(), name.end(), [](unsigned char each) {
+            return std::isalnum(each) != 0 || each == '-' || each == '_';
+        }))
+        return fail(Code::InvalidArgument, "an identifier has letters, digits, '-' and '_' only");
+    return keep<identifier>(state, arguments);
+}
+// None brings the value of a new handle back.
+template <const char* name> Result<Json> set_or_reset(State& state, const Json& arguments) {
+    SLIPWAY_CHECK(before_launch(state));
+    state.settings[name] =
+        arguments.at(0).is_null() ? default_settings(false).at(name) : arguments.at(0);
+    return Json();
 }
 
 Status check_backend(const std::string& name) {
@@ -236,26 +264,26 @@ ClientCalls setting_calls() {
         {"get_verbose", get<verbose>},
         {"parse_environment", parse_environment},
         {"parse_environment_list", parse_environment_list},
-        {"set_append", set<append>},
+        {"set_append", set_or_reset<append>},
         {"set_attach_method", set_attach_method},
         {"set_autosync", keep<autosync>},
         {"set_backend", set_backend},
         {"set_backend_setting", set_backend_setting},
         {"set_backend_settings", set<backend_settings>},
-        {"set_cachedir", set<cachedir>},
+        {"set_cachedir", set_or_reset<cachedir>},
         {"set_direct", set<direct>},
         {"set_hv", set<hv>},
-        {"set_identifier", keep<identifier>},
-        {"set_memsize", set<memsize>},
+        {"set_identifier", set_identifier},
+        {"set_memsize", set_memsize},
         {"set_network", set<network>},
-        {"set_path", set<path>},
+        {"set_path", set_or_reset<path>},
         {"set_pgroup", set<pgroup>},
         {"set_program", keep<program>},
         {"set_qemu", set<hv>},
         {"set_recovery_proc", set<recovery_proc>},
         {"set_selinux", set<selinux>},
-        {"set_smp", set<smp>},
-        {"set_tmpdir", set<tmpdir>},
+        {"set_smp", set_smp},
+        {"set_tmpdir", set_or_reset<tmpdir>},
         {"set_trace", keep<trace>},
         {"set_verbose", keep<verbose>},
     };

@@ -74,7 +74,7 @@ def before(g):
                        (g.list_dm_devices, ()), (g.list_md_devices, ()), (g.drop_caches, (3,)), (g.sleep, (0,)), (g.echo_daemon, (["x"],)),
                        (g.get_pid, ()), (g.dmesg, ()), (g.list_disk_labels, ()), (g.inspect_get_roots, ("argument",)), (g.lvs, ()),
                        (g.vgs, ()), (g.modprobe, ("loop",)), (g.list_9p, ()), (g.filesystem_available, ("ext4",)),
-                       (g.wait_ready, ()), (g.vgremove, ("vg",)), (g.canonical_device_name, ("/dev/hda1",)), (g.fsck, ("ext4", "/dev/sda1"))):
+                       (g.wait_ready, ()), (g.vgremove, ("vg",)), (g.fsck, ("ext4", "/dev/sda1"))):
         fails(call, *args)
 
 
@@ -102,7 +102,6 @@ def drives(g, work):
     g.add_drive_opts(str(create(work.path("raw2.img"), 8 << 20)), readonly=True, format="raw")
     g.add_drive_scratch(16 << 20)
     g.add_drive_scratch(12 << 20, label="scratch")
-    fails(g.add_drive, raw, format="raw", label="first")
     fails(g.remove_drive, "none")
 
 
@@ -145,7 +144,7 @@ def launched(g, work):
     g.get_pid()
     g.utsname()
     g.dmesg()
-    g.list_9p()
+    fails(g.list_9p)
     g.max_disks()
     fails(g.max_disks, "argument")
     g.echo_daemon(["two", "words"])
@@ -178,7 +177,7 @@ def arguments(g):
     """Wrong kinds of arguments."""
     for call, args in ((g.ls, (None,)), (g.ls, (5,)), (g.ls, ()), (g.ls, ("/", "/")), (g.mount, ("/dev/sda1",)), (g.mkdir, (b"/x",)),
                        (g.write, ("/x", 5)), (g.write, ("/x", None)), (g.command, ("a string",)), (g.chmod, ("mode", "/x")),
-                       (g.stat, ("/a\0b",)), (g.mkdir_mode, ("/x", None)), (g.lstatlist, ("/", "x")), (g.lstatlist, ("/", [1])),
+                       (g.stat, ("/a\0b",)), (g.mkdir_mode, ("/x", None)), 
                        (g.truncate_size, ("/x", 1.5)), (g.no_such_call, ()), (g.ls0, ("/",)), (g.cat, (["/x"],))):
         fails(call, *args)
 
@@ -219,11 +218,9 @@ def second(work):
     g.part_del("/dev/sda", 1)  # goes to the overlay only
     g.list_partitions()
     g.shutdown()
-    fails(g.kill_subprocess)
+    g.kill_subprocess()
     g.close()
     g = work.handle()
     fails(g.launch, "argument")
-    g.launch()  # without a drive
-    g.list_devices()
-    g.shutdown()
+    fails(g.launch)  # without a drive
     g.close()
