@@ -7,6 +7,7 @@ KIND: records, options, methods, definitions (C++ headers and sources), signatur
 import re
 import sys
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 PARAMETER = {"Int": "std::int64_t", "Bool": "bool", "Strings": "const std::vector<std::string>&",
@@ -36,10 +37,11 @@ class Call:
     text: list = field(default_factory=list)
 
     def required(self):
-        return [each for each in self.parameters if not each.optional]
+        """Up to the last one that is no option; those with "?" among them may be None, but not left out."""
+        return self.parameters[:len(self.parameters) - len(self.optional())]
 
     def optional(self):
-        return [each for each in self.parameters if each.optional]
+        return list(reversed(list(takewhile(lambda each: each.optional, reversed(self.parameters)))))
 
     def options_type(self):
         return "".join(word.capitalize() for word in self.name.split("_")) + "Options"
@@ -90,8 +92,14 @@ def cxx_result(call):
     return RESULT.get(call.result, "Result<std::string>")
 
 
+def cxx_parameter(each):
+    if each.optional:
+        return f"const std::optional<{MEMBER.get(each.type, 'std::string')}>&"
+    return PARAMETER.get(each.type, "const std::string&")
+
+
 def cxx_parameters(call, with_default):
-    words = [f"{PARAMETER.get(each.type, 'const std::string&')} {each.name}" for each in call.required()]
+    words = [f"{cxx_parameter(each)} {each.name}" for each in call.required()]
     if call.optional():
         words.append(f"const {call.options_type()}& options" + (" = {}" if with_default else ""))
     return ", ".join(words)
@@ -185,6 +193,11 @@ def python_type(kind, result):
     return PYTHON.get(kind, "str")
 
 
+def python_parameter(each):
+    kind = python_type(each.type, False)
+    return f"Optional[{kind}]" if each.optional else kind
+
+
 def python_module(calls, aliases, records):
     yield "# Made by lib/guestfs/generate.py of lib/guestfs/calls."
     yield '"""The calls of a handle, one method each."""'
@@ -197,8 +210,8 @@ def python_module(calls, aliases, records):
     yield "    def _call(self, name: str, arguments: tuple) -> Any:"
     yield "        raise NotImplementedError"
     for call in supported(calls):
-        words = ["self"] + [f"{each.name}: {python_type(each.type, False)}" for each in call.required()]
-        words += [f"{each.name}: Optional[{python_type(each.type, False)}] = None" for each in call.optional()]
+        words = ["self"] + [f"{each.name}: {python_parameter(each)}" for each in call.required()]
+        words += [f"{each.name}: {python_parameter(each)} = None" for each in call.optional()]
         yield ""
         yield f"    def {call.name}({', '.join(words)}) -> {python_type(call.result, True)}:"
         lines = [line.replace("\\", "\\\\") for line in call.text] or [call.name + "."]
