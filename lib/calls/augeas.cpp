@@ -49,7 +49,7 @@ Calls augeas_calls() {
         {"aug_rm", bind<&ask<"aug_rm", string>>},
         {"aug_save", bind<&ask<"aug_save">>},
         {"aug_set", bind<&ask<"aug_set", string, string>>},
-        {"aug_setm", bind<&ask<"aug_setm", string, string, string>>},
+        {"aug_setm", bind<&ask<"aug_setm", string, Text, string>>},
         {"aug_transform", bind<&ask<"aug_transform", string, string, Truth>>},
     };
     return calls;

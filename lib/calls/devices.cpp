@@ -92,9 +92,12 @@ Result<Json> blkid(Machine& machine, const Device& device) {
     return values;
 }
 
-// The client tells the worker of no labels.
-Result<Json> list_disk_labels(Machine&) {
-    return Json::object();
+Result<Json> list_disk_labels(Machine& machine) {
+    auto labels = Json::object();
+    for (const auto& disk : machine.disks)
+        if (!disk.disk().serial.empty())
+            labels[disk.disk().serial] = "/dev/" + disk.disk().name;
+    return labels;
 }
 
 } // namespace

@@ -37,18 +37,20 @@ Status check_choice(const char* parameter, const std::string& value,
                     std::initializer_list<std::string_view> choices) {
     if (value.empty() || std::find(choices.begin(), choices.end(), value) != choices.end())
         return {};
-    return fail(Code::InvalidArgument, fmt::format("{}: there is no '{}'", parameter, printable(value)),
-                fmt::format("use {}", join(std::vector<std::string>(choices.begin(), choices.end()), ", ")));
+    return fail(Code::InvalidArgument,
+                fmt::format("{}: there is no '{}'", parameter, printable(value)),
+                fmt::format("use {}",
+                            join(std::vector<std::string>(choices.begin(), choices.end()), ", ")));
 }
 // What libguestfs checks of parameters that make no difference here, too.
 Status check_drive(const Json& arguments) {
     constexpr std::size_t longest_label = 20; // a disk's serial number
     SLIPWAY_CHECK(check_choice("cachemode", text_at(arguments, 10), {"writeback", "unsafe"}));
-    SLIPWAY_CHECK(check_choice("discard", text_at(arguments, 11), {"disable", "enable", "besteffort"}));
+    SLIPWAY_CHECK(
+        check_choice("discard", text_at(arguments, 11), {"disable", "enable", "besteffort"}));
     if (!consists_of(text_at(arguments, 3), "0123456789-_"))
         return fail(Code::InvalidArgument, "iface has letters, digits, '-' and '_' only");
-    if (auto label = text_at(arguments, 5);
-        label.size() > longest_label || !consists_of(label, ""))
+    if (auto label = text_at(arguments, 5); label.size() > longest_label || !consists_of(label, ""))
         return fail(Code::InvalidArgument,
                     fmt::format("a label has up to {} letters, and nothing else", longest_label));
     if (!list_at(arguments, 7).empty())

