@@ -203,6 +203,8 @@ Result<Mountable> Machine::find_mountable(const std::string& name) const {
 }
 
 Result<sys::RootDir> Machine::root() const {
+    if (!given_root.empty())
+        return sys::RootDir::open(given_root);
     if (mounted.empty())
         return fail(Code::InvalidArgument, "no filesystem is mounted",
                     "mount the root filesystem first: mount(device, \"/\")");
