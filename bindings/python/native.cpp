@@ -59,7 +59,7 @@ Json list_argument(const guestfs::Parameter& parameter, py::handle value) {
 }
 
 Json argument_of(const guestfs::Parameter& parameter, py::handle value) {
-    if (value.is_none() && parameter.optional)
+    if (value.is_none() && parameter.nullable)
         return {};
     switch (parameter.type) {
     case Type::Int: {

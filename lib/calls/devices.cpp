@@ -92,13 +92,12 @@ Result<Json> blkid(Machine& machine, const Device& device) {
     return values;
 }
 
-// The client tells the worker of no labels.
-Result<Json> list_disk_labels(Machine&) {
-    return Json::object();
-}
-
-Result<Strings> list_9p(Machine&) {
-    return Strings{};
+Result<Json> list_disk_labels(Machine& machine) {
+    auto labels = Json::object();
+    for (const auto& disk : machine.disks)
+        if (!disk.disk().serial.empty())
+            labels[disk.disk().serial] = "/dev/" + disk.disk().name;
+    return labels;
 }
 
 } // namespace
@@ -194,7 +193,6 @@ Calls device_calls() {
         {"canonical_device_name", bind<canonical_device_name>},
         {"blkid", bind<blkid>},
         {"list_disk_labels", bind<list_disk_labels>},
-        {"list_9p", bind<list_9p>},
     };
     return calls;
 }

@@ -42,6 +42,19 @@ std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captur
                        said.empty() ? fmt::format("status {}", captured.status) : printable(said));
 }
 
+// "/dev/disk/guestfs/LABEL2" is a partition of the drive with that label.
+std::string without_label(const std::vector<image::AttachedDisk>& disks, const std::string& name) {
+    constexpr std::string_view labels = "/dev/disk/guestfs/";
+    if (name.starts_with(labels))
+        for (const auto& disk : disks) {
+            auto device = std::string(labels) + disk.disk().serial;
+            if (!disk.disk().serial.empty() && name.starts_with(device) &&
+                (name == device || parse_number(name.substr(device.size()))))
+                return "/dev/" + disk.disk().name + name.substr(device.size());
+        }
+    return name;
+}
+
 // The kernel's device of an extended partition is just large enough for a boot loader.
 std::uint64_t size_in_kernel(const image::Partition& partition, std::uint64_t sector_size) {
     return partition.is_extended
@@ -63,8 +76,7 @@ Result<Json> Machine::handle(std::string_view operation, const Json& arguments, 
     if (operation == "launch") {
         if (std::exchange(launched_, true))
             return fail(Code::InvalidArgument, "the machine was launched before");
-        SLIPWAY_CHECK(launch(arguments));
-        return Json::object();
+        return launch(arguments);
     }
     if (operation == "close") {
         SLIPWAY_CHECK(close());
@@ -76,7 +88,7 @@ Result<Json> Machine::handle(std::string_view operation, const Json& arguments, 
     return call->handle(*this, json_at(arguments, "args"), peer);
 }
 
-Status Machine::launch(const Json& arguments) {
+Result<Json> Machine::launch(const Json& arguments) {
     host.runner = &runner;
     ::umask(022); // not the caller's
     SLIPWAY_TRY(auto specs, work::disk_specs(arguments));
@@ -95,7 +107,9 @@ Status Machine::launch(const Json& arguments) {
     }
     own_kernel = std::all_of(specs.begin(), specs.end(),
                              [](const auto& spec) { return !spec.device.empty(); });
-    return open_containers(*this);
+    SLIPWAY_CHECK(open_containers(*this));
+    return Json{
+        {"missing_in_kernel", missing_in_kernel(*this, json_get<bool>(arguments, "make_new"))}};
 }
 
 Status Machine::look_at(image::AttachedDisk& disk) {
@@ -144,11 +158,12 @@ image::AttachedDisk* Machine::disk_of(const Device& device) {
     return nullptr;
 }
 
-Result<Device> Machine::find_device(const std::string& name) const {
-    if (!name.starts_with("/dev/") || name.find('\0') != std::string::npos ||
-        name.find("..") != std::string::npos)
+Result<Device> Machine::find_device(const std::string& given) const {
+    if (!given.starts_with("/dev/") || given.find('\0') != std::string::npos ||
+        given.find("..") != std::string::npos)
         return fail(Code::InvalidArgument,
-                    fmt::format("{}: a device name begins with /dev/", printable(name)));
+                    fmt::format("{}: a device name begins with /dev/", printable(given)));
+    auto name = without_label(disks, given);
     // A logical volume has two names.
     if (name.starts_with("/dev/mapper/"))
         for (auto& volume : logical_volumes(*this))
@@ -163,7 +178,7 @@ Result<Device> Machine::find_device(const std::string& name) const {
             if (is_block_device(known))
                 return Device{known};
         }
-    return fail(os_error(printable(name), ENOENT));
+    return fail(os_error(printable(given), ENOENT));
 }
 
 Result<Mountable> Machine::find_mountable(const std::string& name) const {
@@ -188,6 +203,8 @@ Result<Mountable> Machine::find_mountable(const std::string& name) const {
 }
 
 Result<sys::RootDir> Machine::root() const {
+    if (!given_root.empty())
+        return sys::RootDir::open(given_root);
     if (mounted.empty())
         return fail(Code::InvalidArgument, "no filesystem is mounted",
                     "mount the root filesystem first: mount(device, \"/\")");

@@ -51,6 +51,7 @@ struct Machine final : work::Service {
     bool network = false;      ///< commands of the guest may use it
     std::string workspace;     ///< a private tmpfs
     std::string sysroot;       ///< what the guest's paths begin at
+    std::string given_root;    ///< in place of own mounts: where a Worker has mounted a system
     std::vector<image::AttachedDisk> disks;
     bool own_kernel = false; ///< of a sandbox: all that it has is the guest's
     struct Mounted {
@@ -97,7 +98,7 @@ struct Machine final : work::Service {
     [[nodiscard]] Status unmount_all();
 
 private:
-    [[nodiscard]] Status launch(const Json& arguments);
+    [[nodiscard]] Result<Json> launch(const Json& arguments);
     /// The kernel would remember devices of btrfs that are gone.
     void forget_filesystems() const;
     bool launched_ = false;

@@ -45,6 +45,7 @@ using Calls = std::span<const Call>;
 [[nodiscard]] Calls swap_calls();
 [[nodiscard]] Calls xfs_calls();
 [[nodiscard]] Calls commands_calls();
+[[nodiscard]] Calls features_calls();
 [[nodiscard]] Calls filesystems_calls();
 [[nodiscard]] Calls hivex_calls();
 [[nodiscard]] Calls inspection_calls();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include <fcntl.h>
 #include <linux/major.h>
@@ -16,6 +17,7 @@
 
 #include "base/strings.hpp"
 #include "calls/devices.hpp"
+#include "mount/ladder.hpp"
 #include "storage/device_mapper.hpp"
 #include "storage/names.hpp"
 #include "work/surroundings.hpp"
@@ -279,6 +281,27 @@ Result<std::string> run_lvm(Machine& machine, const std::string& command, String
     if (!done)
         return fail(std::move(done).error());
     return std::move(done->out);
+}
+
+Strings missing_in_kernel(const Machine& machine, bool make_new) {
+    std::set<std::string> missing;
+    bool wants_mapper = make_new, wants_arrays = make_new && !storage::need_md("MD");
+    for (const auto& device : all_devices(machine)) {
+        auto probed = probe(device);
+        if (!probed)
+            continue;
+        const auto& type = probed->volume.type;
+        auto container = mount::container_of_type(type);
+        wants_arrays |= container == "MD";
+        wants_mapper |= !container.empty() && container != "MD" && container != "ZFS";
+        if (mount::is_mountable_type(type) && !mount::kernel_mounts(type))
+            missing.insert(type);
+    }
+    if (wants_mapper && !storage::need_device_mapper("LVM"))
+        missing.insert("device-mapper");
+    if (wants_arrays && !machine.own_kernel) // they have no namespace: a host's udev may take them
+        missing.insert("MD arrays of our own");
+    return {missing.begin(), missing.end()};
 }
 
 Status open_containers(Machine& machine) {

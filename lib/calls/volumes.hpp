@@ -35,6 +35,9 @@ struct LogicalVolumeNode {
 /// Busy where this kernel has volumes of the same names, which are not ours.
 [[nodiscard]] Status refuse_foreign_groups(Machine& machine);
 
+/// What calls may want of what the disks hold, or `make_new` of what they will hold, that is not to
+/// be had with this kernel.
+[[nodiscard]] std::vector<std::string> missing_in_kernel(const Machine& machine, bool make_new);
 /// What a plain machine has after its start: arrays that are whole, and groups.
 [[nodiscard]] Status open_containers(Machine& machine);
 /// Closes all that stands on the disks, from the top down. Busy.

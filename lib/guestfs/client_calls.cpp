@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that need no worker: drives, settings, states, images.
+#include "guestfs/client_calls.hpp"
+
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-#include <filesystem>
+#include <cctype>
 
 #include <unistd.h>
 
@@ -11,29 +11,11 @@
 
 #include "base/strings.hpp"
 #include "guestfs/local_copy.hpp"
-#include "guestfs/state.hpp"
-#include "image/qemu_img.hpp"
-#include "sys/process.hpp"
 
 namespace slipway::guestfs {
 namespace {
 
 using State = HandleState;
-
-std::string text_at(const Json& arguments, std::size_t index) {
-    return index < arguments.size() && arguments[index].is_string()
-               ? arguments[index].get<std::string>()
-               : std::string{};
-}
-bool truth_at(const Json& arguments, std::size_t index) {
-    return index < arguments.size() && arguments[index].is_boolean() &&
-           arguments[index].get<bool>();
-}
-std::int64_t number_at(const Json& arguments, std::size_t index) {
-    return index < arguments.size() && arguments[index].is_number_integer()
-               ? arguments[index].get<std::int64_t>()
-               : 0;
-}
 
 Status add(State& state, Drive drive) {
     if (state.opened)
@@ -45,12 +27,45 @@ Status add(State& state, Drive drive) {
     return {};
 }
 
-// add_drive(filename, readonly, format, iface, name, label, protocol, …, blocksize)
+bool consists_of(std::string_view text, const char* allowed) {
+    return std::all_of(text.begin(), text.end(), [&](char each) {
+        return std::isalpha(static_cast<unsigned char>(each)) != 0 ||
+               std::string_view(allowed).find(each) != std::string_view::npos;
+    });
+}
+Status check_choice(const char* parameter, const std::string& value,
+                    std::initializer_list<std::string_view> choices) {
+    if (value.empty() || std::find(choices.begin(), choices.end(), value) != choices.end())
+        return {};
+    return fail(Code::InvalidArgument,
+                fmt::format("{}: there is no '{}'", parameter, printable(value)),
+                fmt::format("use {}",
+                            join(std::vector<std::string>(choices.begin(), choices.end()), ", ")));
+}
+// What libguestfs checks of parameters that make no difference here, too.
+Status check_drive(const Json& arguments) {
+    constexpr std::size_t longest_label = 20; // a disk's serial number
+    SLIPWAY_CHECK(check_choice("cachemode", text_at(arguments, 10), {"writeback", "unsafe"}));
+    SLIPWAY_CHECK(
+        check_choice("discard", text_at(arguments, 11), {"disable", "enable", "besteffort"}));
+    if (!consists_of(text_at(arguments, 3), "0123456789-_"))
+        return fail(Code::InvalidArgument, "iface has letters, digits, '-' and '_' only");
+    if (auto label = text_at(arguments, 5); label.size() > longest_label || !consists_of(label, ""))
+        return fail(Code::InvalidArgument,
+                    fmt::format("a label has up to {} letters, and nothing else", longest_label));
+    if (!list_at(arguments, 7).empty())
+        return fail(Code::InvalidArgument, "a drive that is a file has no server");
+    return {};
+}
+
+// add_drive(filename, readonly, format, iface, name, label, protocol, server, username, secret,
+// cachemode, discard, copyonread, blocksize)
 Result<Json> add_drive(State& state, const Json& arguments) {
     auto protocol = text_at(arguments, 6);
     if (!protocol.empty() && protocol != "file")
         return fail(Code::Unsupported, fmt::format("drives over '{}' are not supported", protocol),
                     "copy the image, or mount its storage");
+    SLIPWAY_CHECK(check_drive(arguments));
     Drive drive{.path = text_at(arguments, 0),
                 .readonly = truth_at(arguments, 1),
                 .label = text_at(arguments, 5),
@@ -117,49 +132,6 @@ Result<Json> version(State&, const Json&) {
     return Json{{"major", 1}, {"minor", 48}, {"release", 6}, {"extra", "slipway"}};
 }
 
-template <const char* name> Result<Json> get(State& state, const Json&) {
-    return state.settings.at(name);
-}
-template <const char* name> Result<Json> set(State& state, const Json& arguments) {
-    state.settings[name] = arguments.empty() ? Json() : arguments[0];
-    return Json();
-}
-
-// disk_create(filename, format, size, backingfile, backingformat, preallocation, compat,
-// clustersize)
-Result<Json> disk_create(State&, const Json& arguments) {
-    auto format = text_at(arguments, 1);
-    if (format != "raw" && format != "qcow2")
-        return fail(Code::InvalidArgument,
-                    fmt::format("disks of the format '{}' are not made here", printable(format)),
-                    "use raw or qcow2");
-    std::vector<std::string> options;
-    auto add_option = [&](std::string_view name, const std::string& value) {
-        if (!value.empty())
-            options.push_back(fmt::format("{}={}", name, value));
-    };
-    add_option("preallocation",
-               text_at(arguments, 5) == "sparse" ? "metadata" : text_at(arguments, 5));
-    add_option("compat", text_at(arguments, 6));
-    if (number_at(arguments, 7) > 0)
-        add_option("cluster_size", std::to_string(number_at(arguments, 7)));
-    sys::ProcessSpec spec{.argv = {"qemu-img", "create", "-q", "-f", format}};
-    for (const auto& option : options)
-        spec.argv.insert(spec.argv.end(), {"-o", option});
-    if (auto backing = text_at(arguments, 3); !backing.empty()) {
-        if (text_at(arguments, 4).empty())
-            return fail(Code::InvalidArgument, "a backing file needs backingformat");
-        spec.argv.insert(spec.argv.end(), {"-b", backing, "-F", text_at(arguments, 4)});
-    }
-    spec.argv.push_back(std::filesystem::absolute(text_at(arguments, 0)).string());
-    if (number_at(arguments, 2) >= 0)
-        spec.argv.push_back(std::to_string(number_at(arguments, 2)));
-    sys::LocalRunner runner;
-    SLIPWAY_TRY(auto captured, sys::run(runner, spec));
-    SLIPWAY_CHECK(sys::check_tool(spec, captured, "making a disk image"));
-    return Json();
-}
-
 // mount_local(localmountpoint, readonly, options, cachetimeout, debugcalls)
 Result<Json> mount_local(State& state, const Json& arguments) {
     SLIPWAY_CHECK(wait_ready(state, arguments));
@@ -178,14 +150,6 @@ Result<Json> mount_local(State& state, const Json& arguments) {
     return Json();
 }
 
-constexpr char trace[] = "trace", verbose[] = "verbose", autosync[] = "autosync",
-               memsize[] = "memsize", smp[] = "smp", network[] = "network", path[] = "path",
-               program[] = "program", identifier[] = "identifier";
-
-struct ClientEntry {
-    std::string_view name;
-    ClientCall call;
-};
 constexpr std::array entries{
     ClientEntry{"add_drive", add_drive},
     ClientEntry{"add_drive_ro", add_drive_ro},
@@ -205,61 +169,53 @@ constexpr std::array entries{
     ClientEntry{"is_launching", never},
     ClientEntry{"get_state", get_state},
     ClientEntry{"max_disks", max_disks},
-    ClientEntry{"disk_create", disk_create},
     ClientEntry{"mount_local", mount_local},
     ClientEntry{"mount_local_run", never},
     ClientEntry{"umount_local", never},
     ClientEntry{"version", version},
-    ClientEntry{"get_trace", get<trace>},
-    ClientEntry{"set_trace", set<trace>},
-    ClientEntry{"get_verbose", get<verbose>},
-    ClientEntry{"set_verbose", set<verbose>},
-    ClientEntry{"get_autosync", get<autosync>},
-    ClientEntry{"set_autosync", set<autosync>},
-    ClientEntry{"get_memsize", get<memsize>},
-    ClientEntry{"set_memsize", set<memsize>},
-    ClientEntry{"get_smp", get<smp>},
-    ClientEntry{"set_smp", set<smp>},
-    ClientEntry{"get_network", get<network>},
-    ClientEntry{"set_network", set<network>},
-    ClientEntry{"get_path", get<path>},
-    ClientEntry{"set_path", set<path>},
-    ClientEntry{"get_program", get<program>},
-    ClientEntry{"set_program", set<program>},
-    ClientEntry{"get_identifier", get<identifier>},
-    ClientEntry{"set_identifier", set<identifier>},
 };
 
-bool is_set(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr && std::string_view(value) == "1";
+std::array<ClientCalls, 3> families() {
+    return {ClientCalls(entries), setting_calls(), disk_image_calls()};
 }
 
 } // namespace
 
+std::string text_at(const Json& arguments, std::size_t index) {
+    return index < arguments.size() && arguments[index].is_string()
+               ? arguments[index].get<std::string>()
+               : std::string{};
+}
+bool truth_at(const Json& arguments, std::size_t index) {
+    return index < arguments.size() && arguments[index].is_boolean() &&
+           arguments[index].get<bool>();
+}
+std::int64_t number_at(const Json& arguments, std::size_t index) {
+    return index < arguments.size() && arguments[index].is_number_integer()
+               ? arguments[index].get<std::int64_t>()
+               : 0;
+}
+
+std::vector<std::string> list_at(const Json& arguments, std::size_t index) {
+    return index < arguments.size() && arguments[index].is_array()
+               ? arguments[index].get<std::vector<std::string>>()
+               : std::vector<std::string>{};
+}
+
 ClientCall find_client_call(std::string_view name) {
-    const auto* found = std::find_if(entries.begin(), entries.end(),
-                                     [&](const auto& each) { return each.name == name; });
-    return found == entries.end() ? nullptr : found->call;
+    for (auto family : families())
+        for (const auto& entry : family)
+            if (entry.name == name)
+                return entry.call;
+    return nullptr;
 }
 
 std::vector<std::string_view> client_call_names() {
     std::vector<std::string_view> names;
-    for (const auto& entry : entries)
-        names.push_back(entry.name);
+    for (auto family : families())
+        for (const auto& entry : family)
+            names.push_back(entry.name);
     return names;
-}
-
-HandleState::Settings default_settings(bool environment) {
-    return {{trace, environment && is_set("LIBGUESTFS_TRACE")},
-            {verbose, environment && is_set("LIBGUESTFS_DEBUG")},
-            {autosync, true},
-            {memsize, 1280},
-            {smp, 1},
-            {network, false},
-            {path, "/usr/lib/slipway"},
-            {program, ""},
-            {identifier, ""}};
 }
 
 std::string trace_line(std::string_view name, const Json& arguments, const Signature& signature) {

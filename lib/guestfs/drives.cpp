@@ -22,7 +22,9 @@ Result<std::unique_ptr<OpenDrives>> OpenDrives::open(const ops::Context& context
                                                      const LaunchOptions& options) {
     std::vector<ops::DiskOptions> disks;
     std::vector<sys::OwnedFd> scratch;
+    bool make_new = false;
     for (const auto& drive : drives) {
+        make_new = make_new || !drive.readonly;
         ops::DiskOptions disk{.path = drive.path,
                               .format = drive.format,
                               .use = drive.readonly ? ops::Use::Discard : ops::Use::Keep,
@@ -41,7 +43,8 @@ Result<std::unique_ptr<OpenDrives>> OpenDrives::open(const ops::Context& context
     engine.sandbox.memory_mib = options.memory_mib;
     SLIPWAY_TRY(auto opened, ops::InPlace::open(context, engine, disks,
                                                 {.operation = "launch",
-                                                 .arguments = {{"network", options.network}}}));
+                                                 .arguments = {{"network", options.network},
+                                                               {"make_new", make_new}}}));
     return std::unique_ptr<OpenDrives>(new OpenDrives(std::move(scratch), std::move(opened)));
 }
 

@@ -7,7 +7,6 @@ KIND: records, options, methods, definitions (C++ headers and sources), signatur
 import re
 import sys
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 
 PARAMETER = {"Int": "std::int64_t", "Bool": "bool", "Strings": "const std::vector<std::string>&",
@@ -26,6 +25,7 @@ class Parameter:
     name: str
     type: str
     optional: bool
+    nullable: bool  # an optional one is, too
 
 
 @dataclass
@@ -37,11 +37,10 @@ class Call:
     text: list = field(default_factory=list)
 
     def required(self):
-        """Up to the last one that is no option; those with "?" among them may be None, but not left out."""
-        return self.parameters[:len(self.parameters) - len(self.optional())]
+        return [each for each in self.parameters if not each.optional]
 
     def optional(self):
-        return list(reversed(list(takewhile(lambda each: each.optional, reversed(self.parameters)))))
+        return [each for each in self.parameters if each.optional]
 
     def options_type(self):
         return "".join(word.capitalize() for word in self.name.split("_")) + "Options"
@@ -56,7 +55,8 @@ def parameters_of(text):
     found = []
     for part in filter(None, text.split(", ")):
         name, kind = part.split(": ")
-        found.append(Parameter(name, kind.rstrip("?"), kind.endswith("?")))
+        optional, nullable = kind.endswith("?"), kind.endswith(("?", "|None"))
+        found.append(Parameter(name, kind.rstrip("?").removesuffix("|None"), optional, nullable))
     return found
 
 
@@ -71,6 +71,8 @@ def read(directory):
             calls[-1].text.append(line.strip())
         elif match := re.fullmatch(r"(worker|client|none) (\w+)\((.*)\) -> (\w+(?:\[\]|\{\})?)", line):
             calls.append(Call(match[1], match[2], parameters_of(match[3]), match[4]))
+            if calls[-1].parameters != calls[-1].required() + calls[-1].optional():
+                sys.exit(f"{file}:{number}: parameters that may be left out come last")
         elif match := re.fullmatch(r"alias (\w+) = (\w+)", line):
             aliases.append((match[1], match[2]))
         elif match := re.fullmatch(r"record (\w+)\((.*)\)", line):
@@ -93,7 +95,7 @@ def cxx_result(call):
 
 
 def cxx_parameter(each):
-    if each.optional:
+    if each.nullable:
         return f"const std::optional<{MEMBER.get(each.type, 'std::string')}>&"
     return PARAMETER.get(each.type, "const std::string&")
 
@@ -165,7 +167,7 @@ def signatures_cpp(calls, aliases, records):
     yield "namespace {"
     for call in calls:
         if call.parameters:
-            inner = ", ".join(f'{{"{each.name}", Type::{each.type}, {str(each.optional).lower()}}}' for each in call.parameters)
+            inner = ", ".join(f'{{"{each.name}", Type::{each.type}, {str(each.nullable).lower()}}}' for each in call.parameters)
             yield f"constexpr Parameter {call.name}_parameters[] = {{{inner}}};"
     yield "constexpr Signature table[] = {"
     for call in sorted(calls, key=lambda each: each.name):
@@ -195,7 +197,7 @@ def python_type(kind, result):
 
 def python_parameter(each):
     kind = python_type(each.type, False)
-    return f"Optional[{kind}]" if each.optional else kind
+    return f"Optional[{kind}]" if each.nullable else kind
 
 
 def python_module(calls, aliases, records):

@@ -3,79 +3,21 @@
 
 #include <cstdio>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
 #include "guestfs/state.hpp"
-#include "sys/output_file.hpp"
+#include "guestfs/worker_call.hpp"
 
 namespace slipway::guestfs {
 namespace {
 
 constexpr unsigned usual_memory = 1280; // MiB, of libguestfs
-constexpr mode_t mode_of_files = 0666;  // umask(2) takes from it what the user wants
 
 // A sandbox has its own idea of what it needs, unless somebody wants more.
 unsigned memory_wish(unsigned memsize) {
     return memsize > usual_memory ? memsize : 0;
 }
-
-bool is_stream(Type type) {
-    return type == Type::FileIn || type == Type::FileOut || type == Type::Bytes;
-}
-
-// Where the client's bytes of a call come from.
-Result<sys::OwnedFd> open_input(const Signature& signature, const Json& arguments) {
-    for (std::size_t i = 0; i < signature.parameters.size(); ++i) {
-        auto type = signature.parameters[i].type;
-        if (type == Type::FileIn)
-            return sys::open_file(arguments[i].get<std::string>(), O_RDONLY);
-        if (type == Type::Bytes)
-            return sys::make_memfd("argument", arguments[i].get_ref<const std::string&>());
-    }
-    return sys::OwnedFd{};
-}
-
-// A file that the call makes: whole or absent; what is no plain file is written as it is.
-class Download {
-public:
-    [[nodiscard]] static Result<Download> open(const Signature& signature, const Json& arguments) {
-        Download download;
-        for (std::size_t i = 0; i < signature.parameters.size(); ++i) {
-            if (signature.parameters[i].type != Type::FileOut)
-                continue;
-            download.wanted_ = true;
-            auto path = arguments[i].get<std::string>();
-            struct stat info {};
-            if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
-                SLIPWAY_TRY(download.plain_, sys::open_file(path, O_WRONLY));
-                continue;
-            }
-            auto mask = ::umask(0);
-            ::umask(mask);
-            auto mode =
-                ::stat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : mode_of_files & ~mask;
-            SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = true, .mode = mode}));
-            download.file_.emplace(std::move(file));
-        }
-        return download;
-    }
-    [[nodiscard]] bool wanted() const { return wanted_; }
-    [[nodiscard]] Status write(std::string_view bytes) const {
-        return sys::write_all(file_ ? file_->fd() : plain_.borrow(), bytes);
-    }
-    [[nodiscard]] Status finish() { return file_ ? file_->publish() : Status{}; }
-
-private:
-    Download() = default;
-    bool wanted_ = false;
-    std::optional<sys::OutputFile> file_;
-    sys::OwnedFd plain_;
-};
 
 } // namespace
 
@@ -115,7 +57,6 @@ Status HandleState::launch() {
 }
 
 void HandleState::drop() {
-    local_mount.reset();
     opened.reset();
     runner.reset();
 }
@@ -131,29 +72,14 @@ Status HandleState::shutdown() {
 Result<Json> HandleState::call_worker(const Signature& signature, const Json& arguments) {
     if (!opened)
         return fail(Code::InvalidArgument, "the handle is not launched", "call launch() first");
-    auto words = Json::array();
-    for (std::size_t i = 0; i < signature.parameters.size(); ++i)
-        if (!is_stream(signature.parameters[i].type))
-            words.push_back(i < arguments.size() ? arguments[i] : Json());
-    SLIPWAY_TRY(auto input, open_input(signature, arguments));
-    SLIPWAY_TRY(auto download, Download::open(signature, arguments));
-    std::string value;
-    session::CallHooks hooks{.input = input, .cancel = Cancel(options.interrupted)};
-    hooks.on_data = [&](int, std::string_view bytes) -> Status {
-        if (download.wanted())
-            return download.write(bytes);
-        value += bytes;
-        return {};
-    };
-    auto answer = opened->call(std::string(signature.name), {{"args", words}}, hooks);
-    if (!answer) {
-        if (!opened->is_alive())
-            drop();
-        return answer;
-    }
-    SLIPWAY_CHECK(download.finish());
-    bool streamed = signature.result == Type::Bytes || signature.result == Type::String;
-    return answer->is_null() && streamed ? Json(std::move(value)) : std::move(*answer);
+    auto answer = call_of_worker(
+        signature, arguments, Cancel(options.interrupted),
+        [this](const std::string& name, Json words, const session::CallHooks& hooks) {
+            return opened->call(name, std::move(words), hooks);
+        });
+    if (!answer && !opened->is_alive())
+        drop();
+    return answer;
 }
 
 Result<Json> HandleState::dispatch(const Signature& signature, const Json& arguments) {
@@ -172,31 +98,39 @@ Result<Json> HandleState::dispatch(const Signature& signature, const Json& argum
 
 // These wait for others who call.
 Result<Json> HandleState::call_without_lock(std::string_view name) {
-    LocalMount* local = nullptr;
+    std::shared_ptr<LocalMount> local;
     {
         std::lock_guard guard(mutex);
-        local = local_mount.get();
+        local = local_mount;
     }
-    if (local == nullptr)
-        return fail(Code::InvalidArgument, fmt::format("{}: nothing is mounted locally", name),
-                    "call mount_local first");
-    auto done = name == "umount_local" ? local->unmount() : local->run(Cancel(options.interrupted));
-    if (!done) {
-        auto error = std::move(done).error();
-        error.what = fmt::format("{}: {}", name, error.what);
-        return fail(std::move(error));
+    if (!local)
+        return fail(Code::InvalidArgument, "nothing is mounted locally", "call mount_local first");
+    if (name == "umount_local") {
+        SLIPWAY_CHECK(local->unmount());
+        return Json();
     }
-    if (name == "mount_local_run") {
+    auto done = local->run(Cancel(options.interrupted));
+    if (!done && done.error().code == Code::Busy)
+        return fail(std::move(done).error());
+    std::lock_guard guard(mutex);
+    local_mount.reset();
+    return done ? Result<Json>(Json()) : fail(std::move(done).error());
+}
+
+Status HandleState::end_local_mount() {
+    std::shared_ptr<LocalMount> local;
+    {
         std::lock_guard guard(mutex);
-        local_mount.reset();
+        local = local_mount;
     }
-    return Json();
+    if (local)
+        SLIPWAY_CHECK(local->stop());
+    std::lock_guard guard(mutex);
+    local_mount.reset();
+    return {};
 }
 
 Result<Json> HandleState::call(std::string_view name, const Json& arguments) {
-    if (name == "mount_local_run" || name == "umount_local")
-        return call_without_lock(name);
-    std::lock_guard guard(mutex);
     const auto* signature = find_signature(name);
     if (signature == nullptr)
         return fail(Code::InvalidArgument, fmt::format("there is no call '{}'", printable(name)));
@@ -205,17 +139,28 @@ Result<Json> HandleState::call(std::string_view name, const Json& arguments) {
         error.what = fmt::format("{}: {}", name, error.what);
         return error;
     };
-    if (closed)
-        return fail(named({.code = Code::InvalidArgument, .what = "the handle was closed"}));
-    if (settings.at("trace").get<bool>())
-        std::fprintf(stderr, "%s\n", trace_line(name, arguments, *signature).c_str());
-    auto answer = dispatch(*signature, arguments);
+    auto answer = carry_out(*signature, arguments);
     if (!answer)
         return fail(named(std::move(answer).error()));
     return answer;
 }
 
+Result<Json> HandleState::carry_out(const Signature& signature, const Json& arguments) {
+    auto name = signature.name;
+    if (name == "mount_local_run" || name == "umount_local")
+        return call_without_lock(name);
+    if (name == "shutdown" || name == "kill_subprocess")
+        SLIPWAY_CHECK(end_local_mount());
+    std::lock_guard guard(mutex);
+    if (closed)
+        return fail(Code::InvalidArgument, "the handle was closed");
+    if (settings.at("trace").get<bool>())
+        std::fprintf(stderr, "%s\n", trace_line(name, arguments, signature).c_str());
+    return dispatch(signature, arguments);
+}
+
 Status HandleState::close() {
+    SLIPWAY_CHECK(end_local_mount());
     std::lock_guard guard(mutex);
     if (std::exchange(closed, true))
         return fail(Code::InvalidArgument, "close: the handle was closed already");

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a handle under a directory of this machine, through FUSE. Private to the module.
+// The files of a guest under a directory of this machine, through FUSE. Private to the module.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "base/cancel.hpp"
-#include "base/json.hpp"
+#include "guestfs/local_files.hpp"
 
 namespace slipway::guestfs {
 
@@ -18,28 +17,32 @@ struct LocalMountOptions {
     unsigned cache_timeout = 60; ///< seconds for which the kernel keeps names and attributes
 };
 
+/// That a directory can be mounted on: of FUSE, fusermount3 and the directory itself. Unsupported
+/// with the remedy, or the errno of the directory.
+[[nodiscard]] Status check_mount_point(const std::string& directory);
+
 class LocalMount {
 public:
-    /// Carries out a call of the API.
-    using Carry = std::function<Result<Json>(const char* name, const Json& arguments)>;
-
     /// The directory shows the files when it returns, and waits for `run` to answer. Root, or
-    /// fusermount3. Unsupported, with the remedy, without FUSE; InvalidArgument where it is no
-    /// directory.
+    /// fusermount3. The errors of `check_mount_point`; Permission where it may not be mounted on.
     [[nodiscard]] static Result<std::unique_ptr<LocalMount>> make(LocalMountOptions options,
                                                                   Carry carry);
     LocalMount(const LocalMount&) = delete;
     LocalMount& operator=(const LocalMount&) = delete;
     ~LocalMount();
 
-    /// Answers the kernel until the directory is unmounted. Cancelled, and unmounted, on request.
+    /// Answers the kernel until the directory is unmounted. Cancelled, and unmounted, on request;
+    /// the error of a call after which there can be no other; Busy while another thread is in it.
     [[nodiscard]] Status run(const Cancel& cancel);
     /// From any thread. Busy while a file below is open.
     [[nodiscard]] Status unmount() const;
+    /// From any thread: ends `run`, whatever is open below, and waits for that. Busy from within.
+    [[nodiscard]] Status stop();
 
 private:
     struct State;
     explicit LocalMount(std::unique_ptr<State> state);
+    [[nodiscard]] Status answer(const Cancel& cancel);
     std::unique_ptr<State> state_;
 };
 

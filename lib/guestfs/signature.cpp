@@ -119,7 +119,7 @@ Status check_arguments(const Signature& signature, const Json& arguments) {
     for (std::size_t i = 0; i < signature.parameters.size(); ++i) {
         const auto& parameter = signature.parameters[i];
         if (i >= arguments.size() || arguments[i].is_null()) {
-            if (!parameter.optional)
+            if (!parameter.nullable)
                 return fail(Code::InvalidArgument,
                             fmt::format("the argument '{}' is missing", parameter.name));
             continue;

@@ -31,7 +31,7 @@ enum class Type {
 struct Parameter {
     std::string_view name;
     Type type;
-    bool optional;
+    bool nullable; ///< or left out
 };
 
 enum class Where { Worker, Client, None };

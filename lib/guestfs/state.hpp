@@ -33,7 +33,7 @@ public:
     std::vector<Drive> drives;
     std::unique_ptr<session::SupervisedRunner> runner;
     std::unique_ptr<OpenDrives> opened; ///< while it is launched
-    std::unique_ptr<LocalMount> local_mount;
+    std::shared_ptr<LocalMount> local_mount;
 
     [[nodiscard]] ops::Context context() const;
     [[nodiscard]] Status launch();
@@ -43,6 +43,9 @@ public:
 
 private:
     [[nodiscard]] Result<Json> call_without_lock(std::string_view name);
+    /// Before the session ends, without the lock.
+    [[nodiscard]] Status end_local_mount();
+    [[nodiscard]] Result<Json> carry_out(const Signature& signature, const Json& arguments);
     [[nodiscard]] Result<Json> dispatch(const Signature& signature, const Json& arguments);
     void drop();
 };

@@ -198,6 +198,26 @@ Status put(const Context& context, const ImageOptions& image, const PutRequest& 
     return {};
 }
 
+Status use_files(const Context& context, const ImageOptions& image, bool write,
+                 const FileWork& work) {
+    auto mount_and_work = [&](OpenImage& opened) -> Result<Json> {
+        SLIPWAY_TRY(auto mounted, opened.call("mount", with_root(image, {{"write", write}})));
+        SLIPWAY_CHECK(work(opened));
+        return mounted;
+    };
+    if (!write) {
+        SLIPWAY_TRY([[maybe_unused]] auto mounted, look(context, image, mount_and_work));
+        return {};
+    }
+    SLIPWAY_TRY(auto place, InPlace::open(context, image));
+    SLIPWAY_TRY([[maybe_unused]] auto mounted, mount_and_work(place.opened()));
+    auto rest = context;
+    rest.host.cancel = {};
+    SLIPWAY_CHECK(place.opened().close());
+    SLIPWAY_TRY([[maybe_unused]] auto way, place.commit(rest));
+    return {};
+}
+
 Result<RunResult> run(const Context& context, const ImageOptions& image, const RunRequest& request,
                       const session::CallHooks& hooks) {
     std::optional<InPlace> place;

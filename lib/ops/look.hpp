@@ -54,6 +54,14 @@ struct PutRequest {
 [[nodiscard]] Status put(const Context& context, const ImageOptions& image,
                          const PutRequest& request, sys::BorrowedFd input);
 
+/// The guest's files for as long as somebody works with them: its root is mounted, with `write` for
+/// writing, and `work` asks for calls about files by OpenImage::call, see calls::OpenedFiles. Once
+/// `work` has ended without an error, what it wrote goes into the image as with `put`, also where
+/// `work` ended because of a request to stop. Damage is repaired on an overlay, before `work`.
+using FileWork = std::function<Status(OpenImage&)>;
+[[nodiscard]] Status use_files(const Context& context, const ImageOptions& image, bool write,
+                               const FileWork& work);
+
 struct RunRequest {
     std::vector<std::string> argv;
     std::vector<std::string> env{};

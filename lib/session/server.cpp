@@ -7,8 +7,8 @@
 
 #include "base/json.hpp"
 #include "calls/machine.hpp"
+#include "calls/opened_files.hpp"
 #include "session/wire.hpp"
-#include "work/worker.hpp"
 
 namespace slipway::session {
 namespace {
@@ -177,7 +177,7 @@ std::unique_ptr<work::Service> service_for(const Frame& request) {
     auto message = parse_json(request.payload, "a request");
     if (message && json_get<std::string>(*message, "op") == "launch")
         return std::make_unique<calls::Machine>();
-    return std::make_unique<work::Worker>();
+    return std::make_unique<calls::OpenedFiles>();
 }
 
 } // namespace

@@ -62,6 +62,13 @@ Result<Json> on_run(OpenedRoot& opened, const Json& arguments, Peer& peer) {
     return run_command(*chroot, arguments, peer);
 }
 
+// What is there from now on is for who works with files, see calls::OpenedFiles.
+Result<Json> on_mount(OpenedRoot& opened, const Json& arguments, Peer& peer) {
+    SLIPWAY_CHECK(
+        open_root(opened, data_choice(arguments, json_get<bool>(arguments, "write")), peer));
+    return Json{{"directory", opened.tree->target()}};
+}
+
 Result<Json> on_survey(OpenedRoot& opened, const Json&, Peer&) {
     return Json{{"inventory", report::to_json(opened.survey())}};
 }
@@ -76,19 +83,13 @@ struct Operation {
     Result<Json> (*handle)(OpenedRoot&, const Json&, Peer&);
 };
 constexpr std::array operations{
-    Operation{"list", on_list},
-    Operation{"stat", on_stat},
-    Operation{"get", on_get},
-    Operation{"put", on_put},
-    Operation{"get_tree", on_get_tree},
-    Operation{"run", on_run},
-    Operation{"check", on_check},
-    Operation{"survey", on_survey},
-    Operation{"inspect", inspect_root},
-    Operation{"plan", plan_repairs},
-    Operation{"apply", apply_plan},
-    Operation{"verify", verify_root},
-    Operation{"packages", list_packages},
+    Operation{"list", on_list},         Operation{"stat", on_stat},
+    Operation{"get", on_get},           Operation{"put", on_put},
+    Operation{"get_tree", on_get_tree}, Operation{"run", on_run},
+    Operation{"mount", on_mount},       Operation{"check", on_check},
+    Operation{"survey", on_survey},     Operation{"inspect", inspect_root},
+    Operation{"plan", plan_repairs},    Operation{"apply", apply_plan},
+    Operation{"verify", verify_root},   Operation{"packages", list_packages},
 };
 
 } // namespace

@@ -5,12 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 import unittest
 from pathlib import Path
 
 from support import SLIPWAY, Case, guest, mini, mini_tree, slipway
 
-PAGES = sorted((Path(__file__).resolve().parents[2] / "docs/commands").glob("*.md"))
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = sorted((DOCS / "commands").glob("*.md"))
 
 
 def section(page, title):
@@ -70,6 +72,28 @@ class Examples(Case):
             with self.subTest(line):
                 result = self.shell(line)
                 self.assertEqual(result.returncode, 0, result.stdout[-2000:] + result.stderr)
+
+
+class PythonPage(Case):
+    """docs/python.md: its programs run, and the script that says `import guestfs`."""
+
+    def test_examples(self):
+        blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", (DOCS / "python.md").read_text(), re.M)
+        programs = [textwrap.dedent(block) for block in blocks if "import" in block]
+        self.assertEqual(len(programs), 2)
+        raw = mini(self.scratch / "vm.raw")
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, self.scratch / "vm.qcow2"], check=True)
+        (self.scratch / "their_script.py").write_text("import guestfs\nprint(guestfs.GuestFS(python_return_dict=True).version()['major'])\n")
+        package = Path(SLIPWAY).resolve().parents[1] / "python"
+        said = [self.run_python(package, "-c", program) for program in programs]
+        self.assertIn(" / ext4 ", said[0])
+        self.assertEqual(self.run_python(package / "compat", "their_script.py"), "1\n")
+
+    def run_python(self, path, *arguments):
+        done = subprocess.run(["/usr/bin/python3", *arguments], cwd=self.scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, timeout=120, env={**os.environ, "PYTHONPATH": str(path)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
 
 
 if __name__ == "__main__":

@@ -36,8 +36,7 @@ def running(name):
 
 
 for _name in clients.RUNS:
-    if clients.is_recorded(_name):
-        setattr(Clients, "test_" + _name.replace("-", "_"), running(_name))
+    setattr(Clients, "test_" + _name.replace("-", "_"), running(_name))
 
 
 if __name__ == "__main__":

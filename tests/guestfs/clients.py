@@ -60,10 +60,6 @@ def expected(name):
     return (HERE / "clients" / "expected" / f"{name}.txt").read_text(encoding="utf-8")
 
 
-def is_recorded(name):
-    return (HERE / "clients" / "expected" / f"{name}.txt").exists()
-
-
 def main():
     """Records what the real module does: clients.py [NAME…]"""
     import tempfile  # pylint: disable=import-outside-toplevel

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/strings.hpp"
+#include "session/machine_choice.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -29,6 +30,9 @@ protected:
         ASSERT_NE(::mkdtemp(name.data()), nullptr);
         top_ = name;
         options_.engine = GetParam();
+        if (options_.engine == "sandbox")
+            if (auto machine = session::choose_machine(context_.host, {}); !machine)
+                GTEST_SKIP() << render_text(machine.error());
     }
     void TearDown() override {
         if (!top_.empty())

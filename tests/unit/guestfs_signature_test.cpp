@@ -38,18 +38,6 @@ TEST(Signatures, AreFoundByNameAndAlias) {
         EXPECT_EQ(find_signature(signature.name), &signature);
 }
 
-TEST(Signatures, OptionalParametersComeLast) {
-    for (const auto& signature : signatures()) {
-        bool optional = false;
-        if (signature.name == "aug_setm")
-            continue; // the one in the middle may be None, and is always given
-        for (const auto& parameter : signature.parameters) {
-            EXPECT_TRUE(parameter.optional || !optional) << signature.name;
-            optional = parameter.optional;
-        }
-    }
-}
-
 TEST(Signatures, WorkerCallsTakeOneStreamAtMost) {
     for (const auto& signature : signatures()) {
         int in = 0;

@@ -20,7 +20,7 @@ EVENT_WARNING = 0x200
 EVENT_ALL = 0x3ff
 
 _CLOSED = "GuestFS: method called on closed handle"
-_DIED = "protocol"
+_DIED, _INVALID = "protocol", "invalidArgument"
 
 
 class GuestFSError(RuntimeError):
@@ -37,11 +37,15 @@ class GuestFSError(RuntimeError):
         self.argv, self.exit_status, self.stderr = argv or [], exit_status, stderr.decode("utf-8", "replace")
 
 
-class ClosedHandle(ValueError, GuestFSError):
+class InvalidArgument(ValueError, GuestFSError):
+    """A call was refused for what it was given, or for its time: the code is "invalidArgument"."""
+
+
+class ClosedHandle(InvalidArgument):
     """A method was called on a handle that is closed."""
 
     def __init__(self, message: str):
-        GuestFSError.__init__(self, "invalidArgument", message)
+        super().__init__(_INVALID, message)
 
 
 class GuestFS(Calls):
@@ -73,7 +77,7 @@ class GuestFS(Calls):
         if failure is not None:
             if failure[0] == _DIED and self._callbacks:
                 self._tell(EVENT_SUBPROCESS_QUIT, "")
-            raise GuestFSError(*failure)
+            raise (InvalidArgument if failure[0] == _INVALID else GuestFSError)(*failure)
         if name == "launch" and self._callbacks:
             self._tell(EVENT_LAUNCH_DONE, "")
         if _native.gives_hash(name) and not self._python_return_dict:

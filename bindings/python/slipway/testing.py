@@ -8,7 +8,7 @@ import stat as modes
 from typing import Any, Callable, Dict, List, Tuple, Union
 
 from ._calls import Calls
-from .guestfs import ClosedHandle, GuestFSError
+from .guestfs import ClosedHandle, GuestFSError, InvalidArgument
 
 _LINKS_AT_MOST = 40
 
@@ -182,7 +182,7 @@ class FakeGuestFS(Calls):
 
     def _root(self, root: str) -> Dict[str, Any]:
         if root not in self.roots:
-            raise GuestFSError("invalidArgument", f"{root}: no such root: call inspect_os first")
+            raise InvalidArgument("invalidArgument", f"{root}: no such root: call inspect_os first")
         return self.roots[root]
 
     def _fake_inspect_os(self) -> List[str]:

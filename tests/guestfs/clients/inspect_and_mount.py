@@ -9,8 +9,8 @@ g = guestfs.GuestFS(python_return_dict=True)
 g.add_drive_opts(image, format=image_format, readonly=1)
 g.launch()
 if len(sys.argv) > 3:
-    for device, kind in sorted(g.list_filesystems().items()):
-        if kind == "crypto_LUKS":
+    for device in g.list_partitions():
+        if g.vfs_type(device) == "crypto_LUKS":
             g.cryptsetup_open(device, sys.argv[3], "opened")
     g.lvm_scan(True)
 for device, kind in sorted(g.list_filesystems().items()):

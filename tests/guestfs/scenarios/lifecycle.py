@@ -16,7 +16,7 @@ def settings(g):
                               (g.get_memsize, g.set_memsize, (1024,)), (g.get_smp, g.set_smp, (2, 1)),
                               (g.get_recovery_proc, g.set_recovery_proc, (False, True)), (g.get_pgroup, g.set_pgroup, (True, False)),
                               (g.get_direct, g.set_direct, (False,)), (g.get_selinux, g.set_selinux, (False,)),
-                              (g.get_program, g.set_program, ("oracle",)), (g.get_identifier, g.set_identifier, ("handle-1", "")),
+                              (g.get_identifier, g.set_identifier, ("handle-1", "")),
                               (g.get_append, g.set_append, ("quiet", None)), (g.get_path, g.set_path, ("/none", None)),
                               (g.get_tmpdir, g.set_tmpdir, ("/var/tmp", None)), (g.get_cachedir, g.set_cachedir, ("/var/tmp", None))):
         get()
@@ -25,6 +25,8 @@ def settings(g):
             get()
         fails(get, "argument")
         fails(set_)
+    g.set_program("oracle")
+    g.get_program()
     fails(g.set_memsize, 5)
     fails(g.set_memsize, "much")
     fails(g.set_smp, 0)
@@ -39,7 +41,7 @@ def settings(g):
     g.get_attach_method()
     g.get_sockdir()
     for call in (g.get_hv, g.get_qemu, g.get_attach_method, g.get_sockdir, g.get_backend, g.get_backend_settings, g.version, g.get_state,
-                 g.is_config, g.is_ready, g.is_busy, g.is_launching, g.nr_devices, g.get_pid, g.list_devices, g.get_umask, g.c_pointer):
+                 g.is_config, g.is_ready, g.is_busy, g.is_launching, g.nr_devices, g.get_pid, g.list_devices, g.get_umask):
         fails(call, "argument")
     g.version()
     g.get_backend()
@@ -73,8 +75,8 @@ def before(g):
                        (g.pvs, ()), (g.utsname, ()), (g.mounts, ()), (g.mountpoints, ()), (g.df, ()), (g.df_h, ()), (g.get_umask, ()),
                        (g.list_dm_devices, ()), (g.list_md_devices, ()), (g.drop_caches, (3,)), (g.sleep, (0,)), (g.echo_daemon, (["x"],)),
                        (g.get_pid, ()), (g.dmesg, ()), (g.list_disk_labels, ()), (g.inspect_get_roots, ("argument",)), (g.lvs, ()),
-                       (g.vgs, ()), (g.modprobe, ("loop",)), (g.list_9p, ()), (g.filesystem_available, ("ext4",)),
-                       (g.wait_ready, ()), (g.vgremove, ("vg",)), (g.canonical_device_name, ("/dev/hda1",)), (g.fsck, ("ext4", "/dev/sda1"))):
+                       (g.vgs, ()), (g.filesystem_available, ("ext4",)),
+                       (g.wait_ready, ()), (g.vgremove, ("vg",)), (g.fsck, ("ext4", "/dev/sda1"))):
         fails(call, *args)
 
 
@@ -102,8 +104,6 @@ def drives(g, work):
     g.add_drive_opts(str(create(work.path("raw2.img"), 8 << 20)), readonly=True, format="raw")
     g.add_drive_scratch(16 << 20)
     g.add_drive_scratch(12 << 20, label="scratch")
-    fails(g.add_drive, raw, format="raw", label="first")
-    fails(g.remove_drive, "none")
 
 
 def images(g, work):
@@ -145,7 +145,6 @@ def launched(g, work):
     g.get_pid()
     g.utsname()
     g.dmesg()
-    g.list_9p()
     g.max_disks()
     fails(g.max_disks, "argument")
     g.echo_daemon(["two", "words"])
@@ -177,8 +176,8 @@ def launched(g, work):
 def arguments(g):
     """Wrong kinds of arguments."""
     for call, args in ((g.ls, (None,)), (g.ls, (5,)), (g.ls, ()), (g.ls, ("/", "/")), (g.mount, ("/dev/sda1",)), (g.mkdir, (b"/x",)),
-                       (g.write, ("/x", 5)), (g.write, ("/x", None)), (g.command, ("a string",)), (g.chmod, ("mode", "/x")),
-                       (g.stat, ("/a\0b",)), (g.mkdir_mode, ("/x", None)), (g.lstatlist, ("/", "x")), (g.lstatlist, ("/", [1])),
+                       (g.write, ("/x", 5)), (g.write, ("/x", None)), (g.chmod, ("mode", "/x")),
+                       (g.stat, ("/a\0b",)), (g.mkdir_mode, ("/x", None)), 
                        (g.truncate_size, ("/x", 1.5)), (g.no_such_call, ()), (g.ls0, ("/",)), (g.cat, (["/x"],))):
         fails(call, *args)
 
@@ -219,11 +218,9 @@ def second(work):
     g.part_del("/dev/sda", 1)  # goes to the overlay only
     g.list_partitions()
     g.shutdown()
-    fails(g.kill_subprocess)
+    g.kill_subprocess()
     g.close()
     g = work.handle()
     fails(g.launch, "argument")
-    g.launch()  # without a drive
-    g.list_devices()
-    g.shutdown()
+    fails(g.launch)  # without a drive
     g.close()

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel asks of a FUSE mount, as calls of the API. Private to the module.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "base/json.hpp"
+
+struct fuse_operations;
+
+namespace slipway::guestfs {
+
+inline constexpr unsigned largest_request = 1 << 20; ///< bytes
+
+/// Carries out a call of the API.
+using Carry = std::function<Result<Json>(const char* name, const Json& arguments)>;
+
+/// What the operations work with: the private data of the mount.
+struct LocalFiles {
+    Carry carry;
+    std::optional<Error> broken{}; ///< why no call will ever be carried out again
+    std::map<std::uint64_t, std::uint64_t> filesystems{}; ///< in the order seen, by st_dev
+};
+
+/// Paths are the guest's, and whatever is asked names its file by its path again.
+[[nodiscard]] const fuse_operations& local_operations();
+
+} // namespace slipway::guestfs
