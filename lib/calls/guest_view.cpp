@@ -61,6 +61,19 @@ std::string kind_of(dev_t number) {
     return std::filesystem::exists(sys_directory(number) + "/md") ? "md" : "";
 }
 
+// Through its own node: the kernel keeps pages for it, and others for the whole disk, where what a
+// call has just written may be missing.
+void read_content(MountableVolume& volume) {
+    auto found = probe({volume.node});
+    if (!found)
+        return;
+    auto& now = found->volume;
+    volume.volume.type = std::move(now.type);
+    volume.volume.label = std::move(now.label);
+    volume.volume.uuid = std::move(now.uuid);
+    volume.volume.dirty = now.dirty;
+}
+
 void add_disk(const Machine& machine, std::size_t index, mount::Volumes& volumes) {
     const auto& disk = machine.disks[index];
     const auto& name = disk.disk().name;
@@ -69,8 +82,10 @@ void add_disk(const Machine& machine, std::size_t index, mount::Volumes& volumes
         return;
     for (auto& volume : layout->volumes) {
         auto node = std::string(dev) + volume.name;
-        if (number_of(node) != 0)
-            volumes.push_back({.volume = std::move(volume), .node = std::move(node)});
+        if (number_of(node) == 0)
+            continue;
+        volumes.push_back({.volume = std::move(volume), .node = std::move(node)});
+        read_content(volumes.back());
     }
 }
 

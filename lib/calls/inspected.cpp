@@ -72,6 +72,11 @@ constexpr std::array managers{
     Word{"emerge", "portage"}, Word{"xbps", "xbps"}, Word{"urpmi", "urpmi"},
     Word{"microdnf", "dnf"},   Word{"tdnf", "dnf"},  Word{"pkgin", "pkgsrc"},
 };
+// libguestfs goes by the distribution, also where the program is missing.
+constexpr std::array managers_of_formats{
+    Word{"deb", "apt"},        Word{"apk", "apk"},   Word{"pacman", "pacman"},
+    Word{"ebuild", "portage"}, Word{"xbps", "xbps"},
+};
 constexpr std::array formats{
     Word{"deb", "deb"},       Word{"rpm", "rpm"},       Word{"apk", "apk"},
     Word{"pacman", "pacman"}, Word{"ebuild", "ebuild"}, Word{"xbps", "xbps"},
@@ -84,10 +89,9 @@ std::string_view look_up(Words words, std::string_view ours) {
     return found == words.data() + words.size() ? std::string_view{} : found->theirs;
 }
 
-// libguestfs goes by the distribution, also where the program is missing.
 std::string_view manager_of(const report::OperatingSystem& os) {
     auto known = look_up(managers, os.package_manager);
-    return known.empty() && os.package_format == "deb" ? "apt" : known;
+    return known.empty() ? look_up(managers_of_formats, os.package_format) : known;
 }
 
 std::string or_unknown(std::string_view text) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that say what is installed.
 #include <algorithm>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -179,6 +180,15 @@ private:
     Json record_ = Json::object();
 };
 
+// libguestfs has the line about a package of apk where other formats have the longer text, and
+// the release without its letter.
+void take_like_apk(report::Package& package) {
+    package.description = std::exchange(package.summary, {});
+    package.source.clear();
+    if (package.release.starts_with('r'))
+        package.release.erase(0, 1);
+}
+
 Result<Json> list_packages(const sys::RootDir& root, const Inspected& system, char version) {
     report::Findings findings;
     auto packages =
@@ -186,8 +196,13 @@ Result<Json> list_packages(const sys::RootDir& root, const Inspected& system, ch
     for (const auto& finding : findings)
         if (finding.severity >= report::Severity::Warning)
             return fail(Code::Corrupt, finding.text, finding.remedy);
+    const auto& format = system.os.package_format;
+    if (packages.database.empty() && (format == "deb" || format == "rpm" || format == "apk"))
+        return fail(Code::NotFound, "the guest has no database of its packages");
     auto records = Json::array();
-    for (const auto& package : packages.list) {
+    for (auto& package : packages.list) {
+        if (packages.database == "apk")
+            take_like_apk(package);
         Application record(version);
         record.set("name", package.name).set("epoch", package.epoch);
         record.set("version", package.version).set("release", package.release);

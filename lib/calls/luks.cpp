@@ -94,7 +94,7 @@ Status cryptsetup_close(Machine& machine, const std::string& device) {
     auto name = device.substr(mapper.size());
     SLIPWAY_CHECK(check_mapping(name));
     if (!machine.containers.mappings.contains(name))
-        return fail(os_error(device, ENODEV));
+        return fail(os_error(device, ENOENT));
     SLIPWAY_CHECK(storage::close_crypt(name));
     machine.containers.mappings.erase(name);
     ::unlink(device.c_str());

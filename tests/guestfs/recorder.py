@@ -77,6 +77,16 @@ def _keys(answer):
     return dict.fromkeys(answer, "*")
 
 
+def _blkid(answer):
+    """The appliance's own name and number of the device, what its driver tells of it, and the random number of a disk."""
+    answer.pop("OPTIMAL_IO_SIZE", None)
+    return _drop("DEVNAME", "PART_ENTRY_DISK", "PART_ENTRY_UUID")(answer)
+
+
+def _file_of(path):
+    return "/".join(path.split("/")[:4]) if path.startswith("/files/") else ""
+
+
 _ll = _words((r"(?m)^(total) \d+$", r"\1 *"), (r"(?m)^(\S+ +\d+ +\S+ +\S+ +(?:\? +)?\d+ )[A-Z][a-z]{2} +\d+ +\d\d:\d\d", r"\1now"))
 
 # What differs between two runs of the same program, or what is the host's own; each with its reason.
@@ -97,14 +107,18 @@ VOLATILE = {
         "Filesystem volume name", "Last mounted on", "Filesystem UUID", "Filesystem magic number", "Errors behavior", "Filesystem OS type",
         "Block size", "Inode size", "Maximum mount count", "Mount count", "Reserved block count", "Reserved blocks uid", "Reserved blocks gid",
         "Check interval"),
-    "lvs_full": _drop("lv_time", "lv_host", "seg_pe_ranges"), "vgs_full": _drop("vg_seqno", "vg_sysid"), "vgs": sorted, "pvs": sorted,
+    # UUIDs without hyphens, and how much room the texts of the changes have left: they name the host and its kernel.
+    "lvs_full": _drop("lv_time", "lv_host", "seg_pe_ranges", "lv_uuid"), "pvs_full": _drop("pv_uuid", "pv_mda_free"),
+    "vgs_full": _drop("vg_seqno", "vg_sysid", "vg_uuid", "vg_mda_free"), "vgs": sorted, "pvs": sorted,
+    "blkid": _blkid,
+    "aug_match": lambda answer: sorted(answer, key=_file_of),  # files come as their lenses are found, nodes of one file in its order
     "md_detail": _drop("uuid", "name"),  # random, and with the host's name
     "btrfs_subvolume_show": lambda answer: {key: value if key in ("Name", "Subvolume ID", "Parent ID", "Flags") else "*"
                                             for key, value in answer.items()},
     "btrfs_filesystem_show": _kind,
     "btrfs_qgroup_show": lambda answer: [entry["btrfsqgroup_id"] for entry in answer],  # sizes of the trees' own blocks
     "btrfs_scrub_status": _keys, "btrfs_balance_status": _kind,
-    "inspect_get_roots": sorted, "inspect_get_filesystems": sorted,  # in no order
+    "inspect_os": sorted, "inspect_get_roots": sorted, "inspect_get_filesystems": sorted,  # in no order
 }
 # Their UUIDs are well known, or set by the scenario: compared as they are.
 NAMED_UUIDS = {"part_get_gpt_type"}

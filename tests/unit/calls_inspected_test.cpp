@@ -79,6 +79,14 @@ TEST_F(Inspection, DebianHasItsMinorVersionElsewhere) {
     EXPECT_EQ(system.major_version, 13U);
 }
 
+TEST_F(Inspection, PackageManagerOfAFormatWhoseProgramIsMissing) {
+    auto os = linux_os("alpine", 3, 19);
+    os.package_format = "apk";
+    EXPECT_EQ(describe(os).package_management, "apk");
+    os.package_format = "rpm"; // several programs install it
+    EXPECT_EQ(describe(os).package_management, "unknown");
+}
+
 TEST_F(Inspection, WindowsVersions) {
     struct Row {
         const char *product, *variant;

@@ -53,9 +53,9 @@ TEST(Signatures, WorkerCallsTakeOneStreamAtMost) {
 
 // The documentation is made of the same table, and kept in the repository.
 TEST(Signatures, StandInTheDocumentation) {
-    std::string command = "python3 " SLIPWAY_SOURCE_DIR
-                          "/lib/guestfs/generate.py docs " SLIPWAY_SOURCE_DIR
-                          "/lib/guestfs/calls -";
+    std::string command =
+        "python3 " SLIPWAY_SOURCE_DIR "/lib/guestfs/generate.py docs " SLIPWAY_SOURCE_DIR
+        "/lib/guestfs/calls -";
     std::string made;
     auto* pipe = ::popen(command.c_str(), "r"); // NOLINT(cert-env33-c): in a test
     ASSERT_NE(pipe, nullptr);
@@ -65,7 +65,8 @@ TEST(Signatures, StandInTheDocumentation) {
     ASSERT_EQ(::pclose(pipe), 0);
     auto kept = sys::read_file(SLIPWAY_SOURCE_DIR "/docs/guestfs-calls.md");
     ASSERT_TRUE(kept);
-    EXPECT_EQ(*kept, made) << "lib/guestfs/generate.py docs lib/guestfs/calls docs/guestfs-calls.md";
+    EXPECT_EQ(*kept, made)
+        << "lib/guestfs/generate.py docs lib/guestfs/calls docs/guestfs-calls.md";
 }
 
 Status check(std::string_view name, const Json& arguments) {

@@ -85,6 +85,7 @@ def broken(g):
     g.aug_match("/augeas//error")
     g.aug_load()
     g.aug_match("/files/etc/hosts/1/nonsense")
+    g.sleep(2)  # Augeas knows a change by the second of a file's date
     g.write("/etc/hosts", "127.0.0.1 changed\n")
     g.aug_load()
     g.aug_get("/files/etc/hosts/1/canonical")

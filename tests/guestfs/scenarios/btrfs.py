@@ -75,7 +75,8 @@ def devices(g):
     fails(g.btrfs_device_delete, ["/dev/sdc"], "/")
     g.btrfs_device_delete(["/dev/sdb"], "/")
     fails(g.btrfs_device_delete, ["/dev/sdb"], "/")
-    g.btrfs_filesystem_resize("/", size=150 << 20)
+    fails(g.btrfs_filesystem_resize, "/", size=150 << 20)  # below 256 MiB
+    g.btrfs_filesystem_resize("/", size=280 << 20)
     g.btrfs_filesystem_resize("/")
     fails(g.btrfs_filesystem_resize, "/none")
     fails(g.btrfs_filesystem_resize, "/", size=1 << 50)
@@ -152,8 +153,6 @@ def unmounted(g, work):
     g.mount(device, "/")
     fails(g.write, "/x", "x")
     g.umount_all()
-    g.btrfs_set_seeding(device, False)
-    g.btrfstune_seeding(device, True)
     g.btrfstune_seeding(device, False)
     g.btrfstune_enable_extended_inode_refs(device)
     g.btrfstune_enable_skinny_metadata_extent_refs(device)
