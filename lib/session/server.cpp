@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <memory>
+#include <new>
+
+#include <sys/sysinfo.h>
 
 #include "base/json.hpp"
 #include "calls/machine.hpp"
 #include "calls/opened_files.hpp"
 #include "session/wire.hpp"
+#include "sys/memory_limit.hpp"
 
 namespace slipway::session {
 namespace {
@@ -134,8 +139,11 @@ private:
     bool closed_ = false;
 };
 
-Status answer(Channel& channel, work::Service& service, ChannelPeer& peer, const Frame& request) {
-    peer.begin(request.id);
+Frame failure(std::uint32_t id, const Error& error) {
+    return {FrameType::Failure, id, to_wire(error_to_json(error))};
+}
+
+Result<Frame> carry_out(work::Service& service, ChannelPeer& peer, const Frame& request) try {
     auto message = from_wire(request.payload, "a request");
     if (!message)
         return fail(Code::Protocol, "the client sent a request that is no JSON");
@@ -143,11 +151,19 @@ Status answer(Channel& channel, work::Service& service, ChannelPeer& peer, const
     auto result = service.handle(operation, json_at(*message, "args"), peer);
     if (operation == "close")
         peer.close();
-    Frame reply{FrameType::Response, request.id, ""};
-    if (result)
-        reply.payload = to_wire(*result);
-    else
-        reply = {FrameType::Failure, request.id, to_wire(error_to_json(result.error()))};
+    if (!result)
+        return failure(request.id, result.error());
+    return Frame{FrameType::Response, request.id, to_wire(*result)};
+} catch (const std::bad_alloc&) {
+    return failure(request.id,
+                   {.code = Code::NoSpace,
+                    .what = "the answer does not fit into the worker's memory",
+                    .hint = "ask for less at a time, or for a file of it, such as a download"});
+}
+
+Status answer(Channel& channel, work::Service& service, ChannelPeer& peer, const Frame& request) {
+    peer.begin(request.id);
+    SLIPWAY_TRY(auto reply, carry_out(service, peer, request));
     if (reply.payload.size() <= max_payload)
         return channel.send(reply);
     // A wish to stop comes too late, and none but the client's end is an error.
@@ -172,6 +188,15 @@ Status greet(Channel& channel) {
     return {};
 }
 
+// What a hostile guest makes large must not take the machine with it.
+std::uint64_t memory_limit() {
+    constexpr std::uint64_t most = std::uint64_t{4} << 30;
+    struct sysinfo info {};
+    if (::sysinfo(&info) != 0)
+        return most;
+    return std::min(most, static_cast<std::uint64_t>(info.totalram) * info.mem_unit / 4 * 3);
+}
+
 // The first request says what it shall be.
 std::unique_ptr<work::Service> service_for(const Frame& request) {
     auto message = parse_json(request.payload, "a request");
@@ -183,6 +208,7 @@ std::unique_ptr<work::Service> service_for(const Frame& request) {
 } // namespace
 
 int serve(Channel channel) {
+    sys::limit_own_memory(memory_limit());
     std::unique_ptr<work::Service> service;
     ChannelPeer peer(channel);
     if (!greet(channel))

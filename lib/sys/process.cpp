@@ -20,6 +20,7 @@
 
 #include "base/strings.hpp"
 #include "sys/confine.hpp"
+#include "sys/memory_limit.hpp"
 
 namespace slipway::sys {
 namespace {
@@ -209,6 +210,21 @@ Result<std::string> find_program(const std::string& name) {
     return fail(Code::NotFound, fmt::format("the program {} is not installed", name));
 }
 
+namespace {
+
+struct Body {
+    int (*function)(void*);
+    void* argument;
+};
+// Allocates nothing.
+int run_without_limit(void* given) {
+    const auto* body = static_cast<const Body*>(given);
+    lift_memory_limit();
+    return body->function(body->argument);
+}
+
+} // namespace
+
 Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void* argument) {
     int pidfd = -1;
     clone_args raw{};
@@ -220,8 +236,10 @@ Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void*
         raw.cgroup = static_cast<std::uint64_t>(args.cgroup_fd);
     }
     auto pid = ::syscall(SYS_clone3, &raw, sizeof raw);
-    if (pid == 0)
-        ::_exit(body(argument));
+    if (pid == 0) {
+        Body called{body, argument};
+        ::_exit(run_without_limit(&called));
+    }
     if (pid < 0)
         return fail_errno("starting a process");
     return ClonedChild{static_cast<pid_t>(pid), OwnedFd(pidfd)};
@@ -230,8 +248,9 @@ Result<ClonedChild> clone_child(const CloneArgs& args, int (*body)(void*), void*
 pid_t clone_until_exec(int (*body)(void*), void* argument, std::span<std::byte> stack) {
     // The C library's clone, not the bare system call: a child that shares memory needs a stack of
     // its own.
-    auto pid =
-        ::clone(body, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+    Body called{body, argument};
+    auto pid = ::clone(run_without_limit, stack.data() + stack.size(),
+                       CLONE_VM | CLONE_VFORK | SIGCHLD, &called);
     return pid < 0 ? -errno : pid;
 }
 

@@ -51,6 +51,18 @@ class Engines(Guests):
         self.assertFalse(self.has_own_kernel(self.open(mini(self.scratch / "plain.raw"), "native")))
         self.assertTrue(self.has_own_kernel(self.open(self.scratch / "plain.raw", "sandbox")))
 
+    def test_an_answer_beyond_the_memory_is_an_error_and_no_end(self):
+        for engine in ENGINES:
+            with module.create_guestfs(backend=engine) as g:
+                g.add_drive_scratch(512 << 20)
+                g.launch()
+                g.mkfs("ext2", "/dev/sda")
+                g.mount("/dev/sda", "/")
+                g.fill(ord("\n"), 200 << 20, "/lines")
+                with self.assertRaisesRegex(module.GuestFSError, "memory"):
+                    g.read_lines("/lines")
+                self.assertEqual(g.wc_l("/lines"), 200 << 20)
+
     def test_the_sandbox_for_what_this_kernel_lacks(self):
         if os.path.exists("/sys/class/misc/device-mapper"):
             self.skipTest("this kernel has device-mapper")

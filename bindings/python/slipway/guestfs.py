@@ -37,7 +37,7 @@ class GuestFSError(RuntimeError):
         self.argv, self.exit_status, self.stderr = argv or [], exit_status, stderr.decode("utf-8", "replace")
 
 
-class InvalidArgument(ValueError, GuestFSError):
+class InvalidArgument(GuestFSError, ValueError):
     """A call was refused for what it was given, or for its time: the code is "invalidArgument"."""
 
 
