@@ -48,17 +48,27 @@ Result<Parted> part(const Cancel& cancel) {
     auto child = ::fork();
     if (child < 0)
         return fail_errno("going to the background");
-    if (child == 0)
-        return Parted{.goes_on = Background(std::move(writes))};
+    if (child == 0) {
+        sys::OwnedFd messages(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+        return Parted{.goes_on = Background(std::move(writes), std::move(messages))};
+    }
     writes = {};
     return Parted{.exit_code = wait_for_byte(reads, cancel, child) ? 0 : status_of(child)};
 }
 
-Status Background::ready() {
+Status Background::leave_output(Terminal& terminal) {
     SLIPWAY_TRY(auto nothing, sys::open_file("/dev/null", O_RDWR));
-    // A reader of what the program says would wait for its end.
-    for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-        ::dup2(nothing.raw(), stream);
+    ::dup2(nothing.raw(), STDOUT_FILENO);
+    ::dup2(nothing.raw(), STDERR_FILENO);
+    terminal = Terminal(sys::BorrowedFd(STDIN_FILENO), sys::BorrowedFd(STDOUT_FILENO), messages_);
+    return {};
+}
+
+Status Background::ready(Terminal& terminal) {
+    ::dup2(STDOUT_FILENO, STDIN_FILENO);
+    terminal = Terminal(sys::BorrowedFd(STDIN_FILENO), sys::BorrowedFd(STDOUT_FILENO),
+                        sys::BorrowedFd(STDERR_FILENO));
+    messages_ = {};
     ::setsid();
     return sys::write_all(caller_, "+");
 }

@@ -5,19 +5,24 @@
 #include <optional>
 
 #include "base/cancel.hpp"
-#include "sys/fd.hpp"
+#include "terminal.hpp"
 
 namespace slipway::app {
 
 /// The half of the program that goes on.
 class Background {
 public:
-    explicit Background(sys::OwnedFd caller) : caller_(std::move(caller)) {}
+    Background(sys::OwnedFd caller, sys::OwnedFd messages)
+        : caller_(std::move(caller)), messages_(std::move(messages)) {}
+    /// What it says until it is ready goes to the caller's standard error. Its children have no
+    /// output: who reads the caller's would wait for their end.
+    [[nodiscard]] Status leave_output(Terminal& terminal);
     /// Lets the caller go, and leaves its terminal. An error where the caller has gone.
-    [[nodiscard]] Status ready();
+    [[nodiscard]] Status ready(Terminal& terminal);
 
 private:
     sys::OwnedFd caller_;
+    sys::OwnedFd messages_;
 };
 
 struct Parted {

@@ -11,13 +11,14 @@ namespace {
 
 struct Options {
     guestfs::ImageMountRequest request{};
-    bool background = false;
+    bool in_background = false;
+    std::optional<Background> background{}; ///< what it says is said until the end of the program
 };
 
 Result<int> run(Invocation& invocation, Options& options) {
     auto& request = options.request;
-    std::optional<Background> background;
-    if (options.background) {
+    auto& background = options.background;
+    if (options.in_background) {
         if (request.write)
             return fail(Code::InvalidArgument,
                         "with --write it is told at the end whether the image was changed, which "
@@ -27,13 +28,14 @@ Result<int> run(Invocation& invocation, Options& options) {
         if (!parted.goes_on)
             return parted.exit_code;
         background = std::move(parted.goes_on);
+        SLIPWAY_CHECK(background->leave_output(invocation.terminal));
     }
     SLIPWAY_TRY(auto context, invocation.context());
     SLIPWAY_TRY(auto image, invocation.image_options());
     request.ready = [&]() -> Status {
         invocation.terminal.clear_progress();
         if (background)
-            return background->ready();
+            return background->ready(invocation.terminal);
         context.host.log.info("{} is on {}{}; Ctrl-C or fusermount3 -u ends it",
                               printable(image.path), printable(request.directory),
                               request.write ? "" : ", read-only");
@@ -54,7 +56,7 @@ void declare_mount(CLI::App& app, Invocation& invocation) {
         ->required();
     command->add_flag("--write", options->request.write,
                       "Keep what is written: the image is changed in place at the end");
-    command->add_flag("--background", options->background,
+    command->add_flag("--background", options->in_background,
                       "Return when the files are there; fusermount3 -u DIR ends it");
     command->add_option("-o,--options", options->request.options,
                         "Further mount options of FUSE, such as allow_other");

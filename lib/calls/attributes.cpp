@@ -50,7 +50,7 @@ timespec time_of(std::int64_t seconds, std::int64_t nanoseconds) {
 }
 Status utimens(Machine& machine, const GuestPath& path, std::int64_t access_seconds,
                std::int64_t access_nanoseconds, std::int64_t seconds, std::int64_t nanoseconds) {
-    SLIPWAY_TRY(auto file, open_to_look(machine, path, true));
+    SLIPWAY_TRY(auto file, open_to_look(machine, path, false));
     const std::array times{time_of(access_seconds, access_nanoseconds),
                            time_of(seconds, nanoseconds)};
     return failed_unless(::utimensat(AT_FDCWD, sys::proc_path(file.raw()).c_str(), times.data(), 0),

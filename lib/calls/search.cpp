@@ -90,6 +90,31 @@ template <bool follow> int glob_stat(const char* path, struct stat* info) {
     return 0;
 }
 
+// As GLOB_MARK does, which asks for each path anew from the root on.
+void mark_directories(const sys::RootDir& root, Strings& paths) {
+    std::string parent;
+    sys::OwnedFd directory;
+    for (auto& path : paths) {
+        auto slash = path.rfind('/');
+        if (slash == std::string::npos || path.ends_with('/'))
+            continue;
+        if (auto of_path = path.substr(0, slash + 1); of_path != parent) {
+            auto parsed = GuestPath::parse(of_path);
+            auto opened = parsed ? root.open_path(*parsed, O_RDONLY | O_DIRECTORY)
+                                 : fail(os_error("", ENOENT));
+            directory = opened ? std::move(*opened) : sys::OwnedFd();
+            parent = std::move(of_path);
+        }
+        struct stat info {};
+        bool known =
+            ::fstatat(directory.raw(), path.c_str() + slash + 1, &info, AT_SYMLINK_NOFOLLOW) == 0;
+        if (known && S_ISLNK(info.st_mode))
+            known = glob_stat<true>(path.c_str(), &info) == 0;
+        if (known && S_ISDIR(info.st_mode))
+            path += '/';
+    }
+}
+
 Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
                             std::optional<bool> directory_slash) {
     if (!pattern.starts_with('/'))
@@ -100,20 +125,22 @@ Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
     std::unique_ptr<glob_t, void (*)(glob_t*)> found(new glob_t{}, [](glob_t* all) {
         ::globfree(all);
         delete all;
+        glob_root = nullptr;
     });
     found->gl_opendir = glob_open;
     found->gl_readdir = glob_read;
     found->gl_closedir = glob_close;
     found->gl_stat = glob_stat<true>;
     found->gl_lstat = glob_stat<false>;
-    int flags = GLOB_BRACE | GLOB_ALTDIRFUNC | (directory_slash.value_or(true) ? GLOB_MARK : 0);
-    int result = ::glob(pattern.c_str(), flags, nullptr, found.get());
-    glob_root = nullptr;
+    int result = ::glob(pattern.c_str(), GLOB_BRACE | GLOB_ALTDIRFUNC, nullptr, found.get());
     if (result == GLOB_NOMATCH)
         return Strings{};
     if (result != 0)
         return fail(Code::NoSpace, fmt::format("expanding {}", printable(pattern)));
-    return Strings(found->gl_pathv, found->gl_pathv + found->gl_pathc);
+    Strings paths(found->gl_pathv, found->gl_pathv + found->gl_pathc);
+    if (directory_slash.value_or(true))
+        mark_directories(root, paths);
+    return paths;
 }
 
 // The name that differs from this one in the case of letters only, or "".

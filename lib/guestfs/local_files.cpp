@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fcntl.h>
 #include <fuse3/fuse.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -177,8 +178,9 @@ int on_readlink(const char* path, char* buffer, std::size_t size) {
     return 0;
 }
 
-int on_open(const char*, fuse_file_info*) {
-    return 0; // files are named by their path each time
+// Files are named by their path each time; the library has the kernel leave O_TRUNC to us.
+int on_open(const char* path, fuse_file_info* info) {
+    return (info->flags & O_TRUNC) != 0 ? tell("truncate", {path}) : 0;
 }
 
 int on_read(const char* path, char* buffer, std::size_t size, off_t offset, fuse_file_info*) {

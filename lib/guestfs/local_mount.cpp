@@ -4,6 +4,7 @@
 
 #include <array>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -75,13 +76,16 @@ LocalMount::~LocalMount() {
 Result<std::unique_ptr<LocalMount>> LocalMount::make(LocalMountOptions options, Carry carry) {
     SLIPWAY_CHECK(check_mount_point(options.directory));
     auto state = std::make_unique<State>(std::move(options), std::move(carry));
-    const auto& wanted = state->options;
+    auto& wanted = state->options;
+    std::error_code problem; // fusermount3 is run elsewhere
+    wanted.directory = std::filesystem::canonical(wanted.directory, problem).string();
     // auto_unmount: a helper of libfuse unmounts when this process dies.
-    auto text = fmt::format("auto_unmount,fsname=slipway,subtype=slipway,max_read={},"
-                            "entry_timeout={},attr_timeout={}{}{}{}",
-                            largest_request, wanted.cache_timeout, wanted.cache_timeout,
-                            wanted.readonly ? ",ro" : "", wanted.options.empty() ? "" : ",",
-                            wanted.options);
+    auto text = fmt::format(
+        "auto_unmount,fsname=slipway,subtype=slipway,max_read={},"
+        "entry_timeout={},attr_timeout={}{}{}{}",
+        largest_request, wanted.cache_timeout.value_or(wanted.readonly ? 60 : 1),
+        wanted.cache_timeout.value_or(wanted.readonly ? 60 : 0), wanted.readonly ? ",ro" : "",
+        wanted.options.empty() ? "" : ",", wanted.options);
     std::array<std::string, 3> words{"slipway", "-o", text};
     std::array<char*, 3> argv{words[0].data(), words[1].data(), words[2].data()};
     fuse_args arguments = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());
@@ -93,7 +97,7 @@ Result<std::unique_ptr<LocalMount>> LocalMount::make(LocalMountOptions options, 
                     fmt::format("the mount options '{}' are not known", wanted.options));
     if (fuse_mount(state->filesystem.get(), wanted.directory.c_str()) != 0)
         return fail(Code::Permission, fmt::format("{} could not be mounted on", wanted.directory),
-                    "it must be yours, and fusermount3 set-uid root");
+                    "it must be yours, you known to /etc/passwd, and fusermount3 set-uid root");
     state->mounted = true;
     return std::unique_ptr<LocalMount>(new LocalMount(std::move(state)));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/cancel.hpp"
@@ -13,8 +14,10 @@ namespace slipway::guestfs {
 struct LocalMountOptions {
     std::string directory;
     bool readonly = false;
-    std::string options{};       ///< further mount options
-    unsigned cache_timeout = 60; ///< seconds for which the kernel keeps names and attributes
+    std::string options{}; ///< further mount options
+    /// Seconds for which the kernel keeps names and attributes; none: 60 where nothing is written,
+    /// else a second for names and nothing for attributes, which change by other names of a file.
+    std::optional<unsigned> cache_timeout{};
 };
 
 /// That a directory can be mounted on: of FUSE, fusermount3 and the directory itself. Unsupported

@@ -10,7 +10,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from support import SLIPWAY, Case, family, guest, mini, mini_tree
+from support import IMAGES, SLIPWAY, Case, family, guest, mini, mini_tree
 
 sys.path.insert(0, str(Path(SLIPWAY).parents[1] / "python"))
 import slipway as module  # noqa: E402
@@ -39,6 +39,31 @@ class Guests(Case):
     def in_engines(self, image, **options):
         for engine in ENGINES:
             yield self.open(image, engine, **options)
+
+
+class Engines(Guests):
+    """The kernel tells where a handle works: the sandbox has one of its own."""
+
+    def has_own_kernel(self, handle):
+        return handle.utsname()["uts_release"] != os.uname().release
+
+    def test_this_kernel_where_it_can(self):
+        self.assertFalse(self.has_own_kernel(self.open(mini(self.scratch / "plain.raw"), "native")))
+        self.assertTrue(self.has_own_kernel(self.open(self.scratch / "plain.raw", "sandbox")))
+
+    def test_the_sandbox_for_what_this_kernel_lacks(self):
+        if os.path.exists("/sys/class/misc/device-mapper"):
+            self.skipTest("this kernel has device-mapper")
+        subprocess.run([IMAGES / "stacked", "lvm", self.scratch / "lvm.raw"], check=True, capture_output=True)
+        g = self.open(self.scratch / "lvm.raw", "native", root=None)
+        self.assertTrue(self.has_own_kernel(g))
+        self.assertEqual(g.lvs(), ["/dev/a-b/root-fs", "/dev/a-b/swap-1"])
+        # What a script may come to make on an empty drive.
+        g = module.create_guestfs(backend="native")
+        g.add_drive_scratch(64 << 20)
+        g.launch()
+        g.pvcreate("/dev/sda")
+        g.close()
 
 
 class Inspection(Guests):
