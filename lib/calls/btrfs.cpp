@@ -174,6 +174,8 @@ Result<Json> btrfs_subvolume_show(Machine& machine, const GuestPath& subvolume) 
     auto values = Json::object();
     std::string last;
     auto lines = split_lines(text);
+    if (!lines.empty())
+        values["path"] = std::string(trim(lines.front()));
     for (std::size_t i = 1; i < lines.size(); ++i) {
         auto colon = lines[i].find(':');
         if (lines[i].starts_with("\t\t") || colon == std::string_view::npos) {
@@ -182,7 +184,8 @@ Result<Json> btrfs_subvolume_show(Machine& machine, const GuestPath& subvolume) 
             continue;
         }
         last = std::string(trim(lines[i].substr(0, colon)));
-        values[last] = std::string(trim(lines[i].substr(colon + 1)));
+        auto value = trim(lines[i].substr(colon + 1));
+        values[last] = value == "-" ? std::string{} : std::string(value);
     }
     return values;
 }

@@ -164,6 +164,15 @@ mount::Volumes volumes_of(const Machine& machine) {
     return volumes;
 }
 
+report::Disk record_of(const image::AttachedDisk& disk) {
+    auto record = disk.disk();
+    if (auto layout = image::probe_layout(disk.fd(), record.name, record.size)) {
+        record.table = std::move(layout->table);
+        record.table_id = std::move(layout->table_id);
+    }
+    return record;
+}
+
 std::string api_name(const std::string& volume_name) {
     constexpr std::string_view subvolume = "btrfs:";
     if (volume_name.starts_with(subvolume))

@@ -35,7 +35,7 @@ Result<Inspected> inspect_root(Machine& machine, const mount::Volumes& volumes, 
                                                    std::move(mounted)));
     std::vector<mount::MountableDisk> disks;
     for (const auto& disk : machine.disks)
-        disks.push_back({disk.disk(), "/dev/" + disk.disk().name});
+        disks.push_back({record_of(disk), "/dev/" + disk.disk().name});
     SLIPWAY_TRY(auto inventory, guest::inspect(guest::opened_guest(tree, disks, volumes)));
     report::Findings unused;
     auto system = describe_system(inventory, guest::GuestFiles(tree.root(), unused));

@@ -296,11 +296,27 @@ constexpr ToolOption btrfs_options[] = {
     {Kind::Number, "--sectorsize", {}, {}, 1},
 };
 
+// Before anything is wiped: see mkfs.btrfs(8).
+Status check_profile(const Json& arguments, std::size_t index) {
+    constexpr std::array<std::string_view, 9> profiles{
+        "raid0", "raid1", "raid1c3", "raid1c4", "raid5", "raid6", "raid10", "single", "dup"};
+    if (index >= arguments.size() || !arguments[index].is_string())
+        return {};
+    const auto& name = arguments[index].get_ref<const std::string&>();
+    return std::find(profiles.begin(), profiles.end(), name) != profiles.end()
+               ? Status{}
+               : fail(Code::InvalidArgument,
+                      fmt::format("'{}' is no profile of btrfs", printable(name)));
+}
+
 Result<Json> mkfs_btrfs(Machine& machine, const Json& arguments, work::Peer& peer) {
     Request request{machine, arguments, peer};
     SLIPWAY_TRY(auto devices, Parameter<std::vector<Device>>::take(request, arguments.at(0)));
     if (devices.empty())
         return fail(Code::InvalidArgument, "a btrfs filesystem has one device at least");
+    constexpr std::size_t datatype = 3, metadata = 6;
+    SLIPWAY_CHECK(check_profile(arguments, datatype));
+    SLIPWAY_CHECK(check_profile(arguments, metadata));
     SLIPWAY_TRY(auto words, words_of(btrfs_options, arguments, 1));
     words.insert(words.begin(), {"mkfs.btrfs", "--force"});
     for (const auto& device : devices) {

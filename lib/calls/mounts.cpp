@@ -91,9 +91,18 @@ Status mount_with(Machine& machine, mount::MountOptions options, const std::stri
     options.subvolume = mountable.subvolume;
     options.other_nodes = other_nodes(machine, volume);
     machine.chroot.reset();
-    SLIPWAY_TRY(auto done,
-                mount::mount_volume(volume, sys::proc_path(point.directory.raw()), options));
-    machine.mounted.push_back({mountable.device.name, point.place, nullptr, std::move(done)});
+    auto target = sys::proc_path(point.directory.raw());
+    auto done = mount::mount_volume(volume, target, options);
+    // As mount(8): what cannot be written, such as a seed of btrfs, is mounted to be read.
+    if (!done && options.writable &&
+        (done.error().errno_value == EACCES || done.error().errno_value == EROFS)) {
+        options.writable = false;
+        options.flags |= MS_RDONLY;
+        done = mount::mount_volume(volume, target, options);
+    }
+    if (!done)
+        return fail(std::move(done).error());
+    machine.mounted.push_back({mountable.device.name, point.place, nullptr, std::move(*done)});
     return {};
 }
 

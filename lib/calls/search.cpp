@@ -148,6 +148,9 @@ Result<std::string> folded_name(const sys::RootDir& root, const GuestPath& direc
                                 const std::string& name) {
     SLIPWAY_TRY(auto fd, root.open_path(directory, O_RDONLY | O_DIRECTORY));
     SLIPWAY_TRY(auto entries, sys::read_directory(fd));
+    if (std::any_of(entries.begin(), entries.end(),
+                    [&](const auto& entry) { return entry.name == name; }))
+        return name;
     for (auto& entry : entries)
         if (::strcasecmp(entry.name.c_str(), name.c_str()) == 0)
             return std::move(entry.name);
@@ -160,15 +163,12 @@ Result<std::string> case_sensitive_path(Machine& machine, const GuestPath& path)
     for (auto part : split(path.str(), '/')) {
         if (part.empty())
             continue;
+        // By the names in the directory: a filesystem may find a file by another spelling.
         std::string name(part);
-        auto exact = found / name;
-        if (!root.stat(exact, false)) {
-            SLIPWAY_TRY(auto folded, folded_name(root, found, name));
-            if (folded.empty() && exact.str().size() < path.str().size())
-                return fail(Code::NotFound, fmt::format("{}: not found", printable(name)));
-            exact = folded.empty() ? exact : found / folded;
-        }
-        found = exact;
+        SLIPWAY_TRY(auto folded, folded_name(root, found, name));
+        if (folded.empty() && (found / name).str().size() < path.str().size())
+            return fail(Code::NotFound, fmt::format("{}: not found", printable(name)));
+        found = found / (folded.empty() ? name : folded);
     }
     return found.str();
 }

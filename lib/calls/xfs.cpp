@@ -81,7 +81,8 @@ Json parse_info(std::string_view text) {
         for (auto word : words)
             spread += std::string(word) + " ";
         // "version 2": the value is a word of its own, and so may be the one behind "bsize=".
-        auto tokens = split_words(replace_all(spread, "=", " "));
+        spread = replace_all(spread, "=", " ");
+        auto tokens = split_words(spread);
         for (const auto& field : fields) {
             if (field.line != section)
                 continue;
