@@ -3,6 +3,7 @@
 #include "guestfs/local_files.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
@@ -127,9 +128,33 @@ bool is_missing(const Json& record) {
     return json_get<std::int64_t>(record, "st_ino") == -1;
 }
 
+// Programs that list a directory ask of each file for its ACL.
+void note_bare(const std::string& directory, const Json& names) {
+    auto& files = local_files();
+    if (files.kept.count() == 0)
+        return;
+    auto [records, status] = ask("lxattrlist", {directory, names});
+    if (status != 0)
+        return;
+    std::size_t at = 0; // a record that tells their number stands before those of each file
+    for (std::size_t i = 0; i < names.size() && at < records.size(); ++i) {
+        auto told = json_get<std::string>(records[at], "attrval");
+        if (told.starts_with('0'))
+            files.bare.insert((directory == "/" ? "" : directory) + "/" +
+                              names[i].get_ref<const std::string&>());
+        at += 1 + std::strtoul(told.c_str(), nullptr, 10);
+    }
+    files.bare_until = Clock::now() + files.kept;
+}
+bool is_bare(const char* path) {
+    const auto& files = local_files();
+    return files.bare.contains(path) && Clock::now() < files.bare_until;
+}
+
 // One after the other the kernel would ask what they are: that takes ten times as long.
 int fill_with_facts(const char* path, const Json& entries, void* buffer, fuse_fill_dir_t fill) {
     constexpr std::size_t at_once = 1000;
+    local_files().bare.clear();
     for (std::size_t from = 0; from < entries.size(); from += at_once) {
         auto names = Json::array();
         for (auto i = from; i < std::min(from + at_once, entries.size()); ++i)
@@ -137,6 +162,7 @@ int fill_with_facts(const char* path, const Json& entries, void* buffer, fuse_fi
         auto [records, status] = ask("lstatnslist", {path, names});
         if (status != 0)
             return status;
+        note_bare(path, names);
         for (std::size_t i = 0; i < names.size() && i < records.size(); ++i) {
             bool missing = is_missing(records[i]); // and "..", which is another's
             struct stat info {};
@@ -273,10 +299,14 @@ int give(const std::string& bytes, char* buffer, std::size_t size) {
     return static_cast<int>(bytes.size());
 }
 int on_getxattr(const char* path, const char* name, char* buffer, std::size_t size) {
+    if (is_bare(path))
+        return -ENODATA;
     auto [value, status] = ask("lgetxattr", {path, name});
     return status != 0 ? status : give(value.get<std::string>(), buffer, size);
 }
 int on_listxattr(const char* path, char* buffer, std::size_t size) {
+    if (is_bare(path))
+        return 0;
     auto [list, status] = ask("lgetxattrs", {path});
     if (status != 0)
         return status;
@@ -297,6 +327,10 @@ int on_fsync(const char*, int, fuse_file_info*) {
 
 void* on_init(fuse_conn_info* connection, fuse_config* config) {
     config->use_ino = 1;
+    // With the names come their attributes, always, where these are kept.
+    connection->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_READDIRPLUS);
+    if (local_files().kept.count() > 0)
+        connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     connection->max_read = largest_request; // the same as in the mount options
     connection->max_readahead = largest_request;
     return fuse_get_context()->private_data;

@@ -2,12 +2,16 @@
 // What the kernel asks of a FUSE mount, as calls of the API. Private to the module.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
+#include <unordered_set>
 
 #include "base/json.hpp"
+#include "base/units.hpp"
 
 struct fuse_operations;
 
@@ -21,8 +25,12 @@ using Carry = std::function<Result<Json>(const char* name, const Json& arguments
 /// What the operations work with: the private data of the mount.
 struct LocalFiles {
     Carry carry;
+    std::chrono::seconds kept{0};  ///< for which what was found out stays true
     std::optional<Error> broken{}; ///< why no call will ever be carried out again
     std::map<std::uint64_t, std::uint64_t> filesystems{}; ///< in the order seen, by st_dev
+    /// Of the directory that was listed last: paths of those without any extended attribute.
+    std::unordered_set<std::string> bare{};
+    Clock::time_point bare_until{};
 };
 
 /// Paths are the guest's, and whatever is asked names its file by its path again.

@@ -63,7 +63,16 @@ struct LocalMount::State {
     std::thread::id runs_in{}; ///< the thread in `run`
 
     State(LocalMountOptions wanted, Carry carry)
-        : options(std::move(wanted)), files{std::move(carry)} {}
+        : options(std::move(wanted)), files{std::move(carry)} {
+        if (options.readonly)
+            files.kept = std::chrono::seconds(names_kept());
+    }
+    [[nodiscard]] unsigned names_kept() const {
+        return options.cache_timeout.value_or(options.readonly ? 60 : 1);
+    }
+    [[nodiscard]] unsigned attributes_kept() const {
+        return options.cache_timeout.value_or(options.readonly ? 60 : 0);
+    }
 };
 
 LocalMount::LocalMount(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -80,12 +89,11 @@ Result<std::unique_ptr<LocalMount>> LocalMount::make(LocalMountOptions options, 
     std::error_code problem; // fusermount3 is run elsewhere
     wanted.directory = std::filesystem::canonical(wanted.directory, problem).string();
     // auto_unmount: a helper of libfuse unmounts when this process dies.
-    auto text = fmt::format(
-        "auto_unmount,fsname=slipway,subtype=slipway,max_read={},"
-        "entry_timeout={},attr_timeout={}{}{}{}",
-        largest_request, wanted.cache_timeout.value_or(wanted.readonly ? 60 : 1),
-        wanted.cache_timeout.value_or(wanted.readonly ? 60 : 0), wanted.readonly ? ",ro" : "",
-        wanted.options.empty() ? "" : ",", wanted.options);
+    auto text = fmt::format("auto_unmount,fsname=slipway,subtype=slipway,max_read={},"
+                            "entry_timeout={},attr_timeout={}{}{}{}",
+                            largest_request, state->names_kept(), state->attributes_kept(),
+                            wanted.readonly ? ",ro" : "", wanted.options.empty() ? "" : ",",
+                            wanted.options);
     std::array<std::string, 3> words{"slipway", "-o", text};
     std::array<char*, 3> argv{words[0].data(), words[1].data(), words[2].data()};
     fuse_args arguments = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());
