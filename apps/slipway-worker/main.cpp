@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker of one opened root, and the supervisor above it: one program, two roles, so that what
 // a client starts has one path.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "calls/inside.hpp"
 #include "session/server.hpp"
 #include "session/supervisor.hpp"
+#include "sys/process.hpp"
 #include "work/machine.hpp"
 #include "work/unpacker.hpp"
 
@@ -33,6 +35,16 @@ constexpr int inherited_socket = 3, inherited_program = 4;
     slipway::work::switch_off_machine();
 }
 
+// For a client that shows files through FUSE: it holds the other end of the descriptor.
+int unmount_at_end(const char* directory) {
+    char byte = 0;
+    while (::read(inherited_socket, &byte, 1) < 0 && errno == EINTR)
+        continue;
+    slipway::sys::LocalRunner runner;
+    auto done = slipway::sys::run(runner, {.argv = {"fusermount3", "-u", "-z", "-q", directory}});
+    return done && done->status == 0 ? 0 : 1;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +58,8 @@ int main(int argc, char** argv) {
         return slipway::calls::serve_inside(argv[2]);
     if (role == "--sandbox")
         serve_in_machine();
+    if (role == "--unmount-at-end" && argc == 3)
+        return unmount_at_end(argv[2]);
     slipway::sys::OwnedFd socket(inherited_socket);
     if (role == "--supervise")
         return slipway::session::supervise(std::move(socket));

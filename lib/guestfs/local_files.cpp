@@ -3,6 +3,7 @@
 #include "guestfs/local_files.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
@@ -123,47 +124,81 @@ mode_t type_of(char letter) {
     }
 }
 
-bool is_missing(const Json& record) {
-    return json_get<std::int64_t>(record, "st_ino") == -1;
+// Programs that list a directory ask of each file for its ACL.
+void note_bare(const std::string& directory, const Json& names) {
+    auto& files = local_files();
+    if (files.kept.count() == 0)
+        return;
+    auto [records, status] = ask("lxattrlist", {directory, names});
+    if (status != 0)
+        return;
+    std::size_t at = 0; // a record that tells their number stands before those of each file
+    for (std::size_t i = 0; i < names.size() && at < records.size(); ++i) {
+        auto told = json_get<std::string>(records[at], "attrval");
+        if (told.starts_with('0'))
+            files.bare.insert((directory == "/" ? "" : directory) + "/" +
+                              names[i].get_ref<const std::string&>());
+        at += 1 + std::strtoul(told.c_str(), nullptr, 10);
+    }
+    files.bare_until = Clock::now() + files.kept;
+}
+bool is_bare(const char* path) {
+    const auto& files = local_files();
+    return files.bare.contains(path) && Clock::now() < files.bare_until;
 }
 
-// One after the other the kernel would ask what they are: that takes ten times as long.
-int fill_with_facts(const char* path, const Json& entries, void* buffer, fuse_fill_dir_t fill) {
+// One after the other the kernel would ask what they are: that takes many times as long.
+void learn_more(const char* path, Listing& listing) {
     constexpr std::size_t at_once = 1000;
-    for (std::size_t from = 0; from < entries.size(); from += at_once) {
-        auto names = Json::array();
-        for (auto i = from; i < std::min(from + at_once, entries.size()); ++i)
-            names.push_back(json_at(entries[i], "name"));
-        auto [records, status] = ask("lstatnslist", {path, names});
-        if (status != 0)
-            return status;
-        for (std::size_t i = 0; i < names.size() && i < records.size(); ++i) {
-            bool missing = is_missing(records[i]); // and "..", which is another's
-            struct stat info {};
-            if (!missing)
-                info = stat_of(records[i]);
-            fill(buffer, names[i].get_ref<const std::string&>().c_str(), &info, 0,
-                 missing ? static_cast<fuse_fill_dir_flags>(0) : FUSE_FILL_DIR_PLUS);
-        }
-    }
+    auto names = Json::array();
+    for (auto i = listing.known; i < std::min(listing.known + at_once, listing.names.size()); ++i)
+        names.push_back(listing.names[i]);
+    auto [records, status] = ask("lstatnslist", {path, names});
+    for (std::size_t i = 0; status == 0 && i < names.size() && i < records.size(); ++i)
+        if (json_get<std::int64_t>(records[i], "st_ino") != -1) // it has gone, or is ".."
+            listing.facts[listing.known + i] = stat_of(records[i]);
+    note_bare(path, names);
+    listing.known += names.size();
+}
+
+int on_opendir(const char*, fuse_file_info* info) {
+    info->fh = local_files().next_listing++;
+    local_files().listings[info->fh];
+    return 0;
+}
+int on_releasedir(const char*, fuse_file_info* info) {
+    local_files().listings.erase(info->fh);
     return 0;
 }
 
-int on_readdir(const char* path, void* buffer, fuse_fill_dir_t fill, off_t, fuse_file_info*,
-               fuse_readdir_flags flags) {
+int read_names(const char* path, Listing& listing) {
     auto [entries, status] = ask("readdir", {path});
-    if (status != 0)
-        return status;
-    if ((flags & FUSE_READDIR_PLUS) != 0)
-        return fill_with_facts(path, entries, buffer, fill);
+    listing = {};
+    local_files().bare.clear();
     for (const auto& entry : entries) {
         struct stat info {};
         info.st_ino = json_get<ino_t>(entry, "ino");
         auto letter = json_get<std::string>(entry, "ftyp");
         info.st_mode = letter.empty() ? 0 : type_of(letter.front());
-        if (fill(buffer, json_get<std::string>(entry, "name").c_str(), &info, 0,
-                 static_cast<fuse_fill_dir_flags>(0)) != 0)
-            break;
+        listing.names.push_back(json_get<std::string>(entry, "name"));
+        listing.facts.push_back(info);
+    }
+    return status;
+}
+
+int on_readdir(const char* path, void* buffer, fuse_fill_dir_t fill, off_t from,
+               fuse_file_info* info, fuse_readdir_flags flags) {
+    auto& listing = local_files().listings[info->fh];
+    if (int status = from == 0 ? read_names(path, listing) : 0; status != 0)
+        return status;
+    bool with_facts = (flags & FUSE_READDIR_PLUS) != 0;
+    for (auto i = static_cast<std::size_t>(from); i < listing.names.size(); ++i) {
+        if (with_facts && i >= listing.known)
+            learn_more(path, listing);
+        bool all = with_facts && listing.facts[i].st_nlink > 0;
+        if (fill(buffer, listing.names[i].c_str(), &listing.facts[i], static_cast<off_t>(i + 1),
+                 all ? FUSE_FILL_DIR_PLUS : static_cast<fuse_fill_dir_flags>(0)) != 0)
+            break; // the rest is asked for
     }
     return 0;
 }
@@ -273,10 +308,14 @@ int give(const std::string& bytes, char* buffer, std::size_t size) {
     return static_cast<int>(bytes.size());
 }
 int on_getxattr(const char* path, const char* name, char* buffer, std::size_t size) {
+    if (is_bare(path))
+        return -ENODATA;
     auto [value, status] = ask("lgetxattr", {path, name});
     return status != 0 ? status : give(value.get<std::string>(), buffer, size);
 }
 int on_listxattr(const char* path, char* buffer, std::size_t size) {
+    if (is_bare(path))
+        return 0;
     auto [list, status] = ask("lgetxattrs", {path});
     if (status != 0)
         return status;
@@ -291,12 +330,17 @@ int on_setxattr(const char* path, const char* name, const char* value, std::size
 int on_removexattr(const char* path, const char* name) {
     return tell("lremovexattr", {name, path});
 }
+// What was written is in an overlay, which ends with us, until all of it goes into the image.
 int on_fsync(const char*, int, fuse_file_info*) {
-    return tell("sync", Json::array());
+    return 0;
 }
 
 void* on_init(fuse_conn_info* connection, fuse_config* config) {
     config->use_ino = 1;
+    // With the names come their attributes, always, where these are kept.
+    connection->want &= ~(FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_READDIRPLUS);
+    if (local_files().kept.count() > 0)
+        connection->want |= connection->capable & FUSE_CAP_READDIRPLUS;
     connection->max_read = largest_request; // the same as in the mount options
     connection->max_readahead = largest_request;
     return fuse_get_context()->private_data;
@@ -306,6 +350,8 @@ fuse_operations make_operations() {
     fuse_operations all{};
     all.init = on_init;
     all.getattr = on_getattr;
+    all.opendir = on_opendir;
+    all.releasedir = on_releasedir;
     all.readdir = on_readdir;
     all.readlink = on_readlink;
     all.open = on_open;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include <fcntl.h>
 #include <fuse3/fuse.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <poll.h>
@@ -17,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "session/supervisor.hpp"
 #include "sys/process.hpp"
 
 namespace slipway::guestfs {
@@ -57,13 +59,40 @@ struct LocalMount::State {
     LocalFiles files;
     std::unique_ptr<fuse, FreeFuse> filesystem{};
     bool mounted = false;
+    sys::LocalRunner runner{};
+    sys::OwnedFd lifeline{}; ///< ends with this process
+    std::unique_ptr<sys::Child> guardian{};
     Cancel stop{};
     std::mutex mutex{}; ///< of what follows
     std::condition_variable changed{};
     std::thread::id runs_in{}; ///< the thread in `run`
 
     State(LocalMountOptions wanted, Carry carry)
-        : options(std::move(wanted)), files{std::move(carry)} {}
+        : options(std::move(wanted)), files{std::move(carry)} {
+        if (options.readonly)
+            files.kept = std::chrono::seconds(names_kept());
+    }
+    // Another process unmounts when this one dies. (auto_unmount of libfuse does nothing where it
+    // looks before the kernel has seen that death.)
+    [[nodiscard]] Status guard() {
+        SLIPWAY_TRY(auto worker, session::find_worker());
+        std::array<int, 2> ends{};
+        if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+            return fail_errno("guarding a mount");
+        sys::OwnedFd waits(ends[0]);
+        lifeline = sys::OwnedFd(ends[1]);
+        SLIPWAY_TRY(guardian, runner.start({.argv = {worker, "--unmount-at-end", options.directory},
+                                            .fds = {{waits, 3}},
+                                            .die_with_parent = false,
+                                            .new_session = true}));
+        return {};
+    }
+    [[nodiscard]] unsigned names_kept() const {
+        return options.cache_timeout.value_or(options.readonly ? 60 : 1);
+    }
+    [[nodiscard]] unsigned attributes_kept() const {
+        return options.cache_timeout.value_or(options.readonly ? 60 : 0);
+    }
 };
 
 LocalMount::LocalMount(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -79,13 +108,12 @@ Result<std::unique_ptr<LocalMount>> LocalMount::make(LocalMountOptions options, 
     auto& wanted = state->options;
     std::error_code problem; // fusermount3 is run elsewhere
     wanted.directory = std::filesystem::canonical(wanted.directory, problem).string();
-    // auto_unmount: a helper of libfuse unmounts when this process dies.
-    auto text = fmt::format(
-        "auto_unmount,fsname=slipway,subtype=slipway,max_read={},"
-        "entry_timeout={},attr_timeout={}{}{}{}",
-        largest_request, wanted.cache_timeout.value_or(wanted.readonly ? 60 : 1),
-        wanted.cache_timeout.value_or(wanted.readonly ? 60 : 0), wanted.readonly ? ",ro" : "",
-        wanted.options.empty() ? "" : ",", wanted.options);
+    SLIPWAY_CHECK(state->guard());
+    auto text = fmt::format("fsname=slipway,subtype=slipway,max_read={},"
+                            "entry_timeout={},attr_timeout={}{}{}{}",
+                            largest_request, state->names_kept(), state->attributes_kept(),
+                            wanted.readonly ? ",ro" : "", wanted.options.empty() ? "" : ",",
+                            wanted.options);
     std::array<std::string, 3> words{"slipway", "-o", text};
     std::array<char*, 3> argv{words[0].data(), words[1].data(), words[2].data()};
     fuse_args arguments = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());
@@ -111,6 +139,7 @@ Status LocalMount::run(const Cancel& cancel) {
     }
     auto status = answer(cancel);
     fuse_unmount(state_->filesystem.get());
+    state_->guardian.reset();
     std::lock_guard guard(state_->mutex);
     state_->mounted = false;
     state_->runs_in = {};
