@@ -131,6 +131,32 @@ class Inspection(Guests):
             self.assertEqual([(each["app2_name"], each["app2_display_name"], each["app2_version"]) for each in found],
                              [("Foo", "The Foo", "1.2")])
 
+    def test_what_was_written_just_now_is_seen(self):
+        """The kernel's pages of a whole disk, once read, do not follow what is written through a partition."""
+        uuid = "5110c0de-0001-4000-8000-000000000001"
+        for engine in ENGINES:
+            g = module.create_guestfs(backend=engine)
+            self.addCleanup(lambda g=g: g._o is None or g.close())
+            g.add_drive_scratch(96 << 20)
+            g.launch()
+            self.assertEqual(g.inspect_os(), [])  # reads the disk
+            g.part_init("/dev/sda", "gpt")
+            g.part_add("/dev/sda", "p", 2048, 40 * 2048 - 1)
+            g.part_add("/dev/sda", "p", 40 * 2048, -2048)
+            self.assertEqual(g.inspect_os(), [])
+            for device in ("/dev/sda1", "/dev/sda2"):
+                g.mkfs("ext4", device)
+            g.set_uuid("/dev/sda1", uuid)
+            g.mount("/dev/sda2", "/")
+            for name in ("/etc", "/bin", "/boot", "/usr", "/lib"):
+                g.mkdir(name)
+            g.write("/etc/os-release", "ID=debian\nVERSION_ID=12\n")
+            g.write("/etc/fstab", f"/dev/sda2 / ext4 defaults 0 1\nUUID={uuid} /boot ext4 defaults 0 2\n")
+            g.umount_all()
+            self.assertEqual(g.inspect_os(), ["/dev/sda2"], engine)
+            self.assertEqual(dict(g.inspect_get_mountpoints("/dev/sda2")), {"/": "/dev/sda2", "/boot": "/dev/sda1"}, engine)
+            g.close()
+
     def test_without_inspection(self):
         g = self.open(mini(self.scratch / "a.raw"), "host")
         with self.assertRaisesRegex(RuntimeError, "inspect_os"):

@@ -108,7 +108,7 @@ VOLATILE = {
         "Block size", "Inode size", "Maximum mount count", "Mount count", "Reserved block count", "Reserved blocks uid", "Reserved blocks gid",
         "Check interval"),
     # UUIDs without hyphens, and how much room the texts of the changes have left: they name the host and its kernel.
-    "lvs_full": _drop("lv_time", "lv_host", "seg_pe_ranges", "lv_uuid"), "pvs_full": _drop("pv_uuid", "pv_mda_free"),
+    "lvs_full": _drop("lv_time", "lv_host", "seg_pe_ranges", "lv_uuid", "lv_kernel_major", "lv_kernel_minor"), "pvs_full": _drop("pv_uuid", "pv_mda_free"),
     "vgs_full": _drop("vg_seqno", "vg_sysid", "vg_uuid", "vg_mda_free"), "vgs": sorted, "pvs": sorted,
     "blkid": _blkid,
     "xfs_info": _drop("xfs_rtextsize"),  # libguestfs looks for it where xfs_info does not say it

@@ -72,8 +72,9 @@ def scenario(g, work):
     g.chown(1000, 1001, "/dir/file")
     g.utimens("/dir/file", OLD, 0, OLD, 0)
     session(g, str(point), (
-        'ls -A "$D" "$D/dir"', 'cat "$D/dir/file" "$D/dir/link"', 'stat -c "%a %u %g %s %Y %F" "$D/dir/file" "$D/dir"', 'readlink "$D/dir/link"',
-        'cat "$D/none"', 'echo new > "$D/dir/new" && cat "$D/dir/new"', 'mkdir "$D/made" && mv "$D/dir/new" "$D/made/moved" && ls "$D/made"',
+        'ls -A "$D" "$D/dir"', 'cat "$D/dir/file" "$D/dir/link"', 'stat -c "%a %u %g %s %Y %F" "$D/dir/file" && stat -c "%a %u %g %F" "$D/dir"',
+        'readlink "$D/dir/link"', 'cat "$D/none"', 'echo new > "$D/dir/new" && cat "$D/dir/new"',
+        'mkdir "$D/made" && mv "$D/dir/new" "$D/made/moved" && ls "$D/made"',
         'chmod 600 "$D/made/moved" && stat -c %a "$D/made/moved"', 'rm "$D/dir/link" && ls "$D/dir"', 'rmdir "$D/made"',
         'ln -s target "$D/soft" && readlink "$D/soft"', 'printf longer >> "$D/made/moved" && cat "$D/made/moved"',
         'truncate -s 3 "$D/made/moved" && cat "$D/made/moved"', 'touch -d @1000000 "$D/made/moved" && stat -c %Y "$D/made/moved"'))
