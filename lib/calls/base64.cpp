@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "calls/base64.hpp"
 
+#include <array>
+
 namespace slipway::calls {
 namespace {
 
@@ -18,8 +20,10 @@ void Base64Encoder::put(std::string& text, std::string_view group) {
     std::uint32_t bits = 0;
     for (std::size_t i = 0; i < 3; ++i)
         bits = bits << 8 | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0U);
-    for (std::size_t i = 0; i < 4; ++i)
-        text += i <= group.size() ? alphabet[bits >> (18 - 6 * i) & 63] : '=';
+    std::array<char, 4> letters{};
+    for (std::size_t i = 0; i < letters.size(); ++i)
+        letters[i] = i <= group.size() ? alphabet[bits >> (18 - 6 * i) & 63] : '=';
+    text.append(letters.data(), letters.size());
     column_ += 4;
     if (column_ == line_length) {
         text += '\n';
