@@ -139,8 +139,7 @@ Result<Json> mount_local(State& state, const Json& arguments) {
         return fail(Code::Busy, "the files are mounted locally already", "umount_local ends that");
     LocalMountOptions options{.directory = text_at(arguments, 0),
                               .readonly = truth_at(arguments, 1),
-                              .options = text_at(arguments, 2),
-                              .ask_ahead = state.opened->engine() == "host"};
+                              .options = text_at(arguments, 2)};
     if (auto seconds = number_at(arguments, 3); seconds > 0)
         options.cache_timeout = static_cast<unsigned>(seconds);
     SLIPWAY_TRY(state.local_mount,

@@ -40,7 +40,6 @@ public:
                                     const session::CallHooks& hooks) const;
     /// False once the worker has died.
     [[nodiscard]] bool is_alive() const { return disks_.opened().session->is_alive(); }
-    [[nodiscard]] const std::string& engine() const { return disks_.opened().engine; }
     /// Ends the session and brings all changes into the drives, or none.
     [[nodiscard]] Status commit(const ops::Context& context);
 

@@ -50,8 +50,7 @@ Status show_files(const ops::Context& context, ops::OpenImage& opened,
     };
     SLIPWAY_TRY(auto mount, LocalMount::make({.directory = request.directory,
                                               .readonly = !request.write,
-                                              .options = request.options,
-                                              .ask_ahead = opened.engine == "host"},
+                                              .options = request.options},
                                              [&](const char* name, const Json& arguments) {
                                                  return call_of_worker(*find_signature(name),
                                                                        arguments, cancel, ask);

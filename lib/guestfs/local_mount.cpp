@@ -69,7 +69,7 @@ struct LocalMount::State {
 
     State(LocalMountOptions wanted, Carry carry)
         : options(std::move(wanted)), files{std::move(carry)} {
-        if (options.readonly && options.ask_ahead)
+        if (options.readonly)
             files.kept = std::chrono::seconds(names_kept());
     }
     // Another process unmounts when this one dies. (auto_unmount of libfuse does nothing where it

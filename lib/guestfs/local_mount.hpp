@@ -15,8 +15,6 @@ struct LocalMountOptions {
     std::string directory;
     bool readonly = false;
     std::string options{}; ///< further mount options
-    /// Facts of many files are asked at once. Not in a sandbox, where such calls have hung.
-    bool ask_ahead = false;
     /// Seconds for which the kernel keeps names and attributes; none: 60 where nothing is written,
     /// else a second for names and nothing for attributes, which change by other names of a file.
     std::optional<unsigned> cache_timeout{};

@@ -24,13 +24,14 @@ public:
     /// The peer took in this much of the stream: what brought it is behind the line.
     void granted(std::size_t bytes);
 
+    static constexpr std::size_t most_on_line = 2048; ///< and one frame more
+
 private:
     struct Frame {
         std::size_t bytes; ///< of the stream, not yet granted
         std::size_t on_line;
     };
-    static constexpr std::size_t most_on_line = 2048; // and one frame more
-    std::deque<Frame> frames_{};                      ///< the oldest first
+    std::deque<Frame> frames_{}; ///< the oldest first
     std::size_t on_line_ = 0;
 };
 
@@ -53,6 +54,10 @@ public:
     }
     [[nodiscard]] std::size_t largest_piece() const {
         return window_ ? Window::largest_piece : 64 << 10;
+    }
+    /// What a frame may hold of which the receiver takes no note in between.
+    [[nodiscard]] std::size_t largest_frame() const {
+        return window_ ? LineGauge::most_on_line : max_payload;
     }
     /// Nothing if no whole frame came within `limit`. Protocol at end of file.
     [[nodiscard]] Result<std::optional<Frame>> receive(std::chrono::milliseconds limit);

@@ -69,9 +69,7 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
         return fail(Code::InvalidArgument, fmt::format("{}: the session was closed", operation),
                     "open the image again");
     auto id = next_id_++;
-    input_credit_ = channel_.initial_credit();
-    input_open_ = hooks.input.valid();
-    line_ = {};
+    request_flow_ = input_flow_ = {.credit = channel_.initial_credit()};
     cancel_sent_.reset();
     hook_error_.reset();
     progress_.reset();
@@ -81,10 +79,10 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
     if (request.size() > max_request)
         return fail(Code::InvalidArgument,
                     fmt::format("the arguments are larger than {} MiB", max_request >> 20));
-    if (!channel_.send({FrameType::Request, id, std::move(request)}))
-        return fail(end_of_worker());
+    auto early = send_request(id, request, hooks);
+    input_open_ = hooks.input.valid();
     while (true) {
-        auto answer = step(id, hooks);
+        auto answer = early && !*early ? step(id, hooks) : std::move(early);
         if (answer && !*answer)
             continue;
         if (hook_error_)
@@ -97,7 +95,7 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
 
 Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hooks) {
     // With a descriptor of the caller to watch, poll both; else just wait for the next frame.
-    bool may_send = input_open_ && input_credit_ > 0 && !line_.is_full();
+    bool may_send = input_open_ && input_flow_.may_send();
     if (may_send) {
         std::array<pollfd, 2> polls{
             {{channel_.fd().raw(), POLLIN, 0}, {hooks.input.raw(), POLLIN, 0}}};
@@ -139,7 +137,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     case FrameType::Data: {
         SLIPWAY_TRY(auto data, decode_data(frame.payload));
         auto size = static_cast<std::uint32_t>(data.second.size());
-        if (data.first == work::Answer) {
+        if (data.first == work::Message) {
             if (answer_.size() + size > largest_answer)
                 return fail(Code::Protocol, "the worker's answer is larger than 512 MiB");
             answer_ += data.second;
@@ -154,8 +152,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     }
     case FrameType::Credit: {
         SLIPWAY_TRY(auto credit, decode_credit(frame.payload));
-        input_credit_ += credit.second;
-        line_.granted(credit.second);
+        (credit.first == work::Message ? request_flow_ : input_flow_).granted(credit.second);
         break;
     }
     case FrameType::Progress: {
@@ -220,18 +217,43 @@ Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
 Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
     input_.resize(channel_.largest_piece());
     auto got = ::read(hooks.input.raw(), input_.data(),
-                      std::min<std::size_t>(input_.size(), input_credit_));
+                      std::min<std::size_t>(input_.size(), input_flow_.credit));
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return {};
     if (got <= 0) {
         input_open_ = false;
         return channel_.send({FrameType::Data, id, encode_data(0, "")});
     }
-    input_credit_ -= static_cast<std::uint32_t>(got);
     auto size = static_cast<std::size_t>(got);
     SLIPWAY_TRY(auto on_line, channel_.send_data(id, 0, {input_.data(), size}));
-    line_.sent(size, on_line);
+    input_flow_.sent(size, on_line);
     return {};
+}
+
+// An answer that comes before its end is a failure.
+Result<std::optional<Json>> Session::send_request(std::uint32_t id, std::string_view request,
+                                                  const CallHooks& hooks) {
+    input_open_ = false;
+    bool whole = request.size() <= channel_.largest_frame();
+    while (!whole && !request.empty()) {
+        if (!request_flow_.may_send()) {
+            SLIPWAY_TRY(auto answer, step(id, hooks));
+            if (answer)
+                return answer;
+            continue;
+        }
+        auto piece = request.substr(
+            0, std::min<std::size_t>(channel_.largest_piece(), request_flow_.credit));
+        auto on_line = channel_.send_data(id, work::Message, piece);
+        if (!on_line)
+            return fail(end_of_worker());
+        request_flow_.sent(piece.size(), *on_line);
+        request.remove_prefix(piece.size());
+    }
+    if (!channel_.send({whole ? FrameType::Request : FrameType::RequestEnd, id,
+                        whole ? std::string(request) : ""}))
+        return fail(end_of_worker());
+    return std::optional<Json>{};
 }
 
 Status Session::close() {

@@ -66,6 +66,8 @@ private:
     [[nodiscard]] Result<std::optional<Json>> take_frame(const Frame& frame,
                                                          const CallHooks& hooks);
     [[nodiscard]] Status pass_on(std::uint32_t id, const CallHooks& hooks);
+    [[nodiscard]] Result<std::optional<Json>>
+    send_request(std::uint32_t id, std::string_view request, const CallHooks& hooks);
     [[nodiscard]] Status send_input(std::uint32_t id, const CallHooks& hooks);
 
     std::unique_ptr<Place> place_;
@@ -73,9 +75,22 @@ private:
     sys::Host host_;
     Json opened_;
     std::uint32_t next_id_ = 1;
-    std::uint32_t input_credit_ = 0;
+    /// What goes to the worker on one stream.
+    struct Flow {
+        std::uint32_t credit = 0;
+        LineGauge line{};
+        [[nodiscard]] bool may_send() const { return credit > 0 && !line.is_full(); }
+        void sent(std::size_t bytes, std::size_t on_line) {
+            credit -= static_cast<std::uint32_t>(bytes);
+            line.sent(bytes, on_line);
+        }
+        void granted(std::uint32_t bytes) {
+            credit += bytes;
+            line.granted(bytes);
+        }
+    };
+    Flow request_flow_, input_flow_; ///< of this call
     bool input_open_ = false;
-    LineGauge line_; ///< of the input of this call
     bool closed_ = false;
     bool alive_ = true;
     std::string input_;                     ///< one piece of it

@@ -36,8 +36,7 @@ Result<std::optional<Frame>> FrameDecoder::next() {
         return std::optional<Frame>{};
     auto size = get_u32(rest, 0);
     auto type = static_cast<std::uint8_t>(rest[4]);
-    bool is_request = type == static_cast<std::uint8_t>(FrameType::Request);
-    if (size > (is_request ? max_request : max_payload))
+    if (size > max_payload)
         return fail(Code::Protocol, fmt::format("the peer sent a frame of {} bytes", size));
     if (type == 0 || type > last_frame_type)
         return fail(Code::Protocol,

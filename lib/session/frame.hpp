@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames of the session protocol: {length, type, id, payload}, little-endian, at most 1 MiB,
-// a Request at most 64. The same bytes travel over a socket pair and over a VM's console, so nothing but bytes is assumed.
+// Frames of the session protocol: {length, type, id, payload}, little-endian, at most 1 MiB.
+// The same bytes travel over a socket pair and over a VM's console, so nothing but bytes is
+// assumed.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,7 @@ namespace slipway::session {
 
 constexpr int protocol_version = 1;
 constexpr std::size_t max_payload = 1 << 20;
-constexpr std::size_t max_request = 64 << 20; // lists of names may be long
+constexpr std::size_t max_request = 64 << 20; // in pieces: lists of names may be long
 constexpr std::size_t header_size = 9;        // length, type, id
 
 enum class FrameType : std::uint8_t {
@@ -31,8 +32,9 @@ enum class FrameType : std::uint8_t {
     Log = 11,     ///< JSON {"level", "text"}
     DataAt = 12,  ///< Data whose bytes stand in the window: stream, then offset and size of 4 bytes
     ResponseEnd = 13, ///< empty: a Response that came in pieces, on stream 3, is whole
+    RequestEnd = 14,  ///< the same of a Request
 };
-constexpr std::uint8_t last_frame_type = 13;
+constexpr std::uint8_t last_frame_type = 14;
 
 struct Frame {
     FrameType type = FrameType::Hello;

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include <sys/sysinfo.h>
 
@@ -167,7 +168,7 @@ Status answer(Channel& channel, work::Service& service, ChannelPeer& peer, const
     if (reply.payload.size() <= max_payload)
         return channel.send(reply);
     // A wish to stop comes too late, and none but the client's end is an error.
-    auto sent = peer.send(work::Answer, reply.payload);
+    auto sent = peer.send(work::Message, reply.payload);
     if (!sent && sent.error().code != Code::Cancelled)
         return sent;
     return channel.send({FrameType::ResponseEnd, request.id, ""});
@@ -185,6 +186,32 @@ Status greet(Channel& channel) {
     SLIPWAY_TRY(auto json, from_wire(theirs->payload, "the client's hello"));
     if (json_get<int>(json, "version") != protocol_version)
         return fail(Code::Protocol, "client and worker are of different versions");
+    return {};
+}
+
+// A request that comes in pieces becomes one frame with the last of them. `pieces`: those of its
+// id.
+Status gather(Channel& channel, Frame& frame, Frame& pieces) {
+    bool is_its = frame.id == pieces.id && !pieces.payload.empty();
+    if (frame.type == FrameType::Data) {
+        SLIPWAY_TRY(auto data, decode_data(frame.payload));
+        if (data.first != work::Message)
+            return {};
+        if (!is_its)
+            pieces = {FrameType::Request, frame.id, ""};
+        if (pieces.payload.size() + data.second.size() > max_request)
+            return fail(Code::Protocol, "the client sent a request that is too large");
+        pieces.payload += data.second;
+        auto size = static_cast<std::uint32_t>(data.second.size());
+        return channel.send({FrameType::Credit, frame.id, encode_credit(work::Message, size)});
+    }
+    if (frame.type == FrameType::RequestEnd && is_its)
+        frame = std::exchange(pieces, {});
+    if (frame.type == FrameType::Cancel && is_its) {
+        pieces = {};
+        return channel.send(
+            failure(frame.id, {.code = Code::Cancelled, .what = "stopped on request"}));
+    }
     return {};
 }
 
@@ -211,14 +238,19 @@ int serve(Channel channel) {
     sys::limit_own_memory(memory_limit());
     std::unique_ptr<work::Service> service;
     ChannelPeer peer(channel);
+    Frame pieces;
     if (!greet(channel))
         return 1;
     while (true) {
         auto frame = channel.receive(std::chrono::hours(24));
         if (!frame)
             break;
+        if (!*frame)
+            continue;
+        if (auto taken = gather(channel, **frame, pieces); !taken)
+            break;
         // What comes late for a request that has ended (credit, cancel, input) is nothing to us.
-        if (!*frame || (*frame)->type != FrameType::Request)
+        if ((*frame)->type != FrameType::Request)
             continue;
         if (!service)
             service = service_for(**frame);

@@ -21,7 +21,7 @@ enum Stream : std::uint8_t {
     Input = 0,
     Output = 1,
     ErrorOutput = 2,
-    Answer = 3, ///< of the session: an answer that is larger than a frame
+    Message = 3, ///< of the session: a request or an answer that is larger than a frame
 };
 
 /// What the client sent while a request is under way.

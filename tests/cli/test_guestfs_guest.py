@@ -51,6 +51,21 @@ class Engines(Guests):
         self.assertFalse(self.has_own_kernel(self.open(mini(self.scratch / "plain.raw"), "native")))
         self.assertTrue(self.has_own_kernel(self.open(self.scratch / "plain.raw", "sandbox")))
 
+    def test_long_requests(self):
+        """More than a serial line takes at once, and more than a frame."""
+        for engine in ENGINES:
+            with module.create_guestfs(backend=engine) as g:
+                g.add_drive_scratch(64 << 20)
+                g.launch()
+                g.mkfs("ext4", "/dev/sda")
+                g.mount("/dev/sda", "/")
+                g.mkdir("/many")
+                g.fill_dir("/many", 1000)
+                names = g.ls("/many")
+                for number in (100, 300, 500, 700, 1000):
+                    self.assertEqual(len(g.lxattrlist("/many", names[:number])), number)
+                self.assertEqual(len(g.lstatnslist("/many", ["x" * 250] * 5000)), 5000)
+
     def test_an_answer_beyond_the_memory_is_an_error_and_no_end(self):
         for engine in ENGINES:
             with module.create_guestfs(backend=engine) as g:

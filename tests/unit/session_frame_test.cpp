@@ -36,17 +36,6 @@ TEST(Frames, TooLargePayloadIsAProtocolError) {
     EXPECT_EQ(frame.error().code, Code::Protocol);
 }
 
-TEST(Frames, RequestMayBeLargerThanTheOthers) {
-    std::string payload(max_payload + 1, 'x');
-    FrameDecoder decoder;
-    decoder.feed(encode({FrameType::Request, 1, payload}));
-    auto request = decoder.next();
-    ASSERT_TRUE(request && *request);
-    EXPECT_EQ((*request)->payload.size(), payload.size());
-    decoder.feed(encode({FrameType::Response, 1, payload}));
-    EXPECT_FALSE(decoder.next());
-}
-
 TEST(Frames, UnknownTypeIsAProtocolError) {
     std::string header("\x00\x00\x00\x00\x63\x01\x00\x00\x00", 9);
     FrameDecoder decoder;
