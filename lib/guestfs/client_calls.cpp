@@ -172,6 +172,7 @@ constexpr std::array entries{
     ClientEntry{"mount_local", mount_local},
     ClientEntry{"mount_local_run", never},
     ClientEntry{"umount_local", never},
+    ClientEntry{"user_cancel", never},
     ClientEntry{"version", version},
 };
 

@@ -72,8 +72,13 @@ Status HandleState::shutdown() {
 Result<Json> HandleState::call_worker(const Signature& signature, const Json& arguments) {
     if (!opened)
         return fail(Code::InvalidArgument, "the handle is not launched", "call launch() first");
+    Cancel cancel(options.interrupted);
+    {
+        std::lock_guard guard(cancel_mutex_);
+        under_way_ = cancel;
+    }
     auto answer = call_of_worker(
-        signature, arguments, Cancel(options.interrupted),
+        signature, arguments, cancel,
         [this](const std::string& name, Json words, const session::CallHooks& hooks) {
             return opened->call(name, std::move(words), hooks);
         });
@@ -96,8 +101,13 @@ Result<Json> HandleState::dispatch(const Signature& signature, const Json& argum
                 "docs/guestfs-calls.md lists those that it has");
 }
 
-// These wait for others who call.
+// These come while other calls are under way.
 Result<Json> HandleState::call_without_lock(std::string_view name) {
+    if (name == "user_cancel") {
+        std::lock_guard guard(cancel_mutex_);
+        under_way_.request();
+        return Json();
+    }
     std::shared_ptr<LocalMount> local;
     {
         std::lock_guard guard(mutex);
@@ -147,7 +157,7 @@ Result<Json> HandleState::call(std::string_view name, const Json& arguments) {
 
 Result<Json> HandleState::carry_out(const Signature& signature, const Json& arguments) {
     auto name = signature.name;
-    if (name == "mount_local_run" || name == "umount_local")
+    if (name == "mount_local_run" || name == "umount_local" || name == "user_cancel")
         return call_without_lock(name);
     if (name == "shutdown" || name == "kill_subprocess")
         SLIPWAY_CHECK(end_local_mount());

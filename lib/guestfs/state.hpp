@@ -48,6 +48,9 @@ private:
     [[nodiscard]] Result<Json> carry_out(const Signature& signature, const Json& arguments);
     [[nodiscard]] Result<Json> dispatch(const Signature& signature, const Json& arguments);
     void drop();
+
+    std::mutex cancel_mutex_;
+    Cancel under_way_{}; ///< of the call that the worker carries out, or of the last one
 };
 
 /// A call that the client carries out; null where there is none.

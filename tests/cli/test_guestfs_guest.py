@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -65,6 +67,19 @@ class Engines(Guests):
                 for number in (100, 300, 500, 700, 1000):
                     self.assertEqual(len(g.lxattrlist("/many", names[:number])), number)
                 self.assertEqual(len(g.lstatnslist("/many", ["x" * 250] * 5000)), 5000)
+
+    def test_a_call_is_stopped_by_another_thread(self):
+        with module.create_guestfs(backend="sandbox") as g:
+            g.add_drive_scratch(64 << 20)
+            g.launch()
+            timer = threading.Timer(0.5, g.user_cancel)
+            timer.start()
+            began = time.monotonic()
+            with self.assertRaisesRegex(module.GuestFSError, "stopped on request"):
+                g.sleep(60)
+            self.assertLess(time.monotonic() - began, 30)
+            timer.join()
+            self.assertEqual(g.list_devices(), ["/dev/sda"])
 
     def test_an_answer_beyond_the_memory_is_an_error_and_no_end(self):
         for engine in ENGINES:
