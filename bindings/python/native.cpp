@@ -124,9 +124,10 @@ py::object failure_of(const Error& error) {
     auto argv = py::list();
     if (error.tool)
         for (const auto& word : error.tool->argv)
-            argv.append(word);
-    return py::make_tuple(std::string(name_of(error.code)), render_line(error), error.errno_value,
-                          error.hint, argv, error.tool ? error.tool->exit_status : 0,
+            argv.append(object_of(word, false));
+    return py::make_tuple(std::string(name_of(error.code)), object_of(render_line(error), false),
+                          error.errno_value, object_of(error.hint, false), argv,
+                          error.tool ? error.tool->exit_status : 0,
                           error.tool ? py::bytes(error.tool->stderr_tail) : py::bytes());
 }
 

@@ -26,7 +26,16 @@ Status failed_unless(int result, const GuestPath& path) {
     return result == 0 ? Status{} : Status(fail_errno(path.str()));
 }
 
+// What would be cut is no mode and no owner.
+Status check_width(std::int64_t number) {
+    return number == static_cast<std::int32_t>(number) ||
+                   number == static_cast<std::uint32_t>(number)
+               ? Status{}
+               : fail(Code::InvalidArgument, fmt::format("{} has more than 32 bits", number));
+}
+
 Status chmod(Machine& machine, std::int64_t mode, const GuestPath& path) {
+    SLIPWAY_CHECK(check_width(mode));
     SLIPWAY_CHECK(refuse_negative(mode, path.str() + ": the mode"));
     SLIPWAY_TRY(auto file, open_to_look(machine, path, true));
     return failed_unless(
@@ -35,6 +44,8 @@ Status chmod(Machine& machine, std::int64_t mode, const GuestPath& path) {
 
 template <bool follow>
 Status chown(Machine& machine, std::int64_t owner, std::int64_t group, const GuestPath& path) {
+    SLIPWAY_CHECK(check_width(owner));
+    SLIPWAY_CHECK(check_width(group));
     SLIPWAY_TRY(auto file, open_to_look(machine, path, follow));
     return failed_unless(::fchownat(file.raw(), "", static_cast<uid_t>(owner),
                                     static_cast<gid_t>(group), AT_EMPTY_PATH),

@@ -12,6 +12,7 @@
 #include "base/strings.hpp"
 #include "calls/bind.hpp"
 #include "calls/devices.hpp"
+#include "calls/volumes.hpp"
 #include "work/surroundings.hpp"
 
 namespace slipway::calls {
@@ -56,7 +57,7 @@ Status open(Machine& machine, storage::CryptOpen wanted, const storage::Secret& 
     ::unlink(node.c_str());
     SLIPWAY_TRY([[maybe_unused]] auto path,
                 work::make_disk_node("mapper/" + wanted.mapping, number));
-    return {};
+    return open_containers(machine); // groups and arrays inside, as a plain machine's udev does
 }
 
 Status luks_open(Machine& machine, const Device& device, const storage::Secret& key,

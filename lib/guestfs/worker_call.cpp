@@ -19,12 +19,20 @@ bool is_stream(Type type) {
     return type == Type::FileIn || type == Type::FileOut || type == Type::Bytes;
 }
 
+Result<sys::OwnedFd> open_upload(const std::string& path) {
+    SLIPWAY_TRY(auto file, sys::open_file(path, O_RDONLY));
+    struct stat info {};
+    if (::fstat(file.raw(), &info) == 0 && S_ISDIR(info.st_mode))
+        return fail(os_error(path, EISDIR));
+    return file;
+}
+
 // Where the client's bytes of a call come from.
 Result<sys::OwnedFd> open_input(const Signature& signature, const Json& arguments) {
     for (std::size_t i = 0; i < signature.parameters.size(); ++i) {
         auto type = signature.parameters[i].type;
         if (type == Type::FileIn)
-            return sys::open_file(arguments[i].get<std::string>(), O_RDONLY);
+            return open_upload(arguments[i].get<std::string>());
         if (type == Type::Bytes)
             return sys::make_memfd("argument", arguments[i].get_ref<const std::string&>());
     }

@@ -222,8 +222,10 @@ private:
             // Wishes only: a kernel that does not know them refuses with EINVAL.
             auto wished =
                 try_drivers(fmt::format("{},{}", join(options_.extra, ","), plain), flags);
-            if (wished || options_.insist || wished.error().errno_value != EINVAL)
+            if (wished || wished.error().errno_value != EINVAL)
                 return wished;
+            if (options_.insist)
+                return blame_options(std::move(wished).error(), plain, flags);
         }
         auto result = try_drivers(plain, flags);
         if (result || options_.other_nodes.empty())
@@ -233,6 +235,17 @@ private:
         return try_drivers(comma_list(parts), flags);
     }
 
+    // The kernel says EINVAL of an option, and of damage: without the options it is the damage.
+    [[nodiscard]] Status blame_options(Error error, const std::string& plain, unsigned long flags) {
+        if (!try_drivers(plain, flags | MS_RDONLY))
+            return fail(std::move(error));
+        ::umount2(target_.c_str(), MNT_DETACH);
+        error.code = Code::InvalidArgument;
+        error.hint = fmt::format("one of the options '{}' is unknown, or has no such value",
+                                 printable(join(options_.extra, ",")));
+        return fail(std::move(error));
+    }
+
     [[nodiscard]] Status try_drivers(const std::string& options, unsigned long flags) {
         for (auto driver : recipe_.drivers) {
             if (driver.empty())
@@ -240,7 +253,8 @@ private:
             if (driver == ntfs_3g)
                 return through_ntfs_3g((flags & MS_RDONLY) != 0);
             if (::mount(volume_.node.c_str(), target_.c_str(), std::string(driver).c_str(),
-                        flags | options_.flags | MS_NODEV, options.empty() ? nullptr : options.c_str()) == 0)
+                        flags | options_.flags | MS_NODEV,
+                        options.empty() ? nullptr : options.c_str()) == 0)
                 return {};
             if (errno != ENODEV)
                 return explain(errno, driver);

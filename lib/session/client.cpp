@@ -220,7 +220,12 @@ Status Session::send_input(std::uint32_t id, const CallHooks& hooks) {
                       std::min<std::size_t>(input_.size(), input_flow_.credit));
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return {};
-    if (got <= 0) {
+    if (got < 0) { // the worker must not take it for the end
+        input_open_ = false;
+        hook_error_ = os_error("reading the input");
+        return channel_.send({FrameType::Cancel, id, ""});
+    }
+    if (got == 0) {
         input_open_ = false;
         return channel_.send({FrameType::Data, id, encode_data(0, "")});
     }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest behind the API of libguestfs, in both engines: real systems are inspected and their programs run; Augeas and hivex
 work inside the guest's root, whatever its links and files say."""
+import contextlib
+import io
 import os
 import shutil
 import signal
@@ -106,6 +108,62 @@ class Engines(Guests):
         g.launch()
         g.pvcreate("/dev/sda")
         g.close()
+
+
+class Drives(Guests):
+    def test_what_is_inside_of_luks_is_there_at_once(self):
+        subprocess.run([IMAGES / "stacked", "lvm-on-luks", self.scratch / "luks.raw"], check=True, capture_output=True)
+        g = self.open(self.scratch / "luks.raw", "native", root=None)
+        g.cryptsetup_open("/dev/sda1", "open sesame", "opened")
+        self.assertEqual(g.vfs_type("/dev/a-b/root-fs"), "ext4")
+        self.assertEqual(g.inspect_os(), ["/dev/a-b/root-fs"])
+
+    def test_a_wrong_option_of_a_mount_is_no_damage(self):
+        image = mini(self.scratch / "plain.raw")
+        for engine in ENGINES:
+            with module.create_guestfs(backend=engine) as g:
+                g.add_drive_opts(str(image), format="raw")
+                g.launch()
+                before = g.tune2fs_l("/dev/sda1")["Last checked"]
+                for options in ("bogus", "ro;rm -rf /", "data=nonsense"):
+                    with self.assertRaises(module.InvalidArgument):
+                        g.mount_options(options, "/dev/sda1", "/")
+                self.assertEqual(g.mounts(), [])
+                self.assertEqual(g.tune2fs_l("/dev/sda1")["Last checked"], before)
+                g.mount_options("data=ordered", "/dev/sda1", "/")
+
+    def test_an_input_that_cannot_be_read_is_an_error(self):
+        g = self.open(mini(self.scratch / "plain.raw"), "host")
+        g.write("/keep", "data")
+        with self.assertRaisesRegex(module.GuestFSError, "Is a directory"):
+            g.upload("/tmp", "/keep")
+        self.assertEqual(g.cat("/keep"), "data")
+        with self.assertRaisesRegex(module.GuestFSError, "Input/output error"):
+            g.upload("/proc/self/mem", "/keep")  # reading begins at an address that is not mapped
+        with self.assertRaisesRegex(module.GuestFSError, "No such file"):
+            g.cat("/\udcff")
+        for call in ((g.chmod, 1 << 40, "/keep"), (g.chown, (1 << 33) + 5, -1, "/keep")):
+            with self.assertRaises(module.InvalidArgument):
+                call[0](*call[1:])
+
+
+class Callbacks(Guests):
+    def test_what_they_raise_changes_nothing(self):
+        told = []
+
+        def callback(event, *_):
+            told.append(event)
+            raise KeyError("of the callback")
+
+        with contextlib.redirect_stderr(io.StringIO()) as printed, module.create_guestfs(backend="host") as g:
+            with self.assertRaises(TypeError):
+                g.set_event_callback(1, module.guestfs.EVENT_ALL)
+            g.set_event_callback(callback, module.guestfs.EVENT_LAUNCH_DONE | module.guestfs.EVENT_CLOSE)
+            g.add_drive_scratch(1 << 20)
+            g.launch()
+        self.assertEqual(told, [module.guestfs.EVENT_LAUNCH_DONE, module.guestfs.EVENT_CLOSE])
+        self.assertEqual(printed.getvalue().count("KeyError: 'of the callback'"), 2)
+        self.assertEqual(module.guestfs.event_to_string(module.guestfs.EVENT_CLOSE | module.guestfs.EVENT_ENTER), "close,enter")
 
 
 class Inspection(Guests):

@@ -2,6 +2,7 @@
 """GuestFS: a handle on disk images, with the calls that users of libguestfs know."""
 import os
 import sys
+import traceback
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import _native
@@ -19,8 +20,15 @@ EVENT_LIBVIRT_AUTH = 0x100
 EVENT_WARNING = 0x200
 EVENT_ALL = 0x3ff
 
+_EVENTS = ("close", "subprocess_quit", "launch_done", "progress", "appliance", "library", "trace", "enter", "libvirt_auth", "warning")
+
 _CLOSED = "GuestFS: method called on closed handle"
-_DIED, _INVALID = "protocol", "invalidArgument"
+_INVALID = "invalidArgument"
+
+
+def event_to_string(events: int) -> str:
+    """The names of the EVENT_* in a mask, with commas between them."""
+    return ",".join(name for bit, name in enumerate(_EVENTS) if events & 1 << bit)
 
 
 class GuestFSError(RuntimeError):
@@ -61,6 +69,7 @@ class GuestFS(Calls):
         self._o: Optional[_native.Handle] = None
         self._python_return_dict = python_return_dict
         self._callbacks: Dict[int, Tuple[Callable[..., None], int]] = {}
+        self._launched = False
         self._o = _native.Handle(engine, environment)
         self._call("set_program", (os.path.basename(sys.argv[0]) if sys.argv else "python",))
 
@@ -71,15 +80,18 @@ class GuestFS(Calls):
 
     def _call(self, name: str, arguments: tuple) -> Any:
         handle = self._handle()
-        if self._callbacks:
-            self._tell(EVENT_ENTER, name)
+        self._tell(EVENT_ENTER, name)
         answer, failure = handle.call(name, arguments)
         if failure is not None:
-            if failure[0] == _DIED and self._callbacks:
+            if self._launched and handle.call("is_config", ())[0]:
+                self._launched = False
                 self._tell(EVENT_SUBPROCESS_QUIT, "")
             raise (InvalidArgument if failure[0] == _INVALID else GuestFSError)(*failure)
-        if name == "launch" and self._callbacks:
+        if name == "launch":
+            self._launched = True
             self._tell(EVENT_LAUNCH_DONE, "")
+        elif name in ("shutdown", "kill_subprocess"):
+            self._launched = False
         if _native.gives_hash(name) and not self._python_return_dict:
             return list(answer.items())
         return answer
@@ -87,12 +99,17 @@ class GuestFS(Calls):
     def _tell(self, event: int, text: str) -> None:
         for number, (callback, wanted) in list(self._callbacks.items()):
             if event & wanted:
-                callback(event, number, text, [])
+                try:
+                    callback(event, number, text, [])
+                except Exception:  # pylint: disable=broad-except  # what a call does is not the callback's to decide
+                    traceback.print_exc()
 
     def set_event_callback(self, cb: Callable[..., None], event_bitmask: int) -> int:
         """Has `cb(event, event_handle, buf, array)` called for the EVENT_* in the mask: enter, launch done, close, and the end of
-        the worker; the others never come. Returns what delete_event_callback takes."""
+        the worker; the others never come. What it raises is printed, and changes nothing. Returns what delete_event_callback takes."""
         self._handle()
+        if not callable(cb):
+            raise TypeError("the callback must be callable")
         number = max(self._callbacks, default=-1) + 1
         self._callbacks[number] = (cb, event_bitmask)
         return number
@@ -109,7 +126,7 @@ class GuestFS(Calls):
         self._o = None
         failure = handle.close()
         if failure is not None:
-            raise GuestFSError(*failure)
+            raise (InvalidArgument if failure[0] == _INVALID else GuestFSError)(*failure)
 
     def __enter__(self) -> "GuestFS":
         return self

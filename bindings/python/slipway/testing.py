@@ -52,7 +52,7 @@ class FakeGuestFS(Calls):
             if method is not None:
                 answer = method(*arguments)
             elif field:
-                answer = self._root(arguments[0]).get(field, 0 if field.endswith("_version") else "unknown")
+                answer = self._root(arguments[0]).get(field, self._unsaid(field))
             elif name.startswith(("set_", "get_")):
                 answer = None
             else:
@@ -180,6 +180,12 @@ class FakeGuestFS(Calls):
 
     # Inspection and commands.
 
+    @staticmethod
+    def _unsaid(field: str) -> Any:
+        if field.endswith("_version"):
+            return 0
+        return {"mountpoints": {}, "filesystems": [], "drive_mappings": {}}.get(field, "unknown")
+
     def _root(self, root: str) -> Dict[str, Any]:
         if root not in self.roots:
             raise InvalidArgument("invalidArgument", f"{root}: no such root: call inspect_os first")
@@ -253,7 +259,8 @@ class FakeGuestFS(Calls):
         return sorted({each.split("/")[depth + 1] for each in self._children(directory)})
 
     def _fake_find(self, directory: str) -> List[str]:
-        start = len(self._resolve(directory).rstrip("/")) + 1
+        # As libguestfs: without the directory, whose slash stays unless it was given with one.
+        start = len(self._resolve(directory).rstrip("/")) + directory.endswith("/")
         return [each[start:] for each in self._children(directory)]
 
     def _fake_glob_expand(self, pattern: str, *_: Any) -> List[str]:
