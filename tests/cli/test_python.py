@@ -192,7 +192,7 @@ class Arguments(PythonCase):
                 print(type(error).__name__, getattr(error, "code", ""), str(error)[:100])
         """, self.image()).splitlines()
         self.assertEqual([line.split()[0] for line in said],
-                         ["TypeError"] * 7 + ["OverflowError"] + ["GuestFSError"] * 9)
+                         ["TypeError"] * 7 + ["OverflowError"] + ["InvalidArgument"] * 6 + ["GuestFSError", "InvalidArgument", "GuestFSError"])
         self.assertEqual([line.split()[1] for line in said[8:]], ["invalidArgument"] * 6 + ["notFound", "invalidArgument", "notFound"])
 
     def test_any_bytes(self):
