@@ -24,7 +24,6 @@ struct Unref {
 };
 template <class T> using Owned = std::unique_ptr<T, Unref>;
 
-constexpr unsigned extended_types[] = {0x05, 0x0f, 0x85};
 constexpr int smallest_grain = 512;               // bytes: a partition may begin at any sector
 constexpr std::uint64_t legacy_bootable = 1 << 2; // bit of a GPT entry's attributes
 
