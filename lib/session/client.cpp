@@ -120,6 +120,24 @@ Result<std::optional<Json>> Session::step(std::uint32_t id, const CallHooks& hoo
     return take_frame(**frame, hooks);
 }
 
+namespace {
+
+void pass_on_log(const Log& log, const Json& json) {
+    auto text = json_get<std::string>(json, "text");
+    switch (json_get<int>(json, "level")) {
+    case static_cast<int>(Level::Debug):
+        log.debug("{}", text);
+        break;
+    case static_cast<int>(Level::Warning):
+        log.warning("{}", text);
+        break;
+    default:
+        log.info("{}", text);
+    }
+}
+
+} // namespace
+
 Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHooks& hooks) {
     switch (frame.type) {
     case FrameType::Response: {
@@ -166,17 +184,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     }
     case FrameType::Log: {
         SLIPWAY_TRY(auto json, from_wire(frame.payload, "the worker's log"));
-        auto text = json_get<std::string>(json, "text");
-        switch (json_get<int>(json, "level")) {
-        case static_cast<int>(Level::Debug):
-            host_.log.debug("{}", text);
-            break;
-        case static_cast<int>(Level::Warning):
-            host_.log.warning("{}", text);
-            break;
-        default:
-            host_.log.info("{}", text);
-        }
+        pass_on_log(host_.log, json);
         break;
     }
     default:
