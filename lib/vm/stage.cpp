@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "base/strings.hpp"
 
 namespace slipway::vm {
@@ -166,6 +168,19 @@ bool is_login(std::string_view line) {
     return words.size() >= 2 && words[1] == "login:" && words[0] != "Last";
 }
 
+// The time that the kernel puts before each message: "[   36.009018] ".
+std::size_t find_kernel_message(std::string_view line) {
+    for (auto at = line.find('['); at != std::string_view::npos; at = line.find('[', at + 1)) {
+        auto end = line.find(']', at);
+        if (end == std::string_view::npos)
+            break;
+        auto time = split(trim(line.substr(at + 1, end - at - 1)), '.');
+        if (time.size() == 2 && parse_number(time[0]) && parse_number(time[1]))
+            return at;
+    }
+    return std::string_view::npos;
+}
+
 bool is_systemd(std::string_view line) {
     return contains(line, "systemd[1]: ") || contains(line, "[  OK  ]");
 }
@@ -201,8 +216,25 @@ std::string_view name_of(Stage stage) {
     return names.at(static_cast<std::size_t>(stage));
 }
 
+void BootTrace::follow_interruption(std::string_view line) {
+    if (line.starts_with(previous_)) { // it is still growing
+        previous_ = line;
+        return;
+    }
+    auto message = find_kernel_message(previous_);
+    if (message == std::string_view::npos)
+        interrupted_.clear();
+    else if (message > 0)
+        interrupted_ = previous_.substr(0, message);
+    previous_ = line;
+}
+
 Stage BootTrace::stage_of(std::string_view line) const {
     if (is_login(line))
+        return Stage::Login;
+    // The space between the two may have gone with the end of a line.
+    if (!interrupted_.empty() && (is_login(interrupted_ + std::string(line)) ||
+                                  is_login(fmt::format("{} {}", interrupted_, line))))
         return Stage::Login;
     if (begins_initramfs_systemd(line))
         return Stage::Initramfs;
@@ -244,6 +276,7 @@ void BootTrace::count_restart(std::string_view line) {
 void BootTrace::see(std::string_view text, double seconds) {
     auto line = trim(text);
     count_restart(line);
+    follow_interruption(line);
     auto shown = printable(line);
     if (!sightings_.empty() && shown.starts_with(sightings_.back().evidence))
         sightings_.back().evidence = shown;

@@ -49,11 +49,14 @@ public:
 private:
     void reach(Stage stage, std::string_view line, double seconds);
     void count_restart(std::string_view line);
+    void follow_interruption(std::string_view line);
     [[nodiscard]] Stage stage_of(std::string_view line) const;
 
     Stage reached_ = Stage::None;
     std::vector<Sighting> sightings_;
     std::optional<Failure> failure_;
+    std::string previous_;    ///< the line before this one, or this one while it was shorter
+    std::string interrupted_; ///< what a program had printed when kernel messages came between
     bool handed_over_ = false;
     unsigned restarts_ = 0;
     bool greeted_ = false; ///< the firmware has said its name, and nothing has come since

@@ -2,6 +2,7 @@
 // The fixtures are consoles of real guests; see tests/fixtures/console/README.md.
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -143,6 +144,25 @@ TEST(BootTrace, TheEvidenceGrowsWithItsLine) {
 TEST(BootTrace, LastLoginIsNoLoginPrompt) {
     EXPECT_EQ(trace_of("Last login: Mon\n").reached(), Stage::None);
     EXPECT_EQ(trace_of("host login: ").reached(), Stage::Login);
+}
+
+TEST(BootTrace, KernelMessagesBreakThePromptInTwo) {
+    constexpr auto* message = "[   36.009018] powernow_k8: no transitions\n";
+    for (std::string_view prompt : {"host login: ", "a.long-name login: "})
+        for (std::size_t at = 1; at < prompt.size(); ++at) {
+            auto text = fmt::format("Debian 12 host ttyS0\n\n{}{}{}{}{}", prompt.substr(0, at),
+                                    message, message, prompt.substr(at), message);
+            EXPECT_EQ(trace_of(text).reached(), Stage::Login) << text;
+            BootTrace grows;
+            Console console;
+            for (char byte : text) {
+                console.feed({&byte, 1}, [&grows](std::string_view line) { grows.see(line); });
+                grows.see(console.partial());
+            }
+            EXPECT_EQ(grows.reached(), Stage::Login) << text;
+        }
+    EXPECT_EQ(trace_of(fmt::format("Last {}login: Mon\n", message)).reached(), Stage::None);
+    EXPECT_EQ(trace_of(fmt::format("host{}and now\nlogin: \n", message)).reached(), Stage::None);
 }
 
 TEST(PassphrasePrompt, StandsAtTheEndOfAConsoleThatWaits) {
