@@ -19,6 +19,7 @@ namespace {
 constexpr std::chrono::seconds greeting_deadline{120}; // a machine without an accelerator
 constexpr std::chrono::seconds cancel_grace{5};
 constexpr std::chrono::milliseconds tick{50};
+constexpr std::uint32_t grants_per_credit = 4;
 constexpr std::size_t largest_answer = 512 << 20; // bytes; names of a few million files
 
 } // namespace
@@ -70,6 +71,7 @@ Result<Json> Session::call(const std::string& operation, Json arguments, const C
                     "open the image again");
     auto id = next_id_++;
     request_flow_ = input_flow_ = {.credit = channel_.initial_credit()};
+    owed_.fill(0);
     cancel_sent_.reset();
     hook_error_.reset();
     progress_.reset();
@@ -164,8 +166,7 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
                 hook_error_ = std::move(taken.error());
                 SLIPWAY_CHECK(channel_.send({FrameType::Cancel, frame.id, ""}));
             }
-        SLIPWAY_CHECK(
-            channel_.send({FrameType::Credit, frame.id, encode_credit(data.first, size)}));
+        SLIPWAY_CHECK(grant(frame.id, data.first, size));
         break;
     }
     case FrameType::Credit: {
@@ -193,7 +194,21 @@ Result<std::optional<Json>> Session::take_frame(const Frame& frame, const CallHo
     return std::optional<Json>{};
 }
 
+// Not for each piece: a worker that sends many small ones does not read meanwhile, and what is
+// under way to it must not fill its serial line.
+Status Session::grant(std::uint32_t id, std::uint8_t stream, std::uint32_t bytes) {
+    if (stream >= owed_.size())
+        return fail(Code::Protocol, "the worker sent data of a stream that is not there");
+    auto& owed = owed_[stream];
+    owed += bytes;
+    if (owed < channel_.initial_credit() / grants_per_credit)
+        return {};
+    return channel_.send({FrameType::Credit, id, encode_credit(stream, std::exchange(owed, 0))});
+}
+
 Status Session::pass_on(std::uint32_t id, const CallHooks& hooks) {
+    if (hooks.on_step)
+        hooks.on_step();
     if (hooks.take_signal)
         while (int number = hooks.take_signal())
             SLIPWAY_CHECK(

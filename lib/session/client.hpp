@@ -2,6 +2,7 @@
 // The client's side of a session: one opened root, wherever its worker runs.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,7 +25,8 @@ struct CallHooks {
     std::function<int()> take_signal{};
     /// A new terminal size as {rows, columns}, if it changed; asked often.
     std::function<std::optional<std::pair<unsigned, unsigned>>()> take_window{};
-    std::optional<Cancel> cancel{}; ///< in place of the host record's, for this call alone
+    std::function<void()> on_step{}; ///< called often while the call is under way
+    std::optional<Cancel> cancel{};  ///< in place of the host record's, for this call alone
 };
 
 /// The operation that opens the disks.
@@ -68,6 +70,7 @@ private:
     [[nodiscard]] Status pass_on(std::uint32_t id, const CallHooks& hooks);
     [[nodiscard]] Result<std::optional<Json>>
     send_request(std::uint32_t id, std::string_view request, const CallHooks& hooks);
+    [[nodiscard]] Status grant(std::uint32_t id, std::uint8_t stream, std::uint32_t bytes);
     [[nodiscard]] Status send_input(std::uint32_t id, const CallHooks& hooks);
 
     std::unique_ptr<Place> place_;
@@ -89,7 +92,8 @@ private:
             line.granted(bytes);
         }
     };
-    Flow request_flow_, input_flow_; ///< of this call
+    Flow request_flow_, input_flow_;      ///< of this call
+    std::array<std::uint32_t, 4> owed_{}; ///< bytes of each stream that were taken and not granted
     bool input_open_ = false;
     bool closed_ = false;
     bool alive_ = true;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "session/client.hpp"
 #include "session/wire.hpp"
+#include "work/peer.hpp"
 
 using namespace slipway;
 using namespace slipway::session;
@@ -64,6 +67,42 @@ TEST(Session, EndsACallOfAMachineThatIsDead) {
     auto failed = talk.session->call("stat");
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().code, Code::Timeout);
+}
+
+// User-mode Linux loses what overfills its serial line while the worker does not read.
+TEST(Session, GrantsCreditForManySmallPiecesTogether) {
+    Talk talk;
+    constexpr std::size_t pieces = 3000;
+    constexpr std::size_t size = 100;
+    std::thread sending([&talk] { // more than a socket holds
+        for (std::size_t i = 0; i < pieces; ++i)
+            EXPECT_TRUE(talk.worker.send(
+                {FrameType::Data, 2, encode_data(work::Output, std::string(size, 'x'))}));
+        talk.answer(2, {});
+    });
+    std::size_t taken = 0;
+    session::CallHooks hooks;
+    hooks.on_data = [&](int, std::string_view bytes) -> Status {
+        taken += bytes.size();
+        return {};
+    };
+    ASSERT_TRUE(talk.session->call("stat", Json::object(), hooks));
+    sending.join();
+    EXPECT_EQ(taken, pieces * size);
+    std::size_t frames = 0;
+    std::size_t granted = 0;
+    while (true) {
+        auto frame = talk.worker.receive(std::chrono::milliseconds(0));
+        if (!frame || !*frame)
+            break;
+        if ((*frame)->type != FrameType::Credit)
+            continue;
+        ++frames;
+        granted += decode_credit((*frame)->payload).value().second;
+    }
+    EXPECT_LE(frames, 10U);
+    // What is not granted is less than what may be under way, so that the worker can go on.
+    EXPECT_LT(taken - granted, talk.worker.initial_credit() / 2);
 }
 
 TEST(Session, TellsThatTheWorkerHasGone) {
