@@ -137,6 +137,14 @@ bool signal_came() {
     return PyErr_CheckSignals() != 0;
 }
 
+// Copies of it are made and dropped without the interpreter's lock.
+std::shared_ptr<py::object> share(py::object object) {
+    return {new py::object(std::move(object)), [](py::object* held) {
+                py::gil_scoped_acquire python;
+                delete held;
+            }};
+}
+
 class NativeHandle {
 public:
     NativeHandle(const std::string& engine, bool environment)
@@ -169,6 +177,27 @@ public:
     }
     [[nodiscard]] bool is_closed() const { return handle_.is_closed(); }
 
+    // callback(event, number, text, array); it must not raise.
+    int set_event_callback(py::object callback, std::uint64_t mask) {
+        return handle_.set_event_callback(
+            [held = share(std::move(callback))](guestfs::Event event, int number,
+                                                std::string_view text,
+                                                std::span<const std::uint64_t> array) {
+                py::gil_scoped_acquire python;
+                py::list numbers;
+                for (auto each : array)
+                    numbers.append(each);
+                try {
+                    (*held)(static_cast<std::uint64_t>(event), number,
+                            object_of(std::string(text), false), numbers);
+                } catch (py::error_already_set& error) {
+                    error.discard_as_unraisable("an event callback");
+                }
+            },
+            mask);
+    }
+    void delete_event_callback(int number) { handle_.delete_event_callback(number); }
+
 private:
     Handle handle_;
 };
@@ -193,6 +222,8 @@ PYBIND11_MODULE(_native, module) {
         .def(py::init<const std::string&, bool>(), py::arg("engine"), py::arg("environment"))
         .def("call", &NativeHandle::call)
         .def("close", &NativeHandle::close)
+        .def("set_event_callback", &NativeHandle::set_event_callback)
+        .def("delete_event_callback", &NativeHandle::delete_event_callback)
         .def_property_readonly("closed", &NativeHandle::is_closed);
     module.def("is_supported", &slipway::is_supported);
     module.def("gives_hash", &slipway::gives_hash);

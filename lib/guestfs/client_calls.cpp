@@ -219,22 +219,4 @@ std::vector<std::string_view> client_call_names() {
     return names;
 }
 
-std::string trace_line(std::string_view name, const Json& arguments, const Signature& signature) {
-    auto line = fmt::format("slipway: trace: {}", name);
-    for (std::size_t i = 0; i < arguments.size() && i < signature.parameters.size(); ++i) {
-        const auto& value = arguments[i];
-        if (value.is_null())
-            continue;
-        line += ' ';
-        if (signature.parameters[i].type == Type::Key)
-            line += "***";
-        else if (signature.parameters[i].type == Type::Bytes)
-            line += fmt::format("<{} bytes>",
-                                value.is_string() ? value.get_ref<const std::string&>().size() : 0);
-        else
-            line += render_json(value);
-    }
-    return line;
-}
-
 } // namespace slipway::guestfs

@@ -167,7 +167,7 @@ def signatures_cpp(calls, aliases, records):
     yield "namespace {"
     for call in calls:
         if call.parameters:
-            inner = ", ".join(f'{{"{each.name}", Type::{each.type}, {str(each.nullable).lower()}}}' for each in call.parameters)
+            inner = ", ".join(f'{{"{each.name}", Type::{each.type}, {str(each.nullable).lower()}, {str(each.optional).lower()}}}' for each in call.parameters)
             yield f"constexpr Parameter {call.name}_parameters[] = {{{inner}}};"
     yield "constexpr Signature table[] = {"
     for call in sorted(calls, key=lambda each: each.name):

@@ -7,6 +7,7 @@
 
 #include "base/strings.hpp"
 #include "guestfs/state.hpp"
+#include "guestfs/trace.hpp"
 #include "guestfs/worker_call.hpp"
 
 namespace slipway::guestfs {
@@ -31,8 +32,11 @@ ops::Context HandleState::context() const {
     context.runner = runner.get();
     context.host.runner = runner.get();
     if (settings.at("verbose").get<bool>())
-        context.host.log = Log(Level::Debug, [](Level, std::string_view text) {
-            std::fprintf(stderr, "slipway: %.*s\n", static_cast<int>(text.size()), text.data());
+        context.host.log = Log(Level::Debug, [this](Level, std::string_view text) {
+            if (events.are_wanted(Event::Library))
+                events.tell(Event::Library, text);
+            else
+                std::fprintf(stderr, "slipway: %.*s\n", static_cast<int>(text.size()), text.data());
         });
     return context;
 }
@@ -53,6 +57,7 @@ Status HandleState::launch() {
         return fail(std::move(result).error());
     }
     opened = std::move(*result);
+    events.tell(Event::LaunchDone, {});
     return {};
 }
 
@@ -72,18 +77,24 @@ Status HandleState::shutdown() {
 Result<Json> HandleState::call_worker(const Signature& signature, const Json& arguments) {
     if (!opened)
         return fail(Code::InvalidArgument, "the handle is not launched", "call launch() first");
+    if (in_worker_)
+        return fail(Code::Busy, "the callback of another call cannot call the worker");
     Cancel cancel(options.interrupted);
     {
         std::lock_guard guard(cancel_mutex_);
         under_way_ = cancel;
     }
+    in_worker_ = true;
     auto answer = call_of_worker(
-        signature, arguments, cancel,
+        signature, arguments, cancel, events,
         [this](const std::string& name, Json words, const session::CallHooks& hooks) {
             return opened->call(name, std::move(words), hooks);
         });
-    if (!answer && !opened->is_alive())
+    in_worker_ = false;
+    if (!answer && !opened->is_alive()) {
         drop();
+        events.tell(Event::SubprocessQuit, {});
+    }
     return answer;
 }
 
@@ -157,6 +168,7 @@ Result<Json> HandleState::call(std::string_view name, const Json& arguments) {
 
 Result<Json> HandleState::carry_out(const Signature& signature, const Json& arguments) {
     auto name = signature.name;
+    events.tell(Event::Enter, name);
     if (name == "mount_local_run" || name == "umount_local" || name == "user_cancel")
         return call_without_lock(name);
     if (name == "shutdown" || name == "kill_subprocess")
@@ -164,16 +176,29 @@ Result<Json> HandleState::carry_out(const Signature& signature, const Json& argu
     std::lock_guard guard(mutex);
     if (closed)
         return fail(Code::InvalidArgument, "the handle was closed");
-    if (settings.at("trace").get<bool>())
-        std::fprintf(stderr, "%s\n", trace_line(name, arguments, signature).c_str());
-    return dispatch(signature, arguments);
+    if (!settings.at("trace").get<bool>())
+        return dispatch(signature, arguments);
+    trace(trace_of_call(signature, arguments));
+    auto answer = dispatch(signature, arguments);
+    trace(trace_of_result(signature, answer));
+    return answer;
+}
+
+void HandleState::trace(const std::string& line) const {
+    if (events.are_wanted(Event::Trace))
+        events.tell(Event::Trace, line);
+    else
+        std::fprintf(stderr, "slipway: trace: %s\n", line.c_str());
 }
 
 Status HandleState::close() {
     SLIPWAY_CHECK(end_local_mount());
     std::lock_guard guard(mutex);
+    if (in_worker_)
+        return fail(Code::Busy, "close: the callback of another call cannot close the handle");
     if (std::exchange(closed, true))
         return fail(Code::InvalidArgument, "close: the handle was closed already");
+    events.tell(Event::Close, {});
     auto done = shutdown();
     return done ? done : fail(std::move(done.error()).in("closing the handle"));
 }
@@ -199,6 +224,14 @@ Result<Json> Handle::call(std::string_view name, const Json& arguments) {
 
 Status Handle::close() {
     return state_->close();
+}
+
+int Handle::set_event_callback(EventCallback callback, std::uint64_t mask) {
+    return state_->events.add(std::move(callback), mask);
+}
+
+void Handle::delete_event_callback(int number) {
+    state_->events.remove(number);
 }
 
 bool Handle::is_closed() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "guestfs/events.hpp"
 #include "guestfs/signature.hpp"
 
 namespace slipway::guestfs {
@@ -51,6 +52,9 @@ public:
     /// Brings the changes into the drives, and ends everything. Later calls fail.
     [[nodiscard]] Status close();
     [[nodiscard]] bool is_closed() const;
+    /// Has the callback told of the events in the mask; the number is for delete_event_callback.
+    int set_event_callback(EventCallback callback, std::uint64_t mask);
+    void delete_event_callback(int number);
 
 #include "guestfs/generated/methods.hpp"
 

@@ -53,7 +53,8 @@ Status show_files(const ops::Context& context, ops::OpenImage& opened,
                                               .options = request.options},
                                              [&](const char* name, const Json& arguments) {
                                                  return call_of_worker(*find_signature(name),
-                                                                       arguments, cancel, ask);
+                                                                       arguments, cancel, Events(),
+                                                                       ask);
                                              }));
     if (request.ready)
         SLIPWAY_CHECK(request.ready());

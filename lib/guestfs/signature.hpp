@@ -32,6 +32,7 @@ struct Parameter {
     std::string_view name;
     Type type;
     bool nullable; ///< or left out
+    bool optional; ///< may be left out
 };
 
 enum class Where { Worker, Client, None };

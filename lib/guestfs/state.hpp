@@ -26,7 +26,8 @@ public:
     /// Of the settings that are kept for clients who ask, by the name of the call without "get_".
     using Settings = std::map<std::string, Json, std::less<>>;
 
-    std::mutex mutex;
+    std::recursive_mutex mutex; ///< recursive: callbacks may ask the handle
+    Events events;
     HandleOptions options;
     bool closed = false;
     Settings settings;
@@ -46,11 +47,13 @@ private:
     /// Before the session ends, without the lock.
     [[nodiscard]] Status end_local_mount();
     [[nodiscard]] Result<Json> carry_out(const Signature& signature, const Json& arguments);
+    void trace(const std::string& line) const;
     [[nodiscard]] Result<Json> dispatch(const Signature& signature, const Json& arguments);
     void drop();
 
     std::mutex cancel_mutex_;
     Cancel under_way_{}; ///< of the call that the worker carries out, or of the last one
+    bool in_worker_ = false;
 };
 
 /// A call that the client carries out; null where there is none.
@@ -59,8 +62,5 @@ using ClientCall = Result<Json> (*)(HandleState&, const Json& arguments);
 [[nodiscard]] std::vector<std::string_view> client_call_names();
 /// The settings of a new handle.
 [[nodiscard]] HandleState::Settings default_settings(bool environment);
-/// What `set_trace` prints.
-[[nodiscard]] std::string trace_line(std::string_view name, const Json& arguments,
-                                     const Signature& signature);
 
 } // namespace slipway::guestfs

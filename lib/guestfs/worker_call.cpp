@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guestfs/worker_call.hpp"
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <optional>
 
 #include <fcntl.h>
@@ -76,10 +79,47 @@ private:
     sys::OwnedFd plain_;
 };
 
+/// Tells how far a call is, once it has taken a while.
+class Progress {
+public:
+    Progress(const Events& events, sys::BorrowedFd input) : events_(events), input_(input) {
+        struct stat info {};
+        if (input.valid() && ::fstat(input.raw(), &info) == 0 && S_ISREG(info.st_mode))
+            total_ = static_cast<std::uint64_t>(info.st_size);
+    }
+    void step() {
+        if (auto now = Clock::now(); now >= next_) {
+            next_ = now + interval;
+            told_ = true;
+            // What was read of the input is on its way; nobody knows how much comes back.
+            auto position = total_ ? ::lseek(input_.raw(), 0, SEEK_CUR) : 0;
+            tell(static_cast<std::uint64_t>(std::max<off_t>(position, 0)));
+        }
+    }
+    void finish() const {
+        if (told_)
+            tell(total_.value_or(1));
+    }
+
+private:
+    void tell(std::uint64_t position) const {
+        events_.tell(Event::Progress, {},
+                     std::array<std::uint64_t, 4>{0, 0, position, total_.value_or(1)});
+    }
+    static constexpr std::chrono::milliseconds patience{2000};
+    static constexpr std::chrono::milliseconds interval{333};
+
+    const Events& events_;
+    sys::BorrowedFd input_;
+    std::optional<std::uint64_t> total_; ///< bytes of the input
+    Clock::time_point next_ = Clock::now() + patience;
+    bool told_ = false;
+};
+
 } // namespace
 
 Result<Json> call_of_worker(const Signature& signature, const Json& arguments, const Cancel& cancel,
-                            const AskWorker& ask) {
+                            const Events& events, const AskWorker& ask) {
     auto words = Json::array();
     for (std::size_t i = 0; i < signature.parameters.size(); ++i)
         if (!is_stream(signature.parameters[i].type))
@@ -88,6 +128,9 @@ Result<Json> call_of_worker(const Signature& signature, const Json& arguments, c
     SLIPWAY_TRY(auto download, Download::open(signature, arguments));
     std::string value;
     session::CallHooks hooks{.input = input, .cancel = cancel};
+    Progress progress(events, input);
+    if (events.are_wanted(Event::Progress))
+        hooks.on_step = [&progress] { progress.step(); };
     hooks.on_data = [&](int, std::string_view bytes) -> Status {
         if (download.wanted())
             return download.write(bytes);
@@ -100,6 +143,7 @@ Result<Json> call_of_worker(const Signature& signature, const Json& arguments, c
         return {};
     };
     SLIPWAY_TRY(auto answer, ask(std::string(signature.name), {{"args", words}}, hooks));
+    progress.finish();
     SLIPWAY_CHECK(download.finish());
     bool streamed = signature.result == Type::Bytes || signature.result == Type::String;
     return answer.is_null() && streamed ? Json(std::move(value)) : std::move(answer);

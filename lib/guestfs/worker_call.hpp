@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "guestfs/events.hpp"
 #include "guestfs/signature.hpp"
 #include "session/client.hpp"
 
@@ -15,8 +16,9 @@ using AskWorker = std::function<Result<Json>(const std::string& operation, Json 
                                              const session::CallHooks& hooks)>;
 
 /// `arguments` as for `check_arguments`; files and bytes among them go as the request's input, and
-/// what the worker sends becomes the file or the value.
+/// what the worker sends becomes the file or the value. `events` get the progress.
 [[nodiscard]] Result<Json> call_of_worker(const Signature& signature, const Json& arguments,
-                                          const Cancel& cancel, const AskWorker& ask);
+                                          const Cancel& cancel, const Events& events,
+                                          const AskWorker& ask);
 
 } // namespace slipway::guestfs

@@ -40,6 +40,15 @@ def fails(call, *arguments, **more):
     except Exception as error:
         return error
     raise AssertionError(f"{call} {arguments} did not fail")
+def machine():
+    # Processes of ours that are User-mode Linux, its kernel first.
+    import os, subprocess
+    table = [line.split(None, 2) for line in subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines()]
+    mine = {str(os.getpid())}
+    for _ in range(5):
+        mine |= {pid for pid, parent, _ in table if parent in mine}
+    found = [(int(pid), int(parent)) for pid, parent, program in table if pid in mine and "linux.uml" in program.split()[0]]
+    return sorted((pid for pid, _ in found), key=lambda pid: dict(found)[pid] in dict(found))
 """
 
 
@@ -98,6 +107,27 @@ class BackEnds(PythonCase):
         """
         said = self.ok(python(program, path=PACKAGE / "compat")).stdout.splitlines()
         self.assertEqual(said, ["guestfs 0 1023 True", "True False True"])
+
+    def test_the_stand_in_does_not_hide_libguestfs(self):
+        """A module of that form in place of libguestfs's, which need not be installed."""
+        real = self.scratch / "real"
+        real.mkdir()
+        (real / "guestfs.py").write_text("import libguestfsmod\nclass GuestFS:\n    real = True\n    def __init__(self, **_): pass\n")
+        (real / "libguestfsmod.py").write_text("")
+        both = f"{PACKAGE}/compat:{real}"
+        program = """
+            import guestfs
+            from slipway import create_guestfs
+            print(*(getattr(each, "real", False) for each in (
+                guestfs.GuestFS(python_return_dict=True), create_guestfs(backend="auto"), create_guestfs(backend="libguestfs"),
+                create_guestfs(backend="native"))))
+        """
+        for chosen, imported in ("", False), ("native", False), ("auto", True), ("libguestfs", True):
+            with self.subTest(chosen):
+                said = self.ok(python(program, path=both, env={"SLIPWAY_GUESTFS_BACKEND": chosen})).stdout
+                self.assertEqual(said, f"{imported} True True False\n")
+        refused = python("import guestfs", path=both, env={"SLIPWAY_GUESTFS_BACKEND": "bogus"})
+        self.assertIn("ValueError: 'bogus' is no back end", refused.stderr)
 
 
 class States(PythonCase):
@@ -275,29 +305,36 @@ class Images(PythonCase):
         self.assertEqual(said, "busy\n")
 
 
+class Streams(PythonCase):
+    def test_many_small_pieces(self):
+        """gzip of zeros: each piece of a few KiB comes after megabytes of reading. Their credits must not fill the serial line."""
+        said = self.run_with("""
+            import gzip, os
+            with handle(sys.argv[1], readonly=True, format="raw") as g:
+                g.mount("/dev/sda1", "/")
+                g.touch("/zeros")
+                g.truncate_size("/zeros", 2 << 30)
+                g.compress_out("gzip", "/zeros", sys.argv[2], level=1)
+            size = 0
+            with gzip.open(sys.argv[2]) as file:
+                while piece := file.read(1 << 24): size += len(piece)
+            print(size == 2 << 30, os.path.getsize(sys.argv[2]) > 2 << 20)
+        """, self.image(), self.scratch / "zeros.gz")
+        self.assertEqual(said, "True True\n")
+
+
 class Endings(PythonCase):
     def test_a_worker_that_dies_in_a_call(self):
         image = self.image("--size", "4G")
         before = digest(image)
         said = self.run_with("""
-            import os, signal, subprocess, threading, time
+            import os, signal, threading, time
             g = handle(sys.argv[1], format="raw")
             g.mount("/dev/sda1", "/")
             g.write("/etc/motd", "written")
             def kill():
                 time.sleep(1)
-                ours = mine()
-                for line in subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines():
-                    pid, program = line.split()[:2]
-                    if "linux.uml" in program and pid in ours:
-                        os.kill(int(pid), signal.SIGKILL)
-            def mine():
-                found = {str(os.getpid())}
-                for _ in range(5):
-                    for line in subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.splitlines():
-                        pid, parent = line.split()
-                        if parent in found: found.add(pid)
-                return found
+                for pid in machine(): os.kill(pid, signal.SIGKILL)
             threading.Thread(target=kill).start()
             error = fails(g.upload, "/dev/zero", "/zeros")
             print(type(error).__name__, error.code, g.is_ready(), g.is_config())
@@ -330,6 +367,65 @@ class Endings(PythonCase):
             self.assertEqual(running.stdout.read(), "interrupted 1\n")
 
 
+class Events(PythonCase):
+    def test_what_a_handle_tells(self):
+        said = self.run_with("""
+            told = []
+            g = slipway.create_guestfs(backend="sandbox")
+            def tell(event, number, text, array):
+                told.append((slipway.guestfs.event_to_string(event), number, text, array))
+            dropped = g.set_event_callback(tell, slipway.guestfs.EVENT_ALL)
+            number = g.set_event_callback(tell, slipway.guestfs.EVENT_ALL & ~slipway.guestfs.EVENT_ENTER)
+            g.delete_event_callback(dropped)
+            g.set_trace(True)
+            g.add_drive_opts(sys.argv[1], readonly=True, format="raw")
+            g.launch()
+            g.mount("/dev/sda1", "/")
+            g.cat("/etc/hostname")
+            fails(g.cat, "/none")
+            g.write("/x", b"secret")
+            g.read_file("/x")
+            g.exists("/x")
+            g.ls("/home")
+            g.close()
+            for event, each_number, text, array in told:
+                assert (each_number, array) == (number, [])
+                print(event, text.replace(sys.argv[1], "IMAGE"))
+        """, self.image())
+        self.assertEqual(said.splitlines(), [
+            'trace add_drive "IMAGE" "readonly:true" "format:raw"', "trace add_drive = 0", "trace launch", "launch_done ", "trace launch = 0",
+            'trace mount "/dev/sda1" "/"', "trace mount = 0", 'trace cat "/etc/hostname"', 'trace cat = "mini\\n"', 'trace cat "/none"',
+            "trace cat = -1 (error)", 'trace write "/x" <6 bytes>', "trace write = 0", 'trace read_file "/x"', "trace read_file = <6 bytes>",
+            'trace exists "/x"', "trace exists = 1", 'trace ls "/home"', "trace ls = []", "close "])
+
+    def test_progress(self):
+        """The machine stands still for a while, so that the calls take long."""
+        said = self.run_with("""
+            import os, signal, threading, time
+            def told_of(call, *arguments):
+                told = []
+                def tell(event, number, text, array):
+                    assert fails(g.ls, "/").code == "busy" and g.is_ready()
+                    told.append(array)
+                number = g.set_event_callback(tell, slipway.guestfs.EVENT_PROGRESS)
+                if call != g.ls:
+                    os.kill(machine()[0], signal.SIGSTOP)
+                    threading.Timer(3, os.kill, (machine()[0], signal.SIGCONT)).start()
+                call(*arguments)
+                g.delete_event_callback(number)
+                return told
+            with handle(sys.argv[1], readonly=True, format="raw") as g:
+                g.mount("/dev/sda1", "/")
+                print(told_of(g.ls, "/"))
+                told = told_of(g.find, "/")
+                print(told[0], told[-1], len(told) >= 2)
+                with open(sys.argv[2], "wb") as file: file.truncate(32 << 20)
+                told = told_of(g.upload, sys.argv[2], "/large")
+                print([each[3] for each in told] == [32 << 20] * len(told), 0 < told[0][2] < 32 << 20, told[-1][2] == 32 << 20)
+        """, self.image("--size", "256M"), self.scratch / "large").splitlines()
+        self.assertEqual(said, ["[]", "[0, 0, 0, 1] [0, 0, 1, 1] True", "True True True"])
+
+
 class Testing(PythonCase):
     def test_fixtures_and_the_fake_handle(self):
         (self.scratch / "test_user.py").write_text(textwrap.dedent("""
@@ -358,6 +454,27 @@ class Testing(PythonCase):
                 with pytest.raises(RuntimeError, match="FakeGuestFS does not have this call"):
                     g.pvs()
 
+            def test_fake_disks(fake_guestfs, tmp_path):
+                g = fake_guestfs
+                g.filesystems = {"/dev/sda1": {"type": "ext4", "label": "boot", "size": 8192}, "/dev/vg/root": {"type": "xfs"}}
+                assert g.list_filesystems() == {"/dev/sda1": "ext4", "/dev/vg/root": "xfs"} and g.vfs_label("/dev/sda1") == "boot"
+                assert g.list_devices() == ["/dev/sda"] and g.list_partitions() == ["/dev/sda1"]
+                assert g.lvs() == ["/dev/vg/root"] and g.vgs() == ["vg"] and g.statvfs("/")["blocks"] == 2
+                with pytest.raises(RuntimeError, match="vfs_type: /dev/sdb: no such device"):
+                    g.vfs_type("/dev/sdb")
+                g.mkdir("/etc")
+                g.write("/etc/lines", "one\\ntwo\\nthree\\n")
+                g.ln_s("lines", "/etc/link")
+                g.chmod(0o600, "/etc/lines")
+                assert g.head_n(1, "/etc/lines") == ["one"] and g.tail_n(1, "/etc/link") == ["three"] and g.tail_n(0, "/etc/link") == []
+                assert g.grep("^T", "/etc/lines", insensitive=True) == ["two", "three"] and g.wc_l("/etc/lines") == 3
+                assert g.checksum("md5", "/etc/lines") == "deed54b823522e0525693b090363f9df"
+                g.tar_out("/", str(tmp_path / "all.tar"))
+                g.mkdir("/copy")
+                g.tar_in(str(tmp_path / "all.tar"), "/copy")
+                assert g.cat("/copy/etc/link").startswith("one") and g.stat("/copy/etc/lines")["mode"] == 0o100600
+                g.delete_event_callback(g.set_event_callback(print, 1))
+
             def test_native(use_native_guestfs):
                 assert isinstance(slipway.create_guestfs(), slipway.GuestFS)
 
@@ -371,7 +488,7 @@ class Testing(PythonCase):
                               capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               env={**os.environ, "PYTHONPATH": str(PACKAGE), "SLIPWAY_GUESTFS_BACKEND": "libguestfs"})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("3 passed", done.stdout)
+        self.assertIn("4 passed", done.stdout)
 
     def test_types(self):
         done = subprocess.run([PYTHON, "-B", "-m", "mypy", "--python-executable", PYTHON, "--cache-dir", self.scratch / "mypy", "slipway"],

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import weakref
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import _native
@@ -68,8 +69,7 @@ class GuestFS(Calls):
         """engine: "auto", "host" or "sandbox"; python_return_dict: hashes as dict, not as a list of pairs."""
         self._o: Optional[_native.Handle] = None
         self._python_return_dict = python_return_dict
-        self._callbacks: Dict[int, Tuple[Callable[..., None], int]] = {}
-        self._launched = False
+        self._callbacks: Dict[int, Callable[..., None]] = {}
         self._o = _native.Handle(engine, environment)
         self._call("set_program", (os.path.basename(sys.argv[0]) if sys.argv else "python",))
 
@@ -79,50 +79,46 @@ class GuestFS(Calls):
         return self._o
 
     def _call(self, name: str, arguments: tuple) -> Any:
-        handle = self._handle()
-        self._tell(EVENT_ENTER, name)
-        answer, failure = handle.call(name, arguments)
+        answer, failure = self._handle().call(name, arguments)
         if failure is not None:
-            if self._launched and handle.call("is_config", ())[0]:
-                self._launched = False
-                self._tell(EVENT_SUBPROCESS_QUIT, "")
             raise (InvalidArgument if failure[0] == _INVALID else GuestFSError)(*failure)
-        if name == "launch":
-            self._launched = True
-            self._tell(EVENT_LAUNCH_DONE, "")
-        elif name in ("shutdown", "kill_subprocess"):
-            self._launched = False
         if _native.gives_hash(name) and not self._python_return_dict:
             return list(answer.items())
         return answer
 
-    def _tell(self, event: int, text: str) -> None:
-        for number, (callback, wanted) in list(self._callbacks.items()):
-            if event & wanted:
-                try:
-                    callback(event, number, text, [])
-                except Exception:  # pylint: disable=broad-except  # what a call does is not the callback's to decide
-                    traceback.print_exc()
+    def _tell(self, event: int, number: int, text: str, array: List[int]) -> None:
+        try:
+            self._callbacks[number](event, number, text, array)
+        except Exception:  # pylint: disable=broad-except  # what a call does is not the callback's to decide
+            traceback.print_exc()
 
     def set_event_callback(self, cb: Callable[..., None], event_bitmask: int) -> int:
-        """Has `cb(event, event_handle, buf, array)` called for the EVENT_* in the mask: enter, launch done, close, and the end of
-        the worker; the others never come. What it raises is printed, and changes nothing. Returns what delete_event_callback takes."""
-        self._handle()
+        """Has `cb(event, event_handle, buf, array)` called for the EVENT_* in the mask, in the thread of the call. What it raises is
+        printed, and changes nothing. EVENT_PROGRESS comes after two seconds of a call, three times a second; its array is
+        [0, 0, position, total] in bytes, or [0, 0, 0, 1] and at the end [0, 0, 1, 1] where the total is unknown. EVENT_APPLIANCE,
+        EVENT_LIBVIRT_AUTH and EVENT_WARNING never come. Returns what delete_event_callback takes."""
+        handle = self._handle()
         if not callable(cb):
             raise TypeError("the callback must be callable")
-        number = max(self._callbacks, default=-1) + 1
-        self._callbacks[number] = (cb, event_bitmask)
+        this = weakref.ref(self)  # the native part is not searched for cycles
+
+        def tell(event: int, number: int, text: str, array: List[int]) -> None:
+            held = this()
+            if held is not None:
+                held._tell(event, number, text, array)  # pylint: disable=protected-access
+
+        number: int = handle.set_event_callback(tell, event_bitmask)
+        self._callbacks[number] = cb
         return number
 
     def delete_event_callback(self, event_handle: int) -> None:
         """Ends what set_event_callback began."""
-        self._handle()
+        self._handle().delete_event_callback(event_handle)
         self._callbacks.pop(event_handle, None)
 
     def close(self) -> None:
         """Brings the changes into the images, and ends everything. No method may be called after it."""
         handle = self._handle()
-        self._tell(EVENT_CLOSE, "")
         self._o = None
         failure = handle.close()
         if failure is not None:

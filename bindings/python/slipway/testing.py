@@ -2,12 +2,17 @@
 """FakeGuestFS: a handle without disks, for unit tests of programs that use one."""
 import errno
 import fnmatch
+import hashlib
+import io
 import os
 import posixpath
+import re
 import stat as modes
+import tarfile
 from typing import Any, Callable, Dict, List, Tuple, Union
 
 from ._calls import Calls
+from ._fake_disks import FakeDisks
 from .guestfs import ClosedHandle, GuestFSError, InvalidArgument
 
 _LINKS_AT_MOST = 40
@@ -18,16 +23,18 @@ def _failed(number: int, path: str) -> GuestFSError:
     return GuestFSError(codes.get(number, "invalidArgument"), f"{path}: {os.strerror(number)}", number)
 
 
-class FakeGuestFS(Calls):
+class FakeGuestFS(FakeDisks, Calls):
     """Its files are in memory, and may be put there and looked at:
 
     fs: path -> bytes; dirs: set of paths (those above a file are there anyhow); links: path -> target; modes, owners: of paths;
+    filesystems: of devices, {"/dev/sda1": {"type": "ext4", "label": "root", "uuid": …, "size": bytes}};
     roots: what inspect_os gives, a dict of root -> {"type": …, "distro": …, "product_name": …, "mountpoints": {…}, …};
     command_results: {("uname", "-r"): "6.1"} or a function of the argv; commands: the argv's that were run;
     calls: (name, arguments) of every call. A call that it does not have fails with the code "unsupported".
     """
 
     def __init__(self, python_return_dict: bool = True, **_: Any):
+        super().__init__()
         self._python_return_dict = python_return_dict
         self._closed = self._launched = False
         self.fs: Dict[str, bytes] = {}
@@ -145,6 +152,13 @@ class FakeGuestFS(Calls):
 
     def _fake_add_drive_ro(self, filename: str) -> None:
         self.drives.append(filename)
+
+    def set_event_callback(self, _cb: Callable[..., None], _event_bitmask: int) -> int:
+        """Nothing happens, and so nothing is told."""
+        return 0
+
+    def delete_event_callback(self, _event_handle: int) -> None:
+        """Ends what set_event_callback began."""
 
     def _fake_launch(self) -> None:
         self._launched = True
@@ -291,11 +305,57 @@ class FakeGuestFS(Calls):
     def _fake_read_lines(self, path: str) -> List[str]:
         return self._fake_cat(path).splitlines()
 
+    def _fake_head_n(self, nrlines: int, path: str) -> List[str]:
+        return self._fake_read_lines(path)[:nrlines]
+
     def _fake_head(self, path: str) -> List[str]:
-        return self._fake_read_lines(path)[:10]
+        return self._fake_head_n(10, path)
+
+    def _fake_tail_n(self, nrlines: int, path: str) -> List[str]:
+        lines = self._fake_read_lines(path)
+        return lines[max(len(lines) - nrlines, 0):]
 
     def _fake_tail(self, path: str) -> List[str]:
-        return self._fake_read_lines(path)[-10:]
+        return self._fake_tail_n(10, path)
+
+    def _fake_wc_l(self, path: str) -> int:
+        return self._fake_read_file(path).count(b"\n")
+
+    def _fake_checksum(self, csumtype: str, path: str) -> str:
+        if csumtype not in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512"):
+            raise _failed(errno.EINVAL, csumtype)
+        return hashlib.new(csumtype, self._fake_read_file(path)).hexdigest()
+
+    def _fake_grep(self, regex: str, path: str, extended: Any = None, fixed: Any = None, insensitive: Any = None,
+                   _compressed: Any = None) -> List[str]:
+        """With Python's regular expressions, which are like those of "extended"."""
+        del extended
+        wanted = re.compile(re.escape(regex) if fixed else regex, re.IGNORECASE if insensitive else 0)
+        return [line for line in self._fake_read_lines(path) if wanted.search(line)]
+
+    def _fake_tar_out(self, directory: str, tarfile_: str, *_: Any) -> None:
+        start = self._resolve(directory)
+        with tarfile.open(tarfile_, "w") as archive:
+            for path in self._children(directory):
+                member, stat = tarfile.TarInfo("." + path[len(start.rstrip("/")):]), self._stat(path, False)
+                member.mode, member.uid, member.gid = modes.S_IMODE(stat["mode"]), stat["uid"], stat["gid"]
+                content = self.fs.get(path, b"")
+                member.size, member.linkname = len(content), self.links.get(path, "")
+                member.type = tarfile.SYMTYPE if path in self.links else tarfile.REGTYPE if path in self.fs else tarfile.DIRTYPE
+                archive.addfile(member, io.BytesIO(content))
+
+    def _fake_tar_in(self, tarfile_: str, directory: str, *_: Any) -> None:
+        self._children(directory)
+        with tarfile.open(tarfile_) as archive:
+            for member in archive:
+                path = self._resolve(posixpath.join(directory, member.name), False)
+                self._fake_mkdir_p(path if member.isdir() else posixpath.dirname(path))
+                if member.issym():
+                    self.links[path] = member.linkname
+                elif member.isreg():
+                    content = archive.extractfile(member)
+                    self.fs[path] = content.read() if content else b""
+                self.modes[path], self.owners[path] = member.mode, (member.uid, member.gid)
 
     def _fake_write(self, path: str, content: Union[bytes, str]) -> None:
         self.fs[self._new(path)] = content.encode() if isinstance(content, str) else bytes(content)
