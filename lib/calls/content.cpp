@@ -4,10 +4,12 @@
 #include <limits>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "base/limits.hpp"
 #include "calls/content.hpp"
 
 namespace slipway::calls {
@@ -59,7 +61,15 @@ Status write_append(Machine& machine, const GuestPath& path, const Input& input)
     return receive(machine, {path.str()}, O_WRONLY | O_CREAT | O_APPEND, 0, input);
 }
 Status read_file(Machine& machine, const GuestPath& path, const Output& output) {
-    return download(machine, {path.str()}, output);
+    SLIPWAY_TRY(auto file, open_file(machine, path));
+    struct stat info {};
+    if (::fstat(file.raw(), &info) == 0 && info.st_size > static_cast<off_t>(longest_value)) {
+        auto error = os_error(fmt::format("{}: more than 2 GiB", path.str()), EFBIG);
+        error.hint = "download writes it to a file";
+        return fail(std::move(error));
+    }
+    return each_piece(content_of(file, path.str()),
+                      [&](std::string_view piece) { return output.send(piece); });
 }
 
 Status write_file(Machine& machine, const GuestPath& path, const std::string& content,

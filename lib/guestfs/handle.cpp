@@ -93,6 +93,8 @@ Result<Json> HandleState::call_worker(const Signature& signature, const Json& ar
     in_worker_ = false;
     if (!answer && !opened->is_alive()) {
         drop();
+        if (answer.error().code == Code::ToolFailed) // the program of a sandbox
+            answer.error().code = Code::Protocol;
         events.tell(Event::SubprocessQuit, {});
     }
     return answer;

@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.hpp"
 #include "sys/output_file.hpp"
 
 namespace slipway::guestfs {
 namespace {
 
-constexpr std::size_t largest_value = std::size_t{2} << 30; // the caller gets it in memory, whole
 constexpr mode_t mode_of_files = 0666; // umask(2) takes from it what the user wants
 
 bool is_stream(Type type) {
@@ -134,7 +134,7 @@ Result<Json> call_of_worker(const Signature& signature, const Json& arguments, c
     hooks.on_data = [&](int, std::string_view bytes) -> Status {
         if (download.wanted())
             return download.write(bytes);
-        if (value.size() + bytes.size() > largest_value) {
+        if (value.size() + bytes.size() > longest_value) {
             auto error = os_error("the answer has more than 2 GiB", EFBIG);
             error.hint = "download and the like write it to a file";
             return fail(std::move(error));
