@@ -189,7 +189,8 @@ public:
                     numbers.append(each);
                 try {
                     (*held)(static_cast<std::uint64_t>(event), number,
-                            object_of(std::string(text), false), numbers);
+                            text.empty() ? py::none() : object_of(std::string(text), false),
+                            numbers);
                 } catch (py::error_already_set& error) {
                     error.discard_as_unraisable("an event callback");
                 }

@@ -113,7 +113,7 @@ Status compress(Machine& machine, const FileOrDevice& place, const std::string& 
     SLIPWAY_TRY(auto compressor, archive::Compressor::open(options, [&](std::string_view bytes) {
                     return output.send(bytes);
                 }));
-    SLIPWAY_CHECK(each_piece(content_of(file, place.name),
+    SLIPWAY_CHECK(each_piece(content_of(machine.host.cancel, file, place.name),
                              [&](std::string_view piece) { return compressor->write(piece); }));
     return compressor->finish();
 }
@@ -143,9 +143,9 @@ Status base64_in(Machine& machine, const GuestPath& path, const Input& input) {
 Status base64_out(Machine& machine, const GuestPath& path, const Output& output) {
     SLIPWAY_TRY(auto file, open_file(machine, path));
     Base64Encoder encoder;
-    SLIPWAY_CHECK(each_piece(content_of(file, path.str()), [&](std::string_view piece) {
-        return output.send(encoder.add(piece));
-    }));
+    SLIPWAY_CHECK(
+        each_piece(content_of(machine.host.cancel, file, path.str()),
+                   [&](std::string_view piece) { return output.send(encoder.add(piece)); }));
     auto rest = encoder.finish();
     return rest.empty() ? Status{} : output.send(rest);
 }

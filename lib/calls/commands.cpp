@@ -57,6 +57,7 @@ public:
     Result<std::optional<work::Event>> next_event(std::chrono::milliseconds limit) override {
         return client_.next_event(limit);
     }
+    [[nodiscard]] bool cancelled() override { return client_.cancelled(); }
     void consumed(std::size_t bytes) override { client_.consumed(bytes); }
     [[nodiscard]] sys::BorrowedFd fd() const override { return client_.fd(); }
 
@@ -155,7 +156,8 @@ Status sleep(Machine&, std::int64_t seconds, Client client) {
 
 Result<std::int64_t> set_umask(Machine&, std::int64_t mask) {
     if (mask < 0 || mask > 0777)
-        return fail(Code::InvalidArgument, fmt::format("0{:o} is no mask of file modes", mask));
+        return fail(Code::InvalidArgument, fmt::format("{} is no mask of file modes", mask),
+                    "use 0 to 0777, which is 511");
     return static_cast<std::int64_t>(::umask(static_cast<mode_t>(mask)));
 }
 

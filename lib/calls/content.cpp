@@ -25,7 +25,7 @@ Status named(Status done, const std::string& name) {
 
 Status download(Machine& machine, const FileOrDevice& place, const Output& output) {
     SLIPWAY_TRY(auto file, open_content(machine, place, O_RDONLY));
-    return each_piece(content_of(file, place.name),
+    return each_piece(content_of(machine.host.cancel, file, place.name),
                       [&](std::string_view piece) { return output.send(piece); });
 }
 
@@ -34,7 +34,7 @@ Status download_offset(Machine& machine, const FileOrDevice& place, std::int64_t
     SLIPWAY_CHECK(refuse_negative(offset, "offset"));
     SLIPWAY_CHECK(refuse_negative(size, "size"));
     SLIPWAY_TRY(auto file, open_content(machine, place, O_RDONLY));
-    return send_range(file, place.name, size, offset, output);
+    return send_range(machine.host.cancel, file, place.name, size, offset, output);
 }
 
 Status receive(Machine& machine, const FileOrDevice& place, int flags, off_t offset,
@@ -68,7 +68,7 @@ Status read_file(Machine& machine, const GuestPath& path, const Output& output) 
         error.hint = "download writes it to a file";
         return fail(std::move(error));
     }
-    return each_piece(content_of(file, path.str()),
+    return each_piece(content_of(machine.host.cancel, file, path.str()),
                       [&](std::string_view piece) { return output.send(piece); });
 }
 
@@ -87,7 +87,7 @@ Status pread(Machine& machine, const GuestPath& path, std::int64_t count, std::i
     SLIPWAY_CHECK(refuse_negative(count, "count"));
     SLIPWAY_CHECK(refuse_negative(offset, "offset"));
     SLIPWAY_TRY(auto file, open_file(machine, path));
-    return send_range(file, path.str(), count, offset, output);
+    return send_range(machine.host.cancel, file, path.str(), count, offset, output);
 }
 
 Result<std::int64_t> pwrite(Machine& machine, const GuestPath& path, std::int64_t offset,
@@ -115,6 +115,7 @@ Status fill_with(Machine& machine, const GuestPath& path, const std::string& pat
     while (piece.size() < piece_size)
         piece += pattern;
     for (auto left = static_cast<std::uint64_t>(size); left > 0;) {
+        SLIPWAY_CHECK(machine.host.cancel.check());
         auto part = std::string_view(piece).substr(0, std::min<std::uint64_t>(left, piece.size()));
         SLIPWAY_CHECK(named(sys::write_all(file, part), path.str()));
         left -= part.size();
@@ -147,11 +148,11 @@ Status fallocate(Machine& machine, const GuestPath& path, std::int64_t size) {
 
 } // namespace
 
-Status send_range(sys::BorrowedFd file, const std::string& name, std::int64_t count,
-                  std::int64_t offset, const Output& output) {
+Status send_range(const Cancel& cancel, sys::BorrowedFd file, const std::string& name,
+                  std::int64_t count, std::int64_t offset, const Output& output) {
     if (::lseek(file.raw(), offset, SEEK_SET) < 0)
         return fail_errno(name);
-    return each_piece(content_of(file, name, static_cast<std::uint64_t>(count)),
+    return each_piece(content_of(cancel, file, name, static_cast<std::uint64_t>(count)),
                       [&](std::string_view piece) { return output.send(piece); });
 }
 

@@ -10,8 +10,8 @@
 namespace slipway::calls {
 
 /// At most `count` bytes from `offset` on.
-[[nodiscard]] Status send_range(sys::BorrowedFd file, const std::string& name, std::int64_t count,
-                                std::int64_t offset, const Output& output);
+[[nodiscard]] Status send_range(const Cancel& cancel, sys::BorrowedFd file, const std::string& name,
+                                std::int64_t count, std::int64_t offset, const Output& output);
 /// Writes all of the input from `offset` on; how many bytes it was.
 [[nodiscard]] Result<std::int64_t> receive_range(sys::BorrowedFd file, const std::string& name,
                                                  std::int64_t offset, const Input& input);

@@ -49,7 +49,7 @@ Status mv(Machine& machine, const GuestPath& source, const GuestPath& target) {
         return fail_errno(name.str(), EEXIST);
     SLIPWAY_CHECK(copy_tree(machine, source, name, {.recursive = true, .preserve = true}));
     SLIPWAY_TRY(auto place, place_of(machine, source, EBUSY));
-    return remove_tree(place.directory, place.name, source.str());
+    return remove_tree(place.directory, place.name, source.str(), machine.host.cancel);
 }
 
 // Which part of one goes where in the other.
@@ -63,9 +63,9 @@ struct Part {
 
 class RangeCopy {
 public:
-    RangeCopy(sys::BorrowedFd from, sys::BorrowedFd to, const Part& part,
+    RangeCopy(const Machine& machine, sys::BorrowedFd from, sys::BorrowedFd to, const Part& part,
               const FileOrDevice& source, const FileOrDevice& target)
-        : from_(from), to_(to), part_(part), source_(source), target_(target) {}
+        : machine_(machine), from_(from), to_(to), part_(part), source_(source), target_(target) {}
 
     Status run() {
         auto left = part_.size ? static_cast<std::uint64_t>(*part_.size) : UINT64_MAX;
@@ -73,11 +73,11 @@ public:
             return fail_errno(source_.name);
         if (part_.target_offset && ::lseek(to_.raw(), *part_.target_offset, SEEK_SET) < 0)
             return fail_errno(target_.name);
-        SLIPWAY_CHECK(
-            each_piece(content_of(from_, source_.name, left), [&](std::string_view piece) {
-                left -= piece.size();
-                return put(piece);
-            }));
+        SLIPWAY_CHECK(each_piece(content_of(machine_.host.cancel, from_, source_.name, left),
+                                 [&](std::string_view piece) {
+                                     left -= piece.size();
+                                     return put(piece);
+                                 }));
         if (part_.size && left > 0)
             return fail(Code::InvalidArgument, fmt::format("{} is too short", source_.name));
         return end_with_hole();
@@ -116,6 +116,7 @@ private:
                    : Status(fail_errno(target_.name));
     }
 
+    const Machine& machine_;
     sys::BorrowedFd from_, to_;
     const Part& part_;
     const FileOrDevice& source_;
@@ -131,7 +132,7 @@ Status copy_range(Machine& machine, const FileOrDevice& source, const FileOrDevi
     SLIPWAY_TRY(auto from, open_content(machine, source, O_RDONLY));
     SLIPWAY_TRY(auto to, open_content(machine, target,
                                       O_WRONLY | O_CREAT | (part.append ? O_APPEND : O_TRUNC)));
-    return RangeCopy(from, to, part, source, target).run();
+    return RangeCopy(machine, from, to, part, source, target).run();
 }
 
 Status copy_file_to_file(Machine& machine, const GuestPath& source, const GuestPath& target,

@@ -27,13 +27,14 @@ constexpr std::size_t looked_at = 1 << 20;
 
 Result<std::string> checksum(Machine& machine, const std::string& type, const GuestPath& path) {
     SLIPWAY_TRY(auto file, open_file(machine, path));
-    SLIPWAY_TRY(auto sum, digest_of(file, path.str(), type));
+    SLIPWAY_TRY(auto sum, digest_of(machine, file, path.str(), type));
     return sum.text;
 }
 
-Result<std::string> checksum_device(Machine&, const std::string& type, const Device& device) {
+Result<std::string> checksum_device(Machine& machine, const std::string& type,
+                                    const Device& device) {
     SLIPWAY_TRY(auto file, open_device(device, O_RDONLY));
-    SLIPWAY_TRY(auto sum, digest_of(file, device.name, type));
+    SLIPWAY_TRY(auto sum, digest_of(machine, file, device.name, type));
     return sum.text;
 }
 
@@ -55,11 +56,11 @@ Status checksums_out(Machine& machine, const std::string& type, const GuestPath&
             return true;
         SLIPWAY_TRY(auto file,
                     sys::open_at(entry.directory, entry.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-        SLIPWAY_TRY(auto sum, digest_of(file, entry.path, type));
+        SLIPWAY_TRY(auto sum, digest_of(machine, file, entry.path, type));
         SLIPWAY_CHECK(batch.add(sum_line(sum, type, entry.path), '\n'));
         return true;
     };
-    SLIPWAY_CHECK(sys::walk_tree(top, {.enter = enter}));
+    SLIPWAY_CHECK(sys::walk_tree(top, {.enter = enter, .cancel = machine.host.cancel}));
     return batch.flush();
 }
 
@@ -85,6 +86,7 @@ Result<bool> equal(Machine& machine, const GuestPath& path, const GuestPath& oth
     SLIPWAY_TRY(auto second, open_file(machine, other));
     std::string one(piece_size, '\0'), two(piece_size, '\0');
     while (true) {
+        SLIPWAY_CHECK(machine.host.cancel.check());
         SLIPWAY_TRY(auto a, read_block(first, path.str(), one));
         SLIPWAY_TRY(auto b, read_block(second, other.str(), two));
         if (a != b)
@@ -139,7 +141,7 @@ Result<std::string> zfile(Machine& machine, const std::string& method, const Gue
                     fmt::format("'{}' is no known compression", printable(method)),
                     "use gzip or bzip2");
     SLIPWAY_TRY(auto packed, open_file(machine, path));
-    auto source = unpacked_content_of(packed, path.str(),
+    auto source = unpacked_content_of(machine.host.cancel, packed, path.str(),
                                       method == "gzip" ? archive::Compression::Gzip
                                                        : archive::Compression::Bzip2);
     std::string beginning;
@@ -155,15 +157,16 @@ Result<std::string> zfile(Machine& machine, const std::string& method, const Gue
 
 } // namespace
 
-Result<ContentSum> digest_of(sys::BorrowedFd file, const std::string& name,
+Result<ContentSum> digest_of(const Machine& machine, sys::BorrowedFd file, const std::string& name,
                              const std::string& type) {
     SLIPWAY_TRY(auto digest, archive::open_digest(type));
     ContentSum sum;
-    SLIPWAY_CHECK(each_piece(content_of(file, name), [&](std::string_view piece) -> Status {
-        digest->add(piece);
-        sum.size += piece.size();
-        return {};
-    }));
+    SLIPWAY_CHECK(each_piece(content_of(machine.host.cancel, file, name),
+                             [&](std::string_view piece) -> Status {
+                                 digest->add(piece);
+                                 sum.size += piece.size();
+                                 return {};
+                             }));
     sum.text = digest->finish();
     return sum;
 }

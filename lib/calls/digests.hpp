@@ -14,7 +14,7 @@ struct ContentSum {
     std::uint64_t size = 0; ///< bytes that were read
 };
 /// Of all that follows the descriptor's position, as of archive::open_digest.
-[[nodiscard]] Result<ContentSum> digest_of(sys::BorrowedFd file, const std::string& name,
-                                           const std::string& type);
+[[nodiscard]] Result<ContentSum> digest_of(const Machine& machine, sys::BorrowedFd file,
+                                           const std::string& name, const std::string& type);
 
 } // namespace slipway::calls

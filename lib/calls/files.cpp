@@ -57,9 +57,11 @@ bool is_plain_name(const std::string& name) {
     return !name.empty() && name != ".." && name.find('/') == std::string::npos;
 }
 
-Source content_of(sys::BorrowedFd file, std::string name, std::uint64_t most) {
+Source content_of(Cancel cancel, sys::BorrowedFd file, std::string name, std::uint64_t most) {
     auto piece = std::make_shared<std::string>(std::min<std::uint64_t>(piece_size, most), '\0');
-    return [=, name = std::move(name), left = most]() mutable -> Result<std::string_view> {
+    return [=, name = std::move(name), left = most,
+            cancel = std::move(cancel)]() mutable -> Result<std::string_view> {
+        SLIPWAY_CHECK(cancel.check());
         ssize_t got = 0;
         do
             got = ::read(file.raw(), piece->data(), std::min<std::uint64_t>(piece->size(), left));

@@ -48,7 +48,8 @@ using Take = std::function<Status(std::string_view)>;
 using Source = std::function<Result<std::string_view>()>;
 
 /// From the descriptor's position on, until its end or at most `most` bytes. It is borrowed.
-[[nodiscard]] Source content_of(sys::BorrowedFd file, std::string name,
+/// Cancelled between pieces.
+[[nodiscard]] Source content_of(Cancel cancel, sys::BorrowedFd file, std::string name,
                                 std::uint64_t most = UINT64_MAX);
 [[nodiscard]] Status each_piece(const Source& source, const Take& take);
 /// Calls `take` with each line, without its newline, until it says false. NoSpace for a line of

@@ -154,8 +154,7 @@ Result<std::int64_t> fsck(Machine& machine, const std::string& fstype, const Dev
     sys::ProcessSpec spec{.argv = {"fsck." + fstype, "-a", device.name}};
     auto words = "checking " + device.name;
     SLIPWAY_TRY(auto captured,
-                sys::run(*machine.host.runner, spec,
-                         {.deadline = std::chrono::hours(12), .cancel = machine.host.cancel}));
+                sys::run(*machine.host.runner, spec, {.deadline = std::chrono::hours(12)}));
     if (captured.status > most)
         SLIPWAY_CHECK(sys::check_tool(spec, captured, words));
     return captured.status;
@@ -261,7 +260,8 @@ Status zero_free_space(Machine& machine, const GuestPath& directory) {
         if (auto stop = machine.host.cancel.check(); !stop && status)
             status = std::move(stop);
     }
-    ::fsync(unnamed->raw());
+    if (status)
+        ::fsync(unnamed->raw());
     if (named)
         if (auto removed = root.remove(name); !removed && status)
             status = std::move(removed);

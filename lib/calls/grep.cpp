@@ -100,9 +100,9 @@ Result<Strings> grep_with(Machine& machine, const std::string& pattern, const Gu
         return fail(Code::InvalidArgument, "extended and fixed exclude each other");
     SLIPWAY_TRY(auto file, open_file(machine, path));
     SLIPWAY_TRY(auto matcher, matcher_of(pattern, style));
-    auto source = style.compressed
-                      ? unpacked_content_of(file, path.str(), archive::Compression::Gzip)
-                      : content_of(file, path.str());
+    auto source = style.compressed ? unpacked_content_of(machine.host.cancel, file, path.str(),
+                                                         archive::Compression::Gzip)
+                                   : content_of(machine.host.cancel, file, path.str());
     Strings lines;
     SLIPWAY_CHECK(each_line(source, [&](std::string_view line) -> Result<bool> {
         if (matcher->matches(line))

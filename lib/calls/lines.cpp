@@ -26,13 +26,13 @@ constexpr std::size_t longest_string = 16 << 20; // what is longer comes in part
 Result<Strings> read_lines(Machine& machine, const GuestPath& path) {
     SLIPWAY_TRY(auto file, open_file(machine, path));
     Strings lines;
-    SLIPWAY_CHECK(
-        each_line(content_of(file, path.str()), [&](std::string_view line) -> Result<bool> {
-            if (line.ends_with('\r'))
-                line.remove_suffix(1);
-            lines.emplace_back(line);
-            return true;
-        }));
+    SLIPWAY_CHECK(each_line(content_of(machine.host.cancel, file, path.str()),
+                            [&](std::string_view line) -> Result<bool> {
+                                if (line.ends_with('\r'))
+                                    line.remove_suffix(1);
+                                lines.emplace_back(line);
+                                return true;
+                            }));
     return lines;
 }
 
@@ -45,15 +45,15 @@ Result<Strings> head_n(Machine& machine, std::int64_t count, const GuestPath& pa
     auto most = count < 0 ? UINT64_MAX : static_cast<std::uint64_t>(count);
     if (count == 0)
         return lines;
-    SLIPWAY_CHECK(
-        each_line(content_of(file, path.str()), [&](std::string_view line) -> Result<bool> {
-            held_back.emplace_back(line);
-            if (held_back.size() > held) {
-                lines.push_back(std::move(held_back.front()));
-                held_back.pop_front();
-            }
-            return lines.size() < most;
-        }));
+    SLIPWAY_CHECK(each_line(content_of(machine.host.cancel, file, path.str()),
+                            [&](std::string_view line) -> Result<bool> {
+                                held_back.emplace_back(line);
+                                if (held_back.size() > held) {
+                                    lines.push_back(std::move(held_back.front()));
+                                    held_back.pop_front();
+                                }
+                                return lines.size() < most;
+                            }));
     return lines;
 }
 Result<Strings> head(Machine& machine, const GuestPath& path) {
@@ -61,13 +61,15 @@ Result<Strings> head(Machine& machine, const GuestPath& path) {
 }
 
 // Where the last lines begin, looked for from the end.
-Result<off_t> start_of_last(sys::BorrowedFd file, const std::string& name, std::uint64_t count) {
+Result<off_t> start_of_last(const Cancel& cancel, sys::BorrowedFd file, const std::string& name,
+                            std::uint64_t count) {
     auto end = ::lseek(file.raw(), 0, SEEK_END);
     if (end < 0)
         return fail_errno(name);
     std::string piece(piece_size, '\0');
     bool at_end = true; // the last newline begins no line
     for (auto at = end; at > 0;) {
+        SLIPWAY_CHECK(cancel.check());
         auto size = std::min<off_t>(at, static_cast<off_t>(piece.size()));
         auto got = ::pread(file.raw(), piece.data(), static_cast<std::size_t>(size), at - size);
         if (got != size)
@@ -91,19 +93,20 @@ Result<Strings> tail_n(Machine& machine, std::int64_t count, const GuestPath& pa
         return lines;
     std::uint64_t passed_over = 0;
     if (count > 0) {
-        SLIPWAY_TRY(auto start, start_of_last(file, path.str(), static_cast<std::uint64_t>(count)));
+        SLIPWAY_TRY(auto start, start_of_last(machine.host.cancel, file, path.str(),
+                                              static_cast<std::uint64_t>(count)));
         if (::lseek(file.raw(), start, SEEK_SET) < 0)
             return fail_errno(path.str());
     } else
         passed_over = ~static_cast<std::uint64_t>(count);
-    SLIPWAY_CHECK(
-        each_line(content_of(file, path.str()), [&](std::string_view line) -> Result<bool> {
-            if (passed_over > 0)
-                --passed_over;
-            else
-                lines.emplace_back(line);
-            return true;
-        }));
+    SLIPWAY_CHECK(each_line(content_of(machine.host.cancel, file, path.str()),
+                            [&](std::string_view line) -> Result<bool> {
+                                if (passed_over > 0)
+                                    --passed_over;
+                                else
+                                    lines.emplace_back(line);
+                                return true;
+                            }));
     return lines;
 }
 Result<Strings> tail(Machine& machine, const GuestPath& path) {
@@ -115,10 +118,11 @@ template <class Count>
 Result<std::int64_t> count_in(Machine& machine, const GuestPath& path, Count count) {
     SLIPWAY_TRY(auto file, open_file(machine, path));
     std::int64_t sum = 0;
-    SLIPWAY_CHECK(each_piece(content_of(file, path.str()), [&](std::string_view piece) -> Status {
-        sum += count(piece);
-        return {};
-    }));
+    SLIPWAY_CHECK(each_piece(content_of(machine.host.cancel, file, path.str()),
+                             [&](std::string_view piece) -> Status {
+                                 sum += count(piece);
+                                 return {};
+                             }));
     return sum;
 }
 Result<std::int64_t> wc_c(Machine& machine, const GuestPath& path) {
@@ -180,7 +184,7 @@ Status hexdump(Machine& machine, const GuestPath& path, const Output& output) {
             SLIPWAY_CHECK(add(piece.substr(0, 16)));
         return {};
     };
-    SLIPWAY_CHECK(each_piece(content_of(file, path.str()), add_all));
+    SLIPWAY_CHECK(each_piece(content_of(machine.host.cancel, file, path.str()), add_all));
     if (offset > 0)
         SLIPWAY_CHECK(batch.add(fmt::format("{:08x}", offset), '\n'));
     return batch.flush();
@@ -255,10 +259,11 @@ Result<Strings> strings_e(Machine& machine, const std::string& name, const Guest
     SLIPWAY_TRY(auto file, open_file(machine, path));
     Strings found;
     StringFinder finder(*encoding, found);
-    SLIPWAY_CHECK(each_piece(content_of(file, path.str()), [&](std::string_view piece) -> Status {
-        finder.add(piece);
-        return {};
-    }));
+    SLIPWAY_CHECK(each_piece(content_of(machine.host.cancel, file, path.str()),
+                             [&](std::string_view piece) -> Status {
+                                 finder.add(piece);
+                                 return {};
+                             }));
     finder.finish();
     return found;
 }

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/loop_cancel.hpp"
 #include "calls/batch.hpp"
 #include "calls/files.hpp"
 #include "calls/long_listing.hpp"
@@ -24,7 +25,7 @@ constexpr std::size_t longest_target = 4096;
 
 Result<std::vector<sys::DirEntry>> entries_of(Machine& machine, const GuestPath& path) {
     SLIPWAY_TRY(auto directory, open_file(machine, path, O_RDONLY | O_DIRECTORY));
-    auto entries = sys::read_directory(directory);
+    auto entries = sys::read_directory(directory, machine.host.cancel);
     if (!entries)
         return fail(std::move(entries.error()).in(path.str()));
     return entries;
@@ -79,7 +80,9 @@ Result<Json> readdir(Machine& machine, const GuestPath& path) {
     [[maybe_unused]] auto owned_by_listing = directory.release();
     auto records = Json::array();
     errno = 0;
+    LoopCancel cancel(machine.host.cancel);
     while (const auto* found = ::readdir(listing.get())) {
+        SLIPWAY_CHECK(cancel.step());
         records.push_back({{"ino", static_cast<std::int64_t>(found->d_ino)},
                            {"ftyp", letter_of(found->d_type)},
                            {"name", std::string(found->d_name)}});
@@ -94,7 +97,7 @@ template <bool contexts>
 Status list_long(Machine& machine, const GuestPath& path, const Output& output) {
     SLIPWAY_TRY(auto root, machine.root());
     Batch batch(output);
-    SLIPWAY_CHECK(long_listing(root, path, contexts,
+    SLIPWAY_CHECK(long_listing(root, path, contexts, machine.host.cancel,
                                [&](std::string_view line) { return batch.add(line, '\n'); }));
     return batch.flush();
 }

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "base/loop_cancel.hpp"
 #include "sys/tree_walk.hpp"
 
 namespace slipway::calls {
@@ -144,16 +145,19 @@ private:
     std::uint64_t blocks_ = 0; ///< of 512 bytes
 };
 
-Status list_directory(sys::BorrowedFd directory, bool contexts,
+Status list_directory(sys::BorrowedFd directory, bool contexts, const Cancel& cancel,
                       const std::function<Status(std::string_view)>& take) {
-    SLIPWAY_TRY(auto entries, sys::read_directory(directory));
+    SLIPWAY_TRY(auto entries, sys::read_directory(directory, cancel));
     std::vector<std::string> names{".", ".."};
     for (auto& entry : entries)
         names.push_back(std::move(entry.name));
     std::sort(names.begin(), names.end());
     Listing listing(directory, contexts);
-    for (const auto& name : names)
+    LoopCancel loop(cancel);
+    for (const auto& name : names) {
+        SLIPWAY_CHECK(loop.step());
         listing.measure(name);
+    }
     SLIPWAY_CHECK(take(listing.total()));
     for (const auto& name : names)
         SLIPWAY_CHECK(take(listing.line(name, name)));
@@ -163,10 +167,10 @@ Status list_directory(sys::BorrowedFd directory, bool contexts,
 } // namespace
 
 Status long_listing(const sys::RootDir& root, const sys::GuestPath& path, bool contexts,
-                    const std::function<Status(std::string_view)>& take) {
+                    const Cancel& cancel, const std::function<Status(std::string_view)>& take) {
     if (root.is_dir(path)) {
         SLIPWAY_TRY(auto directory, root.open_path(path, O_RDONLY | O_DIRECTORY));
-        return list_directory(directory, contexts, take);
+        return list_directory(directory, contexts, cancel, take);
     }
     SLIPWAY_TRY([[maybe_unused]] auto info, root.stat(path, false));
     SLIPWAY_TRY(auto directory, root.open_parent(path));

@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "base/excerpt.hpp"
 #include "base/strings.hpp"
 #include "calls/bind.hpp"
 #include "calls/devices.hpp"
@@ -33,13 +34,13 @@ bool is_block_device(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISBLK(info.st_mode);
 }
 
-// What the tool said last, which is what a caller of the API gets to see.
+// What a caller of the API gets to see.
 std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captured) {
     constexpr std::size_t most = 500;
     auto said = trim(captured.err.empty() ? captured.out : captured.err);
-    said = said.substr(said.size() - std::min(said.size(), most));
     return fmt::format("{}: {}", basename_of(spec.argv.front()),
-                       said.empty() ? fmt::format("status {}", captured.status) : printable(said));
+                       said.empty() ? fmt::format("status {}", captured.status)
+                                    : printable(excerpt(said, most)));
 }
 
 // "/dev/disk/guestfs/LABEL2" is a partition of the drive with that label.
@@ -73,6 +74,8 @@ Result<Json> Machine::handle(std::string_view operation, const Json& arguments, 
     host.log =
         Log(Level::Debug, [&peer](Level level, std::string_view text) { peer.log(level, text); });
     host.progress = [&peer](const sys::Progress& progress) { peer.progress(progress); };
+    host.cancel =
+        Cancel([&peer, closes = operation == "close"] { return !closes && peer.cancelled(); });
     if (operation == "launch") {
         if (std::exchange(launched_, true))
             return fail(Code::InvalidArgument, "the machine was launched before");
@@ -216,7 +219,6 @@ Result<std::string> Machine::run(std::vector<std::string> argv, std::string inpu
     SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
                                         {.deadline = tool_deadline,
                                          .max_output = most_output,
-                                         .cancel = host.cancel,
                                          .input = std::move(input)}));
     SLIPWAY_CHECK(sys::check_tool(spec, captured, failure_of(spec, captured)));
     return std::move(captured.out);
@@ -230,10 +232,8 @@ void Machine::leave_root() {
 
 Result<sys::Captured> Machine::run_tool(sys::ProcessSpec spec,
                                         const std::vector<int>& accepted) const {
-    SLIPWAY_TRY(
-        auto captured,
-        sys::run(*host.runner, spec,
-                 {.deadline = tool_deadline, .max_output = most_output, .cancel = host.cancel}));
+    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
+                                        {.deadline = tool_deadline, .max_output = most_output}));
     if (std::find(accepted.begin(), accepted.end(), captured.status) == accepted.end())
         SLIPWAY_CHECK(sys::check_tool(spec, captured, failure_of(spec, captured)));
     return captured;

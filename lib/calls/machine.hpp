@@ -87,7 +87,9 @@ struct Machine final : work::Service {
     [[nodiscard]] Status look_at(image::AttachedDisk& disk);
     /// The disk that a device is, or that it is a partition of; null for all others.
     [[nodiscard]] image::AttachedDisk* disk_of(const Device& device);
-    /// Runs a tool of this machine. ToolFailed unless its status is 0. Its standard output.
+    /// Runs a tool of this machine. ToolFailed unless its status is 0. Its standard output. A tool
+    /// is not stopped midway, where a filesystem would be half changed: a client that does not wait
+    /// ends the worker, and with it all changes.
     [[nodiscard]] Result<std::string> run(std::vector<std::string> argv,
                                           std::string input = {}) const;
     /// The same; `accepted` are statuses that are no failure, such as those of e2fsck.

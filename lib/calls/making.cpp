@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/loop_cancel.hpp"
 #include "base/strings.hpp"
 #include "calls/files.hpp"
 #include "calls/removing.hpp"
@@ -128,7 +129,7 @@ Status rm_rf(Machine& machine, const GuestPath& path) {
         return {};
     if (!place)
         return fail(std::move(place).error());
-    return remove_tree(place->directory, place->name, path.str());
+    return remove_tree(place->directory, place->name, path.str(), machine.host.cancel);
 }
 
 // The name that the C library found is that of the template, by its place in the open directory.
@@ -157,7 +158,9 @@ Result<std::string> mktemp(Machine& machine, const GuestPath& pattern,
 
 Status fill_dir(Machine& machine, const GuestPath& path, std::int64_t count) {
     SLIPWAY_TRY(auto directory, open_file(machine, path, O_PATH | O_DIRECTORY));
+    LoopCancel cancel(machine.host.cancel);
     for (std::int64_t i = 0; i < count; ++i) {
+        SLIPWAY_CHECK(cancel.step());
         auto name = fmt::format("{:08}", i);
         auto file = sys::open_at(directory, name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0666);
         if (!file)
@@ -168,7 +171,8 @@ Status fill_dir(Machine& machine, const GuestPath& path, std::int64_t count) {
 
 } // namespace
 
-Status remove_tree(sys::BorrowedFd directory, const std::string& name, const std::string& shown) {
+Status remove_tree(sys::BorrowedFd directory, const std::string& name, const std::string& shown,
+                   const Cancel& cancel) {
     Status first;
     auto note = [&](int result, const std::string& below) {
         if (result != 0 && errno != ENOENT && first)
@@ -195,7 +199,8 @@ Status remove_tree(sys::BorrowedFd directory, const std::string& name, const std
                   note(::unlinkat(entry.directory.raw(), entry.name.c_str(), AT_REMOVEDIR),
                        entry.path);
                   return {};
-              }}));
+              },
+              .cancel = cancel}));
     note(::unlinkat(directory.raw(), name.c_str(), AT_REMOVEDIR), "");
     return first;
 }

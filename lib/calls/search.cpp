@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "base/loop_cancel.hpp"
 #include "base/strings.hpp"
 #include "calls/batch.hpp"
 #include "calls/files.hpp"
@@ -32,11 +33,12 @@ Status find_below(Machine& machine, const std::string& directory, const Take& ta
     SLIPWAY_TRY(auto top, open_file(machine, path, O_RDONLY | O_DIRECTORY));
     std::string prefix = directory.ends_with('/') ? "" : "/", name;
     auto done = sys::walk_tree(top, {.enter = [&](const sys::WalkEntry& entry) -> Result<bool> {
-                                   name = prefix;
-                                   name += entry.path;
-                                   SLIPWAY_CHECK(take(name));
-                                   return true;
-                               }});
+                                         name = prefix;
+                                         name += entry.path;
+                                         SLIPWAY_CHECK(take(name));
+                                         return true;
+                                     },
+                                     .cancel = machine.host.cancel});
     return done ? Status{} : Status(fail(std::move(done.error()).in(path.str())));
 }
 
@@ -59,6 +61,7 @@ Status find0(Machine& machine, const std::string& directory, const Output& outpu
 
 // What glob(3) asks for. It has no place for an argument of ours.
 thread_local const sys::RootDir* glob_root = nullptr;
+thread_local LoopCancel* glob_cancel = nullptr;
 
 void* glob_open(const char* path) {
     auto parsed = GuestPath::parse(path);
@@ -74,7 +77,7 @@ void* glob_open(const char* path) {
     return listing;
 }
 struct dirent* glob_read(void* listing) {
-    return ::readdir(static_cast<DIR*>(listing));
+    return glob_cancel->step() ? ::readdir(static_cast<DIR*>(listing)) : nullptr;
 }
 void glob_close(void* listing) {
     ::closedir(static_cast<DIR*>(listing));
@@ -91,10 +94,11 @@ template <bool follow> int glob_stat(const char* path, struct stat* info) {
 }
 
 // As GLOB_MARK does, which asks for each path anew from the root on.
-void mark_directories(const sys::RootDir& root, Strings& paths) {
+Status mark_directories(const sys::RootDir& root, Strings& paths, LoopCancel& cancel) {
     std::string parent;
     sys::OwnedFd directory;
     for (auto& path : paths) {
+        SLIPWAY_CHECK(cancel.step());
         auto slash = path.rfind('/');
         if (slash == std::string::npos || path.ends_with('/'))
             continue;
@@ -113,6 +117,7 @@ void mark_directories(const sys::RootDir& root, Strings& paths) {
         if (known && S_ISDIR(info.st_mode))
             path += '/';
     }
+    return {};
 }
 
 Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
@@ -121,11 +126,14 @@ Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
         return fail(Code::InvalidArgument,
                     fmt::format("'{}': a pattern begins with '/'", printable(pattern)));
     SLIPWAY_TRY(auto root, machine.root());
+    LoopCancel cancel(machine.host.cancel);
     glob_root = &root;
+    glob_cancel = &cancel;
     std::unique_ptr<glob_t, void (*)(glob_t*)> found(new glob_t{}, [](glob_t* all) {
         ::globfree(all);
         delete all;
         glob_root = nullptr;
+        glob_cancel = nullptr;
     });
     found->gl_opendir = glob_open;
     found->gl_readdir = glob_read;
@@ -133,13 +141,14 @@ Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
     found->gl_stat = glob_stat<true>;
     found->gl_lstat = glob_stat<false>;
     int result = ::glob(pattern.c_str(), GLOB_BRACE | GLOB_ALTDIRFUNC, nullptr, found.get());
+    SLIPWAY_CHECK(machine.host.cancel.check());
     if (result == GLOB_NOMATCH)
         return Strings{};
     if (result != 0)
         return fail(Code::NoSpace, fmt::format("expanding {}", printable(pattern)));
     Strings paths(found->gl_pathv, found->gl_pathv + found->gl_pathc);
     if (directory_slash.value_or(true))
-        mark_directories(root, paths);
+        SLIPWAY_CHECK(mark_directories(root, paths, cancel));
     return paths;
 }
 
@@ -189,7 +198,7 @@ Result<std::int64_t> du(Machine& machine, const GuestPath& path) {
     };
     if (S_ISDIR(info.st_mode)) {
         SLIPWAY_TRY(auto top, root.open_path(path, O_RDONLY | O_DIRECTORY));
-        SLIPWAY_CHECK(sys::walk_tree(top, {.enter = add}));
+        SLIPWAY_CHECK(sys::walk_tree(top, {.enter = add, .cancel = machine.host.cancel}));
     }
     return static_cast<std::int64_t>((blocks + 1) / 2);
 }

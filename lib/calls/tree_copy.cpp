@@ -35,14 +35,16 @@ struct Node {
     }
 };
 
-Status copy_extent(sys::BorrowedFd from, sys::BorrowedFd to, off_t size, const std::string& shown) {
-    return each_piece(content_of(from, shown, static_cast<std::uint64_t>(size)),
+Status copy_extent(sys::BorrowedFd from, sys::BorrowedFd to, off_t size, const std::string& shown,
+                   const Cancel& cancel) {
+    return each_piece(content_of(cancel, from, shown, static_cast<std::uint64_t>(size)),
                       [&](std::string_view piece) { return sys::write_all(to, piece); });
 }
 
 class Copier {
 public:
-    Copier(const sys::RootDir& root, const CopyStyle& style) : root_(root), style_(style) {}
+    Copier(const sys::RootDir& root, const CopyStyle& style, Cancel cancel)
+        : root_(root), style_(style), cancel_(std::move(cancel)) {}
 
     Status copy(const Node& from, const Node& to, const GuestPath& target) {
         struct stat info {};
@@ -55,7 +57,8 @@ public:
         SLIPWAY_TRY(auto top, from.open(O_RDONLY | O_DIRECTORY));
         SLIPWAY_CHECK(
             sys::walk_tree(top, {.enter = [this](const auto& entry) { return enter(entry); },
-                                 .leave = [this](const auto& entry) { return leave(entry); }}));
+                                 .leave = [this](const auto& entry) { return leave(entry); },
+                                 .cancel = cancel_}));
         return finish_directory(from, to, info, "");
     }
 
@@ -72,7 +75,7 @@ public:
         }
         if (!file)
             return fail(os_error(shown(path), file.error().errno_value));
-        return copy_data(from, *file, shown(path));
+        return copy_data(from, *file, shown(path), cancel_);
     }
 
 private:
@@ -218,6 +221,7 @@ private:
 
     const sys::RootDir& root_;
     CopyStyle style_;
+    Cancel cancel_;
     GuestPath top_{"/"};
     sys::OwnedFd directory_; ///< that is being copied to
     std::map<Identity, bool> made_;
@@ -242,12 +246,14 @@ Status copy_followed(Machine& machine, const GuestPath& source, const GuestPath&
         return fail(Code::InvalidArgument,
                     fmt::format("{} and {} are the same file", source.str(), target.str()));
     SLIPWAY_TRY(auto place, place_of(machine, name, EISDIR));
-    return Copier(root, {}).copy_content(file, {place.directory, place.name}, info, "");
+    return Copier(root, {}, machine.host.cancel)
+        .copy_content(file, {place.directory, place.name}, info, "");
 }
 
 } // namespace
 
-Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& shown) {
+Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& shown,
+                 const Cancel& cancel) {
     if (::ioctl(to.raw(), FICLONE, from.raw()) == 0)
         return {};
     auto end = ::lseek(from.raw(), 0, SEEK_END);
@@ -259,7 +265,8 @@ Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& sh
         data = std::max<off_t>(data, at);
         if (::lseek(from.raw(), data, SEEK_SET) < 0 || ::lseek(to.raw(), data, SEEK_SET) < 0)
             return fail_errno(shown);
-        if (auto copied = copy_extent(from, to, (hole < 0 ? end : hole) - data, shown); !copied)
+        if (auto copied = copy_extent(from, to, (hole < 0 ? end : hole) - data, shown, cancel);
+            !copied)
             return fail(std::move(copied.error()).in(shown));
         at = hole < 0 ? end : hole;
         if (at >= end)
@@ -282,12 +289,14 @@ Status copy_tree(Machine& machine, const GuestPath& source, const GuestPath& tar
     SLIPWAY_TRY(auto to, place_of(machine, name, EBUSY));
     struct stat one {
     }, other{};
-    bool both =
-        Node{from.directory, from.name}.look(one) && Node{to.directory, to.name}.look(other);
-    if (both && one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+    if (!Node{from.directory, from.name}.look(one))
+        return fail_errno(source.str());
+    if (Node{to.directory, to.name}.look(other) && one.st_dev == other.st_dev &&
+        one.st_ino == other.st_ino)
         return fail(Code::InvalidArgument,
                     fmt::format("{} and {} are the same file", source.str(), name.str()));
-    return Copier(root, style).copy({from.directory, from.name}, {to.directory, to.name}, name);
+    return Copier(root, style, machine.host.cancel)
+        .copy({from.directory, from.name}, {to.directory, to.name}, name);
 }
 
 } // namespace slipway::calls

@@ -22,6 +22,7 @@ struct CopyStyle {
                                          const sys::GuestPath& target);
 
 /// Copies the data of a file from its position on to that of another; holes stay holes.
-[[nodiscard]] Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& shown);
+[[nodiscard]] Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& shown,
+                               const Cancel& cancel);
 
 } // namespace slipway::calls

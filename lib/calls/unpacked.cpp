@@ -8,12 +8,14 @@ namespace {
 
 class Unpacked {
 public:
-    Unpacked(sys::BorrowedFd file, std::string name, archive::Compression compression)
-        : cursor_(file), plain_(content_of(file, name)), name_(std::move(name)),
-          compression_(compression) {}
+    Unpacked(const Cancel& cancel, sys::BorrowedFd file, std::string name,
+             archive::Compression compression)
+        : cancel_(cancel), cursor_(file), plain_(content_of(cancel, file, name)),
+          name_(std::move(name)), compression_(compression) {}
 
     Result<std::string_view> next() {
         while (true) {
+            SLIPWAY_CHECK(cancel_.check());
             if (!stream_ && !first_ && is_plain_)
                 return plain_();
             if (!stream_) {
@@ -45,6 +47,7 @@ private:
         return true;
     }
 
+    Cancel cancel_;
     archive::ByteCursor cursor_; ///< reads by offset, and so leaves the descriptor's position
     Source plain_;
     std::string name_;
@@ -56,9 +59,9 @@ private:
 
 } // namespace
 
-Source unpacked_content_of(sys::BorrowedFd file, std::string name,
+Source unpacked_content_of(Cancel cancel, sys::BorrowedFd file, std::string name,
                            archive::Compression compression) {
-    auto unpacked = std::make_shared<Unpacked>(file, std::move(name), compression);
+    auto unpacked = std::make_shared<Unpacked>(cancel, file, std::move(name), compression);
     return [unpacked] { return unpacked->next(); };
 }
 

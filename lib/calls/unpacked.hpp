@@ -11,7 +11,7 @@ namespace slipway::calls {
 
 /// The content of a file packed so, in one stream or several; of any other file as it is. The file
 /// is read from its start, and borrowed.
-[[nodiscard]] Source unpacked_content_of(sys::BorrowedFd file, std::string name,
+[[nodiscard]] Source unpacked_content_of(Cancel cancel, sys::BorrowedFd file, std::string name,
                                          archive::Compression compression);
 
 } // namespace slipway::calls

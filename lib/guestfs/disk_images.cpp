@@ -2,10 +2,12 @@
 // Calls on images that are no drives of the handle.
 #include <filesystem>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "base/excerpt.hpp"
 #include "base/strings.hpp"
 #include "guestfs/client_calls.hpp"
 #include "image/source.hpp"
@@ -35,45 +37,101 @@ Result<Json> disk_virtual_size(State&, const Json& arguments) {
     return size;
 }
 
-// disk_create(filename, format, size, backingfile, backingformat, preallocation, compat,
-// clustersize)
-Result<Json> disk_create(State&, const Json& arguments) {
-    auto format = text_at(arguments, 1);
-    if (format != "raw" && format != "qcow2")
-        return fail(Code::InvalidArgument,
-                    fmt::format("disks of the format '{}' are not made here", printable(format)),
-                    "use raw or qcow2");
-    std::vector<std::string> options;
-    auto add_option = [&](std::string_view name, const std::string& value) {
-        if (!value.empty())
-            options.push_back(fmt::format("{}={}", name, value));
+// What is to be made, by the arguments of disk_create(filename, format, size, backingfile,
+// backingformat, preallocation, compat, clustersize).
+struct Making {
+    std::filesystem::path path;
+    std::string format;
+    std::int64_t size; ///< bytes; -1: of the backing file
+    std::string backing, backing_format, preallocation, compat;
+    std::int64_t cluster_size; ///< bytes; 0: as qemu-img likes
+};
+
+Status refuse(std::string_view parameter, const std::string& value, std::string hint) {
+    return fail(Code::InvalidArgument, fmt::format("'{}' is no {}", printable(value), parameter),
+                std::move(hint));
+}
+
+// What libguestfs takes, and no more.
+Status check(const Making& making) {
+    constexpr std::int64_t smallest_cluster = 512;
+    constexpr std::int64_t largest_cluster = 2 << 20;
+    bool qcow2 = making.format == "qcow2";
+    if (!qcow2 && making.format != "raw")
+        return refuse("format of disks that are made here", making.format, "use raw or qcow2");
+    if (making.size < (making.backing.empty() ? 0 : -1))
+        return refuse("size", std::to_string(making.size), "use bytes");
+    const auto& way = making.preallocation;
+    if (!way.empty() && way != "off" && way != "sparse" && way != "full" &&
+        !(qcow2 && way == "metadata"))
+        return refuse("preallocation of " + making.format, way,
+                      qcow2 ? "use off, sparse, metadata or full" : "use off, sparse or full");
+    if (!qcow2 && !(making.backing.empty() && making.compat.empty() && making.cluster_size == 0))
+        return fail(Code::InvalidArgument, "a raw disk has no backing file, compat or clustersize",
+                    "use qcow2");
+    if (!making.compat.empty() && making.compat != "0.10" && making.compat != "1.1")
+        return refuse("compat", making.compat, "use 0.10 or 1.1");
+    bool power = (making.cluster_size & (making.cluster_size - 1)) == 0;
+    if (making.cluster_size != 0 &&
+        (!power || making.cluster_size < smallest_cluster || making.cluster_size > largest_cluster))
+        return refuse("clustersize", std::to_string(making.cluster_size),
+                      "use a power of two from 512 to 2097152");
+    return {};
+}
+
+Result<sys::ProcessSpec> command_for(const Making& making) {
+    sys::ProcessSpec spec{.argv = {"qemu-img", "create", "-q", "-f", making.format}};
+    auto add = [&](std::initializer_list<std::string> words) {
+        spec.argv.insert(spec.argv.end(), words);
     };
-    add_option("preallocation",
-               text_at(arguments, 5) == "sparse" ? "metadata" : text_at(arguments, 5));
-    add_option("compat", text_at(arguments, 6));
-    if (number_at(arguments, 7) > 0)
-        add_option("cluster_size", std::to_string(number_at(arguments, 7)));
-    sys::ProcessSpec spec{.argv = {"qemu-img", "create", "-q", "-f", format}};
-    for (const auto& option : options)
-        spec.argv.insert(spec.argv.end(), {"-o", option});
-    if (auto backing = text_at(arguments, 3); !backing.empty()) {
-        if (text_at(arguments, 4).empty())
-            return fail(Code::InvalidArgument, "a backing file needs backingformat");
-        spec.argv.insert(spec.argv.end(), {"-b", backing, "-F", text_at(arguments, 4)});
+    if (making.preallocation == "metadata" || making.preallocation == "full")
+        add({"-o", "preallocation=" + making.preallocation});
+    if (!making.compat.empty())
+        add({"-o", "compat=" + making.compat});
+    if (making.cluster_size != 0)
+        add({"-o", fmt::format("cluster_size={}", making.cluster_size)});
+    if (!making.backing.empty()) {
+        auto format = making.backing_format;
+        if (format.empty()) { // a relative name is one in the new image's directory
+            SLIPWAY_TRY(auto file,
+                        sys::open_file((making.path.parent_path() / making.backing).string(),
+                                       O_RDONLY | O_NONBLOCK));
+            SLIPWAY_TRY(auto probed, image::probe_format(file));
+            format = image::name_of(probed.format);
+        }
+        add({"-b", making.backing, "-F", format});
     }
-    auto path = std::filesystem::absolute(text_at(arguments, 0));
-    if (::access(path.parent_path().c_str(), W_OK) != 0)
-        return fail_errno(printable(path.string()));
-    bool existed = std::filesystem::exists(path);
-    spec.argv.push_back(path.string());
-    if (number_at(arguments, 2) >= 0)
-        spec.argv.push_back(std::to_string(number_at(arguments, 2)));
+    spec.argv.push_back(making.path.string());
+    if (making.size >= 0)
+        spec.argv.push_back(std::to_string(making.size));
+    return spec;
+}
+
+Result<Json> disk_create(State& state, const Json& arguments) {
+    Making making{.path = std::filesystem::absolute(text_at(arguments, 0)),
+                  .format = text_at(arguments, 1),
+                  .size = number_at(arguments, 2),
+                  .backing = text_at(arguments, 3),
+                  .backing_format = text_at(arguments, 4),
+                  .preallocation = text_at(arguments, 5),
+                  .compat = text_at(arguments, 6),
+                  .cluster_size = number_at(arguments, 7)};
+    SLIPWAY_CHECK(check(making));
+    if (::access(making.path.parent_path().c_str(), W_OK) != 0)
+        return fail_errno(printable(making.path.string()));
+    SLIPWAY_TRY(auto spec, command_for(making));
+    bool existed = std::filesystem::exists(making.path);
     sys::LocalRunner runner;
     SLIPWAY_TRY(auto captured, sys::run(runner, spec));
-    auto made = sys::check_tool(spec, captured, "making a disk image");
+    auto made = sys::check_tool(
+        spec, captured,
+        fmt::format("making a disk image: {}", printable(excerpt(trim(captured.err), 500))));
     if (!made && !existed)
-        ::unlink(path.c_str());
-    return made ? Result<Json>(Json()) : fail(std::move(made).error());
+        ::unlink(making.path.c_str());
+    SLIPWAY_CHECK(std::move(made));
+    if (!making.backing.empty())
+        state.made_on_backing.insert(std::filesystem::canonical(making.path));
+    return Json();
 }
 
 } // namespace

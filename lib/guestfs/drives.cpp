@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guestfs/drives.hpp"
 
+#include <filesystem>
+
 #include <unistd.h>
 
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
 #include "sys/output_file.hpp"
 
 namespace slipway::guestfs {
@@ -15,11 +20,26 @@ Result<sys::OwnedFd> make_scratch_disk(std::uint64_t size) {
     return file;
 }
 
+// One that is written is nobody else's.
+Status check_twice(const std::vector<Drive>& drives) {
+    std::error_code none;
+    for (std::size_t i = 0; i < drives.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j)
+            if (!(drives[i].readonly && drives[j].readonly) &&
+                std::filesystem::equivalent(drives[i].path, drives[j].path, none))
+                return fail(Code::InvalidArgument,
+                            fmt::format("{} was added twice, and not only to be read",
+                                        printable(drives[i].path)),
+                            "add both with readonly=True, or one of them");
+    return {};
+}
+
 } // namespace
 
 Result<std::unique_ptr<OpenDrives>> OpenDrives::open(const ops::Context& context,
                                                      const std::vector<Drive>& drives,
                                                      const LaunchOptions& options) {
+    SLIPWAY_CHECK(check_twice(drives));
     std::vector<ops::DiskOptions> disks;
     std::vector<sys::OwnedFd> scratch;
     bool make_new = false;
@@ -27,7 +47,9 @@ Result<std::unique_ptr<OpenDrives>> OpenDrives::open(const ops::Context& context
         make_new = make_new || !drive.readonly;
         ops::DiskOptions disk{.path = drive.path,
                               .format = drive.format,
+                              .allow_backing = drive.allow_backing,
                               .use = drive.readonly ? ops::Use::Discard : ops::Use::Keep,
+                              .may_repeat = drive.readonly,
                               .block_size = drive.block_size,
                               .serial = drive.label};
         if (drive.scratch > 0) {

@@ -16,9 +16,10 @@ struct Drive {
     std::string path;
     bool readonly = false; ///< what is written is dropped
     std::optional<image::Format> format{};
-    std::string label{};       ///< the name by which a client knows it
-    std::uint64_t scratch = 0; ///< bytes: an empty disk that ends with the handle; no path then
-    unsigned block_size = 0;   ///< bytes; 0: 512
+    bool allow_backing = false; ///< it may name a backing file
+    std::string label{};        ///< the name by which a client knows it
+    std::uint64_t scratch = 0;  ///< bytes: an empty disk that ends with the handle; no path then
+    unsigned block_size = 0;    ///< bytes; 0: 512
 };
 
 struct LaunchOptions {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guestfs/handle.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -46,6 +47,7 @@ Status HandleState::launch() {
         return fail(Code::InvalidArgument, "the handle was launched already");
     if (drives.empty())
         return fail(Code::InvalidArgument, "no drives were added", "call add_drive before launch");
+    lost_changes = false;
     SLIPWAY_TRY(runner, session::SupervisedRunner::launch());
     auto result =
         OpenDrives::open(context(), drives,
@@ -67,6 +69,10 @@ void HandleState::drop() {
 }
 
 Status HandleState::shutdown() {
+    if (std::exchange(lost_changes, false))
+        return fail(Code::Cancelled,
+                    "the call that was interrupted did not stop by itself, and its worker was "
+                    "killed: nothing that was written since launch is in the images");
     if (!opened)
         return {};
     auto done = opened->commit(context());
@@ -92,6 +98,10 @@ Result<Json> HandleState::call_worker(const Signature& signature, const Json& ar
         });
     in_worker_ = false;
     if (!answer && !opened->is_alive()) {
+        // The caller of an interrupted call does not see its error.
+        lost_changes = answer.error().code == Code::Cancelled &&
+                       std::any_of(drives.begin(), drives.end(),
+                                   [](const auto& drive) { return !drive.readonly; });
         drop();
         if (answer.error().code == Code::ToolFailed) // the program of a sandbox
             answer.error().code = Code::Protocol;
@@ -157,14 +167,9 @@ Result<Json> HandleState::call(std::string_view name, const Json& arguments) {
     const auto* signature = find_signature(name);
     if (signature == nullptr)
         return fail(Code::InvalidArgument, fmt::format("there is no call '{}'", printable(name)));
-    auto named = [&](Error error) {
-        // The outermost context comes first in the text.
-        error.what = fmt::format("{}: {}", name, error.what);
-        return error;
-    };
     auto answer = carry_out(*signature, arguments);
     if (!answer)
-        return fail(named(std::move(answer).error()));
+        return fail(std::move(answer.error()).in(std::string(name)));
     return answer;
 }
 

@@ -22,7 +22,8 @@ constexpr char append[] = "append", autosync[] = "autosync", backend[] = "backen
                direct[] = "direct", hv[] = "hv", identifier[] = "identifier", memsize[] = "memsize",
                network[] = "network", path[] = "path", pgroup[] = "pgroup", program[] = "program",
                recovery_proc[] = "recovery_proc", selinux[] = "selinux", smp[] = "smp",
-               sockdir[] = "sockdir", tmpdir[] = "tmpdir", trace[] = "trace", verbose[] = "verbose";
+               sockdir[] = "sockdir", tmpdir[] = "tmpdir", trace[] = "trace", verbose[] = "verbose",
+               allow_backing[] = "allow_backing"; // of images that name backing files
 
 template <const char* name> Result<Json> get(State& state, const Json&) {
     return state.settings.at(name);
@@ -144,11 +145,13 @@ constexpr Variable variables[] = {{"LIBGUESTFS_TRACE", trace},
                                   {"LIBGUESTFS_BACKEND", backend},
                                   {"LIBGUESTFS_ATTACH_METHOD", backend},
                                   {"LIBGUESTFS_BACKEND_SETTINGS", backend_settings},
-                                  {"TMPDIR", tmpdir}};
+                                  {"TMPDIR", tmpdir},
+                                  {"SLIPWAY_ALLOW_BACKING", allow_backing}};
 
 Status follow(HandleState::Settings& settings, const Variable& variable, const std::string& value) {
     auto& setting = settings[std::string(variable.setting)];
-    if (variable.setting == trace || variable.setting == verbose) {
+    if (variable.setting == trace || variable.setting == verbose ||
+        variable.setting == allow_backing) {
         auto truth = truth_of(value);
         if (!truth)
             return fail(
@@ -226,6 +229,7 @@ HandleState::Settings default_settings(bool environment) {
                                    {smp, 1},
                                    {sockdir, ::geteuid() != 0 && runtime ? runtime : "/tmp"},
                                    {tmpdir, "/tmp"},
+                                   {allow_backing, false},
                                    {trace, false},
                                    {verbose, false}};
     // What is malformed is told by parse_environment; here nobody asks.

@@ -2,9 +2,11 @@
 // What a handle holds. Private to the module.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,9 @@ public:
     bool closed = false;
     Settings settings;
     std::vector<Drive> drives;
+    /// Images that disk_create made on backing files: what they name is known.
+    std::set<std::filesystem::path> made_on_backing;
+    bool lost_changes = false; ///< with a worker that had to be killed
     std::unique_ptr<session::SupervisedRunner> runner;
     std::unique_ptr<OpenDrives> opened; ///< while it is launched
     std::shared_ptr<LocalMount> local_mount;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <iterator>
 #include <optional>
 
 #include <fcntl.h>
@@ -116,6 +117,30 @@ private:
     bool told_ = false;
 };
 
+using Ask = std::function<Result<Json>(const std::string& name, Json request)>;
+
+// Calls that look at each of many names in a directory, and answer with a list. The whole of it
+// could be more than a worker's memory holds.
+bool takes_many_names(std::string_view call) {
+    constexpr std::string_view calls[] = {"lstatlist", "lstatnslist", "lxattrlist", "readlinklist"};
+    return std::find(std::begin(calls), std::end(calls), call) != std::end(calls);
+}
+
+Result<Json> ask_in_parts(const Signature& signature, const Json& arguments, const Ask& ask) {
+    constexpr std::size_t names_at_once = 10000;
+    const auto& names = arguments[1];
+    auto answer = Json::array();
+    std::size_t from = 0;
+    do {
+        auto part = Json::array();
+        for (; from < names.size() && part.size() < names_at_once; ++from)
+            part.push_back(names[from]);
+        SLIPWAY_TRY(auto more, ask(std::string(signature.name), {{"args", {arguments[0], part}}}));
+        std::move(more.begin(), more.end(), std::back_inserter(answer));
+    } while (from < names.size());
+    return answer;
+}
+
 } // namespace
 
 Result<Json> call_of_worker(const Signature& signature, const Json& arguments, const Cancel& cancel,
@@ -142,7 +167,12 @@ Result<Json> call_of_worker(const Signature& signature, const Json& arguments, c
         value += bytes;
         return {};
     };
-    SLIPWAY_TRY(auto answer, ask(std::string(signature.name), {{"args", words}}, hooks));
+    auto ask_it = [&](const std::string& name, Json request) {
+        return ask(name, std::move(request), hooks);
+    };
+    SLIPWAY_TRY(auto answer, takes_many_names(signature.name)
+                                 ? ask_in_parts(signature, words, ask_it)
+                                 : ask_it(std::string(signature.name), {{"args", words}}));
     progress.finish();
     SLIPWAY_CHECK(download.finish());
     bool streamed = signature.result == Type::Bytes || signature.result == Type::String;

@@ -59,9 +59,9 @@ Status refuse_references(const std::string& path, const Probe& probe) {
     return fail(Code::Unsupported,
                 fmt::format("{} names another file, {}, as its {}", path, printable(named),
                             probe.backing_file.empty() ? "data file" : "backing file"),
-                "if you trust the image and that file, use --allow-backing; if it is a raw disk "
-                "that only looks "
-                "like this format, use --source-format raw");
+                "if you trust the image and that file, use --allow-backing (in programs: "
+                "SLIPWAY_ALLOW_BACKING=1); if it is a raw disk that only looks like this format, "
+                "use --source-format raw (format=\"raw\")");
 }
 
 } // namespace

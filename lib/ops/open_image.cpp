@@ -80,9 +80,9 @@ bool is_same_file(const image::Source& one, const image::Source& other) {
            first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-Status check_first_time(const OpenImage& opened, const image::Source& source) {
+Status check_first_time(const OpenImage& opened, const image::Source& source, bool may_repeat) {
     for (const auto& disk : opened.disks)
-        if (is_same_file(*disk.source, source))
+        if (is_same_file(*disk.source, source) && (!may_repeat || disk.use == Use::Keep))
             return fail(Code::InvalidArgument, fmt::format("{} was given twice", source.path()),
                         "a machine has each of its disks once");
     return {};
@@ -106,7 +106,7 @@ Status open_source(const Context& context, const DiskOptions& options, const Ope
     if (!is_first)
         how.first_fd = opened.disks.back().next_fd();
     SLIPWAY_TRY(auto source, image::Source::open(options.path, how));
-    SLIPWAY_CHECK(check_first_time(opened, source));
+    SLIPWAY_CHECK(check_first_time(opened, source, options.may_repeat));
     SLIPWAY_CHECK(check_unused(context, source, options.use));
     SLIPWAY_TRY(disk.size, source.virtual_size(context.host));
     if (options.use == Use::Keep)

@@ -57,6 +57,7 @@ struct DiskOptions {
     std::optional<image::Format> format{}; ///< instead of probing
     bool allow_backing = false;
     Use use = Use::Look;
+    bool may_repeat = false; ///< an earlier disk may be the same image, unless that one is kept
     unsigned block_size = 0; ///< bytes of its logical sectors, 512 or 4096; 0: 512
     std::string serial{};    ///< for the records
 };

@@ -48,6 +48,8 @@ public:
     }
     [[nodiscard]] Status send(work::Stream stream, std::string_view bytes) override {
         while (!bytes.empty()) {
+            if (cancelled())
+                return fail(Code::Cancelled, "stopped on request");
             while (credit(stream) == 0) {
                 if (cancelled_)
                     return fail(Code::Cancelled, "stopped on request");
@@ -72,6 +74,10 @@ public:
         auto event = std::move(waiting_.front());
         waiting_.pop_front();
         return std::optional<work::Event>(std::move(event));
+    }
+    [[nodiscard]] bool cancelled() override {
+        auto taken = take_frame(std::chrono::milliseconds(0)); // what comes first waits
+        return cancelled_ || !taken;
     }
     void consumed(std::size_t bytes) override {
         if (bytes > 0)

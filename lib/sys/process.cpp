@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/excerpt.hpp"
 #include "base/strings.hpp"
 #include "sys/confine.hpp"
 #include "sys/memory_limit.hpp"
@@ -380,9 +381,9 @@ Status check_tool(const ProcessSpec& spec, const Captured& captured, std::string
     if (captured.status == 0)
         return {};
     Error error{.code = Code::ToolFailed, .what = std::move(what)};
-    auto tail = trim(captured.err);
-    tail = tail.substr(tail.size() - std::min<std::size_t>(tail.size(), 2000));
-    error.tool = ToolFailure{spec.argv, captured.status, printable(tail)};
+    constexpr std::size_t most = 2000;
+    error.tool =
+        ToolFailure{spec.argv, captured.status, printable(excerpt(trim(captured.err), most))};
     return fail(std::move(error));
 }
 

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/loop_cancel.hpp"
 #include "base/strings.hpp"
 
 namespace slipway::sys {
@@ -31,7 +32,7 @@ unsigned char type_of(mode_t mode) {
 
 class Walk {
 public:
-    explicit Walk(const TreeVisitor& visitor) : visitor_(visitor) {}
+    explicit Walk(const TreeVisitor& visitor) : visitor_(visitor), cancel_(visitor.cancel) {}
 
     Status run(BorrowedFd top) {
         SLIPWAY_TRY(auto opened, open_at(top, ".", O_RDONLY | O_DIRECTORY));
@@ -52,7 +53,7 @@ private:
         if (::fstat(directory.raw(), &info) != 0)
             return failed();
         Level level{.path_size = path_.size(), .device = info.st_dev, .inode = info.st_ino};
-        SLIPWAY_TRY(level.entries, read_directory(directory));
+        SLIPWAY_TRY(level.entries, read_directory(directory, visitor_.cancel));
         if (visitor_.sorted)
             std::sort(level.entries.begin(), level.entries.end(),
                       [](const auto& a, const auto& b) { return a.name < b.name; });
@@ -83,6 +84,7 @@ private:
     }
 
     Status visit(Level& level) {
+        SLIPWAY_CHECK(cancel_.step());
         auto& entry = level.entries[level.next++];
         if (level.path_size > 0)
             path_ += '/';
@@ -117,11 +119,12 @@ private:
     std::vector<Level> levels_;
     OwnedFd directory_; ///< of the last level
     std::string path_;
+    LoopCancel cancel_;
 };
 
 } // namespace
 
-Result<std::vector<DirEntry>> read_directory(BorrowedFd directory) {
+Result<std::vector<DirEntry>> read_directory(BorrowedFd directory, const Cancel& cancel) {
     // A descriptor of its own: the position in a directory belongs to it.
     SLIPWAY_TRY(auto again, open_at(directory, ".", O_RDONLY | O_DIRECTORY));
     std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(again.raw()), ::closedir);
@@ -130,7 +133,9 @@ Result<std::vector<DirEntry>> read_directory(BorrowedFd directory) {
     [[maybe_unused]] auto owned_by_listing = again.release();
     std::vector<DirEntry> entries;
     errno = 0;
+    LoopCancel loop(cancel);
     while (const auto* found = ::readdir(listing.get())) {
+        SLIPWAY_CHECK(loop.step());
         std::string_view name(found->d_name);
         if (name != "." && name != "..")
             entries.push_back({std::string(name), found->d_type});

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.hpp"
 #include "base/error.hpp"
 #include "sys/fd.hpp"
 #include "sys/root_dir.hpp"
@@ -26,14 +27,16 @@ struct TreeVisitor {
     /// For each directory that was gone into, after what is in it. May be empty.
     std::function<Status(const WalkEntry&)> leave{};
     bool sorted = false; ///< the entries of a directory in the order of their names
+    Cancel cancel{};
 };
 
 /// Visits the tree below `top`, mounts included. Needs few descriptors at any depth, and memory for
 /// the names of the directories on the way. An error of the visitor ends it. Unsupported: a path
-/// longer than 1 MiB.
+/// longer than 1 MiB. Cancelled.
 [[nodiscard]] Status walk_tree(BorrowedFd top, const TreeVisitor& visitor);
 
-/// Entries of an open directory, without "." and "..", in the order of the filesystem.
-[[nodiscard]] Result<std::vector<DirEntry>> read_directory(BorrowedFd directory);
+/// Entries of an open directory, without "." and "..", in the order of the filesystem. Cancelled.
+[[nodiscard]] Result<std::vector<DirEntry>> read_directory(BorrowedFd directory,
+                                                           const Cancel& cancel = {});
 
 } // namespace slipway::sys

@@ -182,10 +182,7 @@ Result<Json> apply_plan(OpenedRoot& opened, const Json& arguments, Peer& peer) {
             SLIPWAY_TRY(chroot, opened.need_chroot());
         }
     // Between actions and while a tool runs, the client may ask us to stop.
-    opened.host.cancel = Cancel([&peer] {
-        auto event = peer.next_event(std::chrono::milliseconds(0));
-        return !event || (*event && (*event)->kind == Event::Kind::Cancel);
-    });
+    opened.host.cancel = Cancel([&peer] { return peer.cancelled(); });
     auto context = context_of(opened, chroot);
     SLIPWAY_TRY(auto outcomes, carry_out(opened.plan->actions, context, peer));
     if (std::any_of(outcomes.begin(), outcomes.end(), ran_a_tool)) {

@@ -51,6 +51,8 @@ public:
     /// The next event, or nothing within `limit`. Protocol when the client has gone.
     [[nodiscard]] virtual Result<std::optional<Event>>
     next_event(std::chrono::milliseconds limit) = 0;
+    /// Whether the client wants the request stopped, or has gone. Costs a system call.
+    [[nodiscard]] virtual bool cancelled() = 0;
     /// Tells the client that `bytes` of its input were used, so that it may send more.
     virtual void consumed(std::size_t bytes) = 0;
     /// Readable when an event may be waiting; for poll(2).

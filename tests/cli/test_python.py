@@ -295,6 +295,72 @@ class Images(PythonCase):
         """, image)
         self.assertEqual(digest(image), before)
 
+    def test_one_image_twice(self):
+        said = self.run_with("""
+            for first, second in ((True, True), (True, False), (False, True)):
+                g = slipway.create_guestfs(backend="sandbox")
+                for readonly in (first, second):
+                    g.add_drive_opts(sys.argv[1], format="raw", readonly=readonly)
+                try:
+                    g.launch()
+                    print(list(g.list_filesystems()))
+                except slipway.InvalidArgument as error:
+                    print(error)
+                g.close()
+        """, self.image()).splitlines()
+        self.assertEqual(said[0], "['/dev/sda1', '/dev/sdb1']")
+        for line in said[1:]:
+            self.assertIn("disk.raw was added twice, and not only to be read", line)
+
+    def test_disks_that_are_made_and_their_backing_files(self):
+        said = self.run_with("""
+            import os
+            def chosen(name, *arguments, **options):
+                try:
+                    print(g.disk_create(os.path.join(sys.argv[1], name), *arguments, **options))
+                except slipway.InvalidArgument as error:
+                    print(error)
+            g = slipway.create_guestfs(backend="sandbox")
+            base = os.path.join(sys.argv[1], "base.raw")
+            chosen("base.raw", "raw", 64 << 20, preallocation="sparse")
+            chosen("full.raw", "raw", 1 << 20, preallocation="full")
+            chosen("top.qcow2", "qcow2", -1, backingfile="base.raw")
+            chosen("small.qcow2", "qcow2", 1 << 20, preallocation="metadata", compat="0.10", clustersize=4096)
+            chosen("x", "raw", 1 << 20, preallocation="metadata")
+            chosen("x", "qcow2", 1 << 20, preallocation="falloc")
+            chosen("x", "qcow2", 1 << 20, compat="2")
+            chosen("x", "qcow2", 1 << 20, clustersize=100)
+            chosen("x", "raw", -1)
+            chosen("x", "raw", -1, backingfile=base)
+            chosen("x", "vdi", 1)
+            print(fails(g.disk_create, os.path.join(sys.argv[1], "x"), "qcow2", -1, backingfile=base, backingformat="odd"))
+            top = os.path.join(sys.argv[1], "top.qcow2")
+            g.add_drive_opts(top, format="qcow2")
+            g.launch()
+            g.mkfs("ext4", "/dev/sda")
+            g.close()
+            def opened():
+                g = slipway.create_guestfs(backend="sandbox")
+                g.add_drive_ro(top)
+                try:
+                    g.launch()
+                    return g.list_filesystems()
+                except slipway.GuestFSError as error:
+                    return error
+            print(opened())
+            os.environ["SLIPWAY_ALLOW_BACKING"] = "1"
+            print(opened())
+            with open(base, "rb") as file: print(any(file.read()))
+        """, self.scratch).splitlines()
+        self.assertEqual(said[:4], ["None"] * 4)
+        for line, words in zip(said[4:11], ("'metadata' is no preallocation of raw", "'falloc' is no preallocation of qcow2", "'2' is no compat",
+                                            "'100' is no clustersize", "'-1' is no size", "a raw disk has no backing file", "'vdi' is no format")):
+            self.assertIn(words, line)
+        self.assertIn("Unknown driver 'odd'", said[11])
+        self.assertIn("names another file, base.raw, as its backing file", "".join(said[12:-2]))
+        self.assertEqual(said[-2:], ["{'/dev/sda': 'ext4'}", "False"])
+        self.assertEqual(self.names(), ["base.raw", "full.raw", "small.qcow2", "top.qcow2"])
+
     def test_in_use(self):
         said = self.run_with("""
             with handle(sys.argv[1], format="raw") as g:
@@ -365,24 +431,52 @@ class Endings(PythonCase):
         self.assertEqual(self.names(), ["disk.raw"])
 
     def test_ctrl_c_stops_a_call_and_the_handle_lives_on(self):
-        program = BEGIN + textwrap.dedent("""
-            g = handle(sys.argv[1], readonly=True, format="raw")
+        said = self.run_with("""
+            import os, signal, threading
+            def interrupted(call, *arguments):
+                threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+                try:
+                    call(*arguments)
+                except KeyboardInterrupt:
+                    print(g.exists("/etc/fstab"))
+            with handle(sys.argv[1], format="raw") as g:
+                g.mount("/dev/sda1", "/")
+                g.touch("/large")
+                g.truncate_size("/large", 1 << 40)
+                for call, *arguments in ((g.upload, "/dev/zero", "/zeros"), (g.checksum, "md5", "/large"), (g.equal, "/large", "/large"),
+                                         (g.fill, 1, 1 << 40, "/full"), (g.compress_out, "gzip", "/large", sys.argv[2]),
+                                         (g.tail, "/large"), (g.wc_l, "/large")):
+                    interrupted(call, *arguments)
+                g.write("/mark", "kept")
+                for name in ("/large", "/zeros", "/full"): g.rm_f(name)
+            with handle(sys.argv[1], readonly=True, format="raw") as g:
+                g.mount("/dev/sda1", "/")
+                print(g.cat("/mark"))
+        """, self.image("--size", "3G"), self.scratch / "large.gz").splitlines()
+        self.assertEqual(said, ["1"] * 7 + ["kept"])
+
+    def test_a_call_that_cannot_be_stopped_says_what_is_lost(self):
+        """The machine stands still: after five seconds its worker is killed."""
+        image = self.image()
+        before = digest(image)
+        said = self.run_with("""
+            import os, signal, threading
+            g = handle(sys.argv[1], format="raw")
             g.mount("/dev/sda1", "/")
-            print("begun", flush=True)
+            g.write("/mark", "lost")
+            os.kill(machine()[0], signal.SIGSTOP)
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
             try:
-                g.upload("/dev/zero", "/zeros")
+                g.ls("/")
             except KeyboardInterrupt:
-                print("interrupted", g.exists("/etc/fstab"))
-            except RuntimeError as error:
-                print("failed", error)
-        """)
-        image = mini(self.scratch / "disk.raw", "--size", "1G")
-        with subprocess.Popen([PYTHON, "-B", "-c", program, image], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                              env={**os.environ, "PYTHONPATH": str(PACKAGE)}) as running:
-            self.assertEqual(running.stdout.readline(), "begun\n")
-            time.sleep(0.5)
-            running.send_signal(signal.SIGINT)
-            self.assertEqual(running.stdout.read(), "interrupted 1\n")
+                print(fails(g.ls, "/"))
+                print(fails(g.shutdown))
+            g.launch()
+            g.close()
+        """, image).splitlines()
+        self.assertIn("not launched", said[0])
+        self.assertIn("nothing that was written since launch is in the images", said[1])
+        self.assertEqual(digest(image), before)
 
 
 class Events(PythonCase):
@@ -408,13 +502,13 @@ class Events(PythonCase):
             g.close()
             for event, each_number, text, array in told:
                 assert (each_number, array) == (number, [])
-                print(event, text.replace(sys.argv[1], "IMAGE"))
+                print(event, text and text.replace(sys.argv[1], "IMAGE"))
         """, self.image())
         self.assertEqual(said.splitlines(), [
-            'trace add_drive "IMAGE" "readonly:true" "format:raw"', "trace add_drive = 0", "trace launch", "launch_done ", "trace launch = 0",
+            'trace add_drive "IMAGE" "readonly:true" "format:raw"', "trace add_drive = 0", "trace launch", "launch_done None", "trace launch = 0",
             'trace mount "/dev/sda1" "/"', "trace mount = 0", 'trace cat "/etc/hostname"', 'trace cat = "mini\\n"', 'trace cat "/none"',
             "trace cat = -1 (error)", 'trace write "/x" <6 bytes>', "trace write = 0", 'trace read_file "/x"', "trace read_file = <6 bytes>",
-            'trace exists "/x"', "trace exists = 1", 'trace ls "/home"', "trace ls = []", "close "])
+            'trace exists "/x"', "trace exists = 1", 'trace ls "/home"', "trace ls = []", "close None"])
 
     def test_progress(self):
         """The machine stands still for a while, so that the calls take long."""

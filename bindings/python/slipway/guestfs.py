@@ -86,7 +86,7 @@ class GuestFS(Calls):
             return list(answer.items())
         return answer
 
-    def _tell(self, event: int, number: int, text: str, array: List[int]) -> None:
+    def _tell(self, event: int, number: int, text: Optional[str], array: List[int]) -> None:
         try:
             self._callbacks[number](event, number, text, array)
         except Exception:  # pylint: disable=broad-except  # what a call does is not the callback's to decide
@@ -102,7 +102,7 @@ class GuestFS(Calls):
             raise TypeError("the callback must be callable")
         this = weakref.ref(self)  # the native part is not searched for cycles
 
-        def tell(event: int, number: int, text: str, array: List[int]) -> None:
+        def tell(event: int, number: int, text: Optional[str], array: List[int]) -> None:
             held = this()
             if held is not None:
                 held._tell(event, number, text, array)  # pylint: disable=protected-access
