@@ -262,6 +262,7 @@ int serve(Channel channel) {
             service = service_for(**frame);
         if (!answer(channel, *service, peer, **frame) || peer.closed())
             break;
+        sys::renew_own_memory_limit();
     }
     return !service || service->close() ? 0 : 1;
 }

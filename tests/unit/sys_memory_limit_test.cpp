@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <new>
+
+#include <gtest/gtest.h>
+
+#include "base/json.hpp"
+#include "sys/memory_limit.hpp"
+
+namespace slipway::sys {
+namespace {
+
+constexpr std::uint64_t limit = 256 << 20;
+
+// A list of records, until no memory is left; true if that was told by an exception.
+bool fill() {
+    try {
+        auto records = Json::array();
+        while (true)
+            records.push_back({{"name", "a text of some length, on the heap"}, {"size", 1}});
+    } catch (const std::bad_alloc&) {
+        return true;
+    }
+}
+
+// A JSON value that is taken apart needs memory, and its destructor cannot fail.
+TEST(MemoryLimit, LeavesEnoughForWhatCleansUp) {
+    EXPECT_EXIT(
+        {
+            limit_own_memory(limit);
+            bool told = fill();
+            renew_own_memory_limit();
+            std::_Exit(told && fill() ? 0 : 1);
+        },
+        testing::ExitedWithCode(0), "");
+}
+
+} // namespace
+} // namespace slipway::sys
