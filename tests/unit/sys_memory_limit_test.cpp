@@ -16,6 +16,7 @@ constexpr std::uint64_t limit = 256 << 20;
 bool fill() {
     try {
         auto records = Json::array();
+        records.get_ref<Json::array_t&>().reserve(limit / 64); // so that small pieces come last
         while (true)
             records.push_back({{"name", "a text of some length, on the heap"}, {"size", 1}});
     } catch (const std::bad_alloc&) {
