@@ -34,7 +34,8 @@ bool is_block_device(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISBLK(info.st_mode);
 }
 
-// What a caller of the API gets to see.
+} // namespace
+
 std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captured) {
     constexpr std::size_t most = 500;
     auto said = trim(captured.err.empty() ? captured.out : captured.err);
@@ -42,6 +43,8 @@ std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captur
                        said.empty() ? fmt::format("status {}", captured.status)
                                     : printable(excerpt(said, most)));
 }
+
+namespace {
 
 // "/dev/disk/guestfs/LABEL2" is a partition of the drive with that label.
 std::string without_label(const std::vector<image::AttachedDisk>& disks, const std::string& name) {

@@ -106,4 +106,7 @@ private:
     bool launched_ = false;
 };
 
+/// What a caller of the API gets to see of a tool that failed: its name, and what it said.
+[[nodiscard]] std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captured);
+
 } // namespace slipway::calls

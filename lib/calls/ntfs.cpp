@@ -74,24 +74,28 @@ Status ntfsclone_out(Machine& machine, const Device& device, const Output& outpu
                                                  sent = output.send(bytes);
                                          }}));
     SLIPWAY_CHECK(std::move(sent));
-    return sys::check_tool(spec, captured, fmt::format("copying {}", device.name));
+    return sys::check_tool(spec, captured, failure_of(spec, captured));
 }
 
 // Through a file: the tool reads its standard input, which has to be fed as it comes.
 Status ntfsclone_in(Machine& machine, const Input& input, const Device& device) {
     SLIPWAY_TRY(auto pipe, sys::make_pipe());
+    SLIPWAY_TRY(auto said, sys::make_memfd("messages"));
     sys::ProcessSpec spec{.argv = {"ntfsclone", "-O", device.name, "--restore-image", "-"},
-                          .fds = {{pipe.first, 0}}};
+                          .fds = {{pipe.first, 0}, {said, 1}, {said, 2}}};
     SLIPWAY_TRY(auto child, machine.host.runner->start(spec));
     pipe.first.reset();
     auto fed =
         input.each([&](std::string_view bytes) { return sys::write_all(pipe.second, bytes); });
     pipe.second.reset();
     SLIPWAY_TRY(auto status, child->wait(std::chrono::hours(12)));
-    SLIPWAY_CHECK(std::move(fed));
-    if (status.value_or(1) != 0)
-        return fail(Code::ToolFailed, fmt::format("ntfsclone did not write {}", device.name));
-    return {};
+    if (!fed && fed.error().code == Code::Cancelled)
+        return fed;
+    // A tool that ended too early tells more than the pipe.
+    sys::Captured captured{.status = status.value_or(1)};
+    SLIPWAY_TRY(captured.err, sys::read_file(sys::proc_path(said.raw())));
+    SLIPWAY_CHECK(sys::check_tool(spec, captured, failure_of(spec, captured)));
+    return fed;
 }
 
 Status ntfscat_i(Machine& machine, const Device& device, std::int64_t inode, const Output& output) {
@@ -107,8 +111,7 @@ Status ntfscat_i(Machine& machine, const Device& device, std::int64_t inode, con
                                                  sent = output.send(bytes);
                                          }}));
     SLIPWAY_CHECK(std::move(sent));
-    return sys::check_tool(spec, captured,
-                           fmt::format("reading inode {} of {}", inode, device.name));
+    return sys::check_tool(spec, captured, failure_of(spec, captured));
 }
 
 } // namespace

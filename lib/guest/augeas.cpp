@@ -113,8 +113,36 @@ Result<Json> define_node(Augeas tree, const Arguments& given) {
 Result<Json> load(Augeas tree, const Arguments&) {
     return tree.done(aug_load(tree.handle));
 }
+// Which files could not be written, and why: the handle itself knows of no error then.
+std::string refused_files(augeas* handle) {
+    constexpr std::string_view mark = "/augeas/files";
+    char** matches = nullptr;
+    int count = aug_match(handle, "/augeas/files//error", &matches);
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+        std::string node(matches[i]);
+        const char* message = nullptr;
+        const char* kind = nullptr;
+        aug_get(handle, node.c_str(), &kind);
+        aug_get(handle, (node + "/message").c_str(), &message);
+        auto file = node.substr(mark.size(), node.rfind('/') - mark.size());
+        text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", printable(file),
+                            printable(message != nullptr ? message
+                                      : kind != nullptr  ? kind
+                                                         : ""));
+        std::free(matches[i]);
+    }
+    std::free(matches);
+    return text;
+}
+
 Result<Json> save(Augeas tree, const Arguments&) {
-    return tree.done(aug_save(tree.handle));
+    if (aug_save(tree.handle) == 0)
+        return Json();
+    if (auto text = refused_files(tree.handle);
+        aug_error(tree.handle) == AUG_NOERROR && !text.empty())
+        return fail(Code::InvalidArgument, text);
+    return tree.failure();
 }
 Result<Json> transform(Augeas tree, const Arguments& given) {
     return tree.done(

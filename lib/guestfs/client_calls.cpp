@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <filesystem>
 
 #include <unistd.h>
 
@@ -24,10 +23,8 @@ Status add(State& state, Drive drive) {
                     "add all of them before");
     if (drive.scratch == 0 && ::access(drive.path.c_str(), R_OK) != 0)
         return fail_errno(printable(drive.path));
-    std::error_code none;
     drive.allow_backing =
-        state.settings.at("allow_backing").get<bool>() ||
-        state.made_on_backing.contains(std::filesystem::canonical(drive.path, none));
+        state.settings.at("allow_backing").get<bool>() || is_as_made(state, drive.path);
     state.drives.push_back(std::move(drive));
     return {};
 }

@@ -18,9 +18,12 @@ namespace {
 
 using State = HandleState;
 
-Result<image::Probe> probe(const Json& arguments) {
-    SLIPWAY_TRY(auto file, sys::open_file(text_at(arguments, 0), O_RDONLY | O_NONBLOCK));
+Result<image::Probe> probe_file(const std::filesystem::path& path) {
+    SLIPWAY_TRY(auto file, sys::open_file(path.string(), O_RDONLY | O_NONBLOCK));
     return image::probe_format(file);
+}
+Result<image::Probe> probe(const Json& arguments) {
+    return probe_file(text_at(arguments, 0));
 }
 Result<Json> disk_format(State&, const Json& arguments) {
     SLIPWAY_TRY(auto probed, probe(arguments));
@@ -93,10 +96,7 @@ Result<sys::ProcessSpec> command_for(const Making& making) {
     if (!making.backing.empty()) {
         auto format = making.backing_format;
         if (format.empty()) { // a relative name is one in the new image's directory
-            SLIPWAY_TRY(auto file,
-                        sys::open_file((making.path.parent_path() / making.backing).string(),
-                                       O_RDONLY | O_NONBLOCK));
-            SLIPWAY_TRY(auto probed, image::probe_format(file));
+            SLIPWAY_TRY(auto probed, probe_file(making.path.parent_path() / making.backing));
             format = image::name_of(probed.format);
         }
         add({"-b", making.backing, "-F", format});
@@ -108,6 +108,8 @@ Result<sys::ProcessSpec> command_for(const Making& making) {
 }
 
 Result<Json> disk_create(State& state, const Json& arguments) {
+    if (text_at(arguments, 0).empty())
+        return fail(Code::InvalidArgument, "the name of the new image is empty");
     Making making{.path = std::filesystem::absolute(text_at(arguments, 0)),
                   .format = text_at(arguments, 1),
                   .size = number_at(arguments, 2),
@@ -130,11 +132,23 @@ Result<Json> disk_create(State& state, const Json& arguments) {
         ::unlink(making.path.c_str());
     SLIPWAY_CHECK(std::move(made));
     if (!making.backing.empty())
-        state.made_on_backing.insert(std::filesystem::canonical(making.path));
+        state.made_on_backing[std::filesystem::canonical(making.path)] = making.backing;
     return Json();
 }
 
 } // namespace
+
+bool is_as_made(const HandleState& state, const std::string& drive) {
+    std::error_code none;
+    auto path = std::filesystem::canonical(drive, none);
+    auto made = state.made_on_backing.find(path);
+    if (made == state.made_on_backing.end())
+        return false;
+    auto top = probe_file(path);
+    auto below = probe_file(path.parent_path() / made->second);
+    return top && below && top->backing_file == made->second && top->data_file.empty() &&
+           below->backing_file.empty() && below->data_file.empty();
+}
 
 ClientCalls disk_image_calls() {
     static constexpr ClientEntry calls[] = {

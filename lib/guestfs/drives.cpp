@@ -30,7 +30,7 @@ Status check_twice(const std::vector<Drive>& drives) {
                 return fail(Code::InvalidArgument,
                             fmt::format("{} was added twice, and not only to be read",
                                         printable(drives[i].path)),
-                            "add both with readonly=True, or one of them");
+                            "add it once, or both times with readonly=True");
     return {};
 }
 

@@ -3,8 +3,9 @@
 
 #include <utility>
 
-namespace slipway::guestfs {
+#include "base/set_for_now.hpp"
 
+namespace slipway::guestfs {
 int Events::add(EventCallback callback, std::uint64_t mask) {
     std::lock_guard guard(mutex_);
     listeners_.push_back({next_, mask, std::move(callback)});
@@ -25,6 +26,11 @@ bool Events::are_wanted(Event event) const {
 }
 
 void Events::tell(Event event, std::string_view text, std::span<const std::uint64_t> array) const {
+    // What a callback calls would tell of itself without end.
+    thread_local const Events* telling = nullptr;
+    if (telling == this)
+        return;
+    SetForNow<const Events*> now(telling, this);
     std::vector<Listener> listeners;
     {
         std::lock_guard guard(mutex_); // not while they run: a callback may remove itself

@@ -25,9 +25,10 @@ enum class Event : std::uint64_t {
     Warning = 0x200,
 };
 
-/// Called in the thread of the call. It may ask the handle for settings and `user_cancel`; what
-/// needs the worker is Busy during a call of the worker. `number` is what `add` gave. `array` of
-/// Progress is 0, 0, position, total: bytes, or 0 of 1 where the total is unknown.
+/// Called in the thread of the call. It may ask the handle for settings and `user_cancel`, of which
+/// nothing is told in turn; what needs the worker is Busy during a call of the worker. `number` is
+/// what `add` gave. `array` of Progress is 0, 0, position, total: bytes, or 0 of 1 where the total
+/// is unknown.
 using EventCallback = std::function<void(Event event, int number, std::string_view text,
                                          std::span<const std::uint64_t> array)>;
 

@@ -139,6 +139,11 @@ def methods_hpp(calls, aliases, records):
         for line in call.text:
             yield f"/// {line}"
         yield f"[[nodiscard]] {cxx_result(call)} {call.name}({cxx_parameters(call, True)});"
+    by_name = {call.name: call for call in supported(calls)}
+    for name, call in ((name, by_name[meant]) for name, meant in aliases if meant in by_name):
+        words = [each.name for each in call.required()] + ["options"] * bool(call.optional())
+        yield f"/// The same as `{call.name}`."
+        yield f"[[nodiscard]] {cxx_result(call)} {name}({cxx_parameters(call, True)}) {{ return {call.name}({', '.join(words)}); }}"
 
 
 def definitions_cpp(calls, aliases, records):
@@ -196,7 +201,7 @@ def python_type(kind, result):
 
 
 def python_parameter(each):
-    kind = python_type(each.type, False)
+    kind = "Union[bool, int]" if each.type == "Bool" else python_type(each.type, False)
     return f"Optional[{kind}]" if each.nullable else kind
 
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/set_for_now.hpp"
 #include "base/strings.hpp"
 #include "guestfs/state.hpp"
 #include "guestfs/trace.hpp"
@@ -90,13 +91,13 @@ Result<Json> HandleState::call_worker(const Signature& signature, const Json& ar
         std::lock_guard guard(cancel_mutex_);
         under_way_ = cancel;
     }
-    in_worker_ = true;
-    auto answer = call_of_worker(
-        signature, arguments, cancel, events,
-        [this](const std::string& name, Json words, const session::CallHooks& hooks) {
-            return opened->call(name, std::move(words), hooks);
-        });
-    in_worker_ = false;
+    auto ask = [this](const std::string& name, Json words, const session::CallHooks& hooks) {
+        return opened->call(name, std::move(words), hooks);
+    };
+    auto answer = [&] {
+        SetForNow<bool> busy(in_worker_, true); // a callback may throw
+        return call_of_worker(signature, arguments, cancel, events, ask);
+    }();
     if (!answer && !opened->is_alive()) {
         // The caller of an interrupted call does not see its error.
         lost_changes = answer.error().code == Code::Cancelled &&
@@ -226,11 +227,13 @@ Handle::~Handle() {
 }
 
 Result<Json> Handle::call(std::string_view name, const Json& arguments) {
-    return state_->call(name, arguments);
+    return state_ ? state_->call(name, arguments)
+                  : fail(Code::InvalidArgument, fmt::format("{}: the handle was moved away", name));
 }
 
 Status Handle::close() {
-    return state_->close();
+    return state_ ? state_->close()
+                  : fail(Code::InvalidArgument, "close: the handle was moved away");
 }
 
 int Handle::set_event_callback(EventCallback callback, std::uint64_t mask) {
@@ -242,7 +245,7 @@ void Handle::delete_event_callback(int number) {
 }
 
 bool Handle::is_closed() const {
-    return state_->closed;
+    return !state_ || state_->closed;
 }
 
 } // namespace slipway::guestfs

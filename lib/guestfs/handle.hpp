@@ -32,8 +32,8 @@ struct HandleOptions {
 class HandleState;
 
 /// One handle is one session: its calls come one after the other, also from several threads.
-/// Handles know nothing of each other. Errors name the call, "cat: /none: No such file or
-/// directory": InvalidArgument for what is malformed or comes at the wrong time, Protocol when the
+/// Handles know nothing of each other. Errors name the call, "cat: opening /none in the
+/// guest: No such file or directory": InvalidArgument for what is malformed or comes at the wrong time, Protocol when the
 /// worker has died, which closes the handle.
 ///
 /// What is written to drives stays in overlays until `shutdown` or `close`: then all drives are
@@ -52,7 +52,8 @@ public:
     /// Brings the changes into the drives, and ends everything. Later calls fail.
     [[nodiscard]] Status close();
     [[nodiscard]] bool is_closed() const;
-    /// Has the callback told of the events in the mask; the number is for delete_event_callback.
+    /// Not on a handle that was moved away. Has the callback told of the events in the mask; the
+    /// number is for delete_event_callback.
     int set_event_callback(EventCallback callback, std::uint64_t mask);
     void delete_event_callback(int number);
 

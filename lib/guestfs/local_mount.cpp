@@ -112,8 +112,8 @@ Result<std::unique_ptr<LocalMount>> LocalMount::make(LocalMountOptions options, 
     auto text = fmt::format("fsname=slipway,subtype=slipway,max_read={},"
                             "entry_timeout={},attr_timeout={}{}{}{}",
                             largest_request, state->names_kept(), state->attributes_kept(),
-                            wanted.readonly ? ",ro" : "", wanted.options.empty() ? "" : ",",
-                            wanted.options);
+                            wanted.options.empty() ? "" : ",", wanted.options,
+                            wanted.readonly ? ",ro" : ""); // the last of ro and rw counts
     std::array<std::string, 3> words{"slipway", "-o", text};
     std::array<char*, 3> argv{words[0].data(), words[1].data(), words[2].data()};
     fuse_args arguments = FUSE_ARGS_INIT(static_cast<int>(argv.size()), argv.data());

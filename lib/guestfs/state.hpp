@@ -6,7 +6,6 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -34,8 +33,8 @@ public:
     bool closed = false;
     Settings settings;
     std::vector<Drive> drives;
-    /// Images that disk_create made on backing files: what they name is known.
-    std::set<std::filesystem::path> made_on_backing;
+    /// What disk_create made on backing files, and the name of each one's backing file.
+    std::map<std::filesystem::path, std::string> made_on_backing;
     bool lost_changes = false; ///< with a worker that had to be killed
     std::unique_ptr<session::SupervisedRunner> runner;
     std::unique_ptr<OpenDrives> opened; ///< while it is launched
@@ -65,6 +64,9 @@ private:
 using ClientCall = Result<Json> (*)(HandleState&, const Json& arguments);
 [[nodiscard]] ClientCall find_client_call(std::string_view name);
 [[nodiscard]] std::vector<std::string_view> client_call_names();
+/// Whether a drive names no other file but the backing file that disk_create gave it, which names
+/// none in turn. What others made on a backing file needs SLIPWAY_ALLOW_BACKING.
+[[nodiscard]] bool is_as_made(const HandleState& state, const std::string& drive);
 /// The settings of a new handle.
 [[nodiscard]] HandleState::Settings default_settings(bool environment);
 

@@ -361,6 +361,34 @@ class Images(PythonCase):
         self.assertEqual(said[-2:], ["{'/dev/sda': 'ext4'}", "False"])
         self.assertEqual(self.names(), ["base.raw", "full.raw", "small.qcow2", "top.qcow2"])
 
+    def test_a_backing_file_that_names_another_is_not_followed(self):
+        """What disk_create vouches for is the one link that it made."""
+        secret = self.scratch / "secret"
+        secret.write_bytes(b"secret" * 1000)
+        said = self.run_with("""
+            import subprocess
+            secret, evil, top = sys.argv[1:]
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", secret, evil, "1M"], check=True)
+            def opened(change=None, **options):
+                g = slipway.create_guestfs(backend="sandbox")
+                g.disk_create(top, "qcow2", 1 << 20, **options)
+                if change: subprocess.run(change, check=True)
+                g.add_drive_opts(top, readonly=True)
+                try:
+                    g.launch()
+                    return g.pread_device("/dev/sda", 6, 0)
+                except slipway.GuestFSError as error:
+                    return error
+            print(opened(backingfile=secret, backingformat="raw"))
+            print(opened(backingfile=evil, backingformat="qcow2"))
+            print(opened(backingfile=evil))
+            rebase = ["qemu-img", "rebase", "-u", "-F", "raw", "-b", secret, top]
+            print(opened(rebase, backingfile=sys.executable, backingformat="raw"))
+        """, secret, self.scratch / "evil.qcow2", self.scratch / "top.qcow2").splitlines()
+        self.assertEqual(said[0], "b'secret'")
+        for line in said[1:]:
+            self.assertIn("names another file", line)
+
     def test_in_use(self):
         said = self.run_with("""
             with handle(sys.argv[1], format="raw") as g:
@@ -489,6 +517,12 @@ class Events(PythonCase):
             dropped = g.set_event_callback(tell, slipway.guestfs.EVENT_ALL)
             number = g.set_event_callback(tell, slipway.guestfs.EVENT_ALL & ~slipway.guestfs.EVENT_ENTER)
             g.delete_event_callback(dropped)
+            print(type(fails(g.delete_event_callback, dropped)).__name__, type(fails(g.set_event_callback, tell, "x")).__name__)
+            nested = []
+            again = g.set_event_callback(lambda *_: nested.append(g.is_config()), ~0)
+            g.get_trace()
+            g.delete_event_callback(again)
+            print(nested)
             g.set_trace(True)
             g.add_drive_opts(sys.argv[1], readonly=True, format="raw")
             g.launch()
@@ -505,7 +539,7 @@ class Events(PythonCase):
                 print(event, text and text.replace(sys.argv[1], "IMAGE"))
         """, self.image())
         self.assertEqual(said.splitlines(), [
-            'trace add_drive "IMAGE" "readonly:true" "format:raw"', "trace add_drive = 0", "trace launch", "launch_done None", "trace launch = 0",
+            "InvalidArgument TypeError", "[1]", 'trace add_drive "IMAGE" "readonly:true" "format:raw"', "trace add_drive = 0", "trace launch", "launch_done None", "trace launch = 0",
             'trace mount "/dev/sda1" "/"', "trace mount = 0", 'trace cat "/etc/hostname"', 'trace cat = "mini\\n"', 'trace cat "/none"',
             "trace cat = -1 (error)", 'trace write "/x" <6 bytes>', "trace write = 0", 'trace read_file "/x"', "trace read_file = <6 bytes>",
             'trace exists "/x"', "trace exists = 1", 'trace ls "/home"', "trace ls = []", "close None"])
@@ -551,7 +585,7 @@ class Testing(PythonCase):
                 assert g.ls("/") == ["etc"] and g.find("/") == ["etc", "etc/hostname"]
                 g.ln_s("/etc", "/e")
                 assert g.cat("/e/hostname") == "testhost" and g.realpath("/e/hostname") == "/etc/hostname"
-                with pytest.raises(RuntimeError, match="cat: /none: No such file or directory"):
+                with pytest.raises(RuntimeError, match="cat: opening /none in the guest: No such file or directory"):
                     g.cat("/none")
                 g.mkdir("/a")
                 g.write("/a/b", "x")
@@ -565,6 +599,34 @@ class Testing(PythonCase):
                 assert slipway.command_with_mounts(g, ["uname"]) == "Linux"
                 with pytest.raises(RuntimeError, match="FakeGuestFS does not have this call"):
                     g.pvs()
+
+            def test_fake_trees(fake_guestfs):
+                g = fake_guestfs
+                g.fs = {"/a/f": b"1", "/a/b/g": b"2", "/t": b"a\\x0cb\\xe2\\x80\\xa8c\\nd"}
+                g.links["/a/l"] = "f"
+                g.mv("/a", "/a2")
+                assert g.find("/") == ["a2", "a2/b", "a2/b/g", "a2/f", "a2/l", "t"] and g.readlink("/a2/l") == "f"
+                g.mv("/t", "/t")
+                g.mv("/a2/f", "/a2/b")
+                g.cp_a("/a2", "/a3")
+                g.cp_r("/a2", "/a3")
+                assert g.cat("/a3/b/f") == g.cat("/a3/a2/b/f") == "1"
+                assert len(g.read_lines("/t")) == 2 and g.glob_expand("/a3/*") == ["/a3/a2/", "/a3/b/", "/a3/l"]
+                for path in ("/a/../b", "/a\\0b", "a", "/" + "n" * 256):
+                    with pytest.raises(slipway.InvalidArgument):
+                        g.cat(path)
+                with pytest.raises(slipway.InvalidArgument, match="into itself"):
+                    g.cp_a("/a3", "/a3/b")
+                g.set_memsize(500)
+                assert g.get_memsize() == 500 and g.get_smp() == 1
+                with pytest.raises(RuntimeError, match="set_label: FakeGuestFS does not have this call"):
+                    g.set_label("/dev/none", "x")
+                g.fs["etc/x"] = b""
+                with pytest.raises(ValueError, match="'etc/x' is no absolute path"):
+                    g.ls("/")
+                g.fs = {"/x": "text"}
+                with pytest.raises(TypeError, match="must be bytes, not str"):
+                    g.ls("/")
 
             def test_fake_disks(fake_guestfs, tmp_path):
                 g = fake_guestfs
@@ -600,7 +662,7 @@ class Testing(PythonCase):
                               capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               env={**os.environ, "PYTHONPATH": str(PACKAGE), "SLIPWAY_GUESTFS_BACKEND": "libguestfs"})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertIn("4 passed", done.stdout)
+        self.assertIn("5 passed", done.stdout)
 
     def test_types(self):
         done = subprocess.run([PYTHON, "-B", "-m", "mypy", "--python-executable", PYTHON, "--cache-dir", self.scratch / "mypy", "slipway"],

@@ -47,7 +47,7 @@ def choose(backend: Optional[str] = None) -> Tuple[Any, str]:
         return None, "auto"
 
 
-def create_guestfs(python_return_dict: bool = True, backend: Optional[str] = None) -> Any:
+def create_guestfs(python_return_dict: bool = True, backend: Optional[str] = None) -> GuestFS:
     """A new handle.
 
     backend, or else the environment variable SLIPWAY_GUESTFS_BACKEND, or else "native": "native" is Slipway, which chooses its
@@ -56,5 +56,6 @@ def create_guestfs(python_return_dict: bool = True, backend: Optional[str] = Non
     """
     libguestfs, engine = choose(backend)
     if libguestfs is not None:
-        return libguestfs.GuestFS(python_return_dict=python_return_dict)
+        of_libguestfs: GuestFS = libguestfs.GuestFS(python_return_dict=python_return_dict)  # as far as its calls go
+        return of_libguestfs
     return GuestFS(python_return_dict=python_return_dict, engine=engine)

@@ -68,6 +68,8 @@ class GuestFS(Calls):
                  engine: str = "auto"):
         """engine: "auto", "host" or "sandbox"; python_return_dict: hashes as dict, not as a list of pairs."""
         self._o: Optional[_native.Handle] = None
+        if engine not in ("auto", "host", "sandbox"):
+            raise ValueError(f"{engine!r} is no engine: use auto, host or sandbox")
         self._python_return_dict = python_return_dict
         self._callbacks: Dict[int, Callable[..., None]] = {}
         self._o = _native.Handle(engine, environment)
@@ -107,13 +109,18 @@ class GuestFS(Calls):
             if held is not None:
                 held._tell(event, number, text, array)  # pylint: disable=protected-access
 
-        number: int = handle.set_event_callback(tell, event_bitmask)
+        if not isinstance(event_bitmask, int):
+            raise TypeError(f"the mask must be int, not {type(event_bitmask).__name__}")
+        number: int = handle.set_event_callback(tell, event_bitmask & EVENT_ALL)
         self._callbacks[number] = cb
         return number
 
     def delete_event_callback(self, event_handle: int) -> None:
         """Ends what set_event_callback began."""
-        self._handle().delete_event_callback(event_handle)
+        handle = self._handle()
+        if event_handle not in self._callbacks:
+            raise InvalidArgument(_INVALID, f"delete_event_callback: there is no callback {event_handle!r}")
+        handle.delete_event_callback(event_handle)
         self._callbacks.pop(event_handle, None)
 
     def close(self) -> None:
