@@ -9,10 +9,10 @@
 
 #include <fmt/format.h>
 
-#include "base/loop_cancel.hpp"
 #include "calls/batch.hpp"
 #include "calls/files.hpp"
 #include "calls/long_listing.hpp"
+#include "sys/long_loop.hpp"
 #include "sys/tree_walk.hpp"
 
 namespace slipway::calls {
@@ -80,7 +80,7 @@ Result<Json> readdir(Machine& machine, const GuestPath& path) {
     [[maybe_unused]] auto owned_by_listing = directory.release();
     auto records = Json::array();
     errno = 0;
-    LoopCancel cancel(machine.host.cancel);
+    sys::LongLoop cancel(machine.host.cancel);
     while (const auto* found = ::readdir(listing.get())) {
         SLIPWAY_CHECK(cancel.step());
         records.push_back({{"ino", static_cast<std::int64_t>(found->d_ino)},

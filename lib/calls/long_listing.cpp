@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "base/loop_cancel.hpp"
+#include "sys/long_loop.hpp"
 #include "sys/tree_walk.hpp"
 
 namespace slipway::calls {
@@ -153,7 +153,7 @@ Status list_directory(sys::BorrowedFd directory, bool contexts, const Cancel& ca
         names.push_back(std::move(entry.name));
     std::sort(names.begin(), names.end());
     Listing listing(directory, contexts);
-    LoopCancel loop(cancel);
+    sys::LongLoop loop(cancel);
     for (const auto& name : names) {
         SLIPWAY_CHECK(loop.step());
         listing.measure(name);

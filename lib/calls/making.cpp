@@ -10,10 +10,10 @@
 
 #include <fmt/format.h>
 
-#include "base/loop_cancel.hpp"
 #include "base/strings.hpp"
 #include "calls/files.hpp"
 #include "calls/removing.hpp"
+#include "sys/long_loop.hpp"
 #include "sys/tree_walk.hpp"
 
 namespace slipway::calls {
@@ -158,7 +158,7 @@ Result<std::string> mktemp(Machine& machine, const GuestPath& pattern,
 
 Status fill_dir(Machine& machine, const GuestPath& path, std::int64_t count) {
     SLIPWAY_TRY(auto directory, open_file(machine, path, O_PATH | O_DIRECTORY));
-    LoopCancel cancel(machine.host.cancel);
+    sys::LongLoop cancel(machine.host.cancel);
     for (std::int64_t i = 0; i < count; ++i) {
         SLIPWAY_CHECK(cancel.step());
         auto name = fmt::format("{:08}", i);

@@ -12,10 +12,10 @@
 
 #include <fmt/format.h>
 
-#include "base/loop_cancel.hpp"
 #include "base/strings.hpp"
 #include "calls/batch.hpp"
 #include "calls/files.hpp"
+#include "sys/long_loop.hpp"
 #include "sys/tree_walk.hpp"
 
 namespace slipway::calls {
@@ -61,7 +61,7 @@ Status find0(Machine& machine, const std::string& directory, const Output& outpu
 
 // What glob(3) asks for. It has no place for an argument of ours.
 thread_local const sys::RootDir* glob_root = nullptr;
-thread_local LoopCancel* glob_cancel = nullptr;
+thread_local sys::LongLoop* glob_cancel = nullptr;
 
 void* glob_open(const char* path) {
     auto parsed = GuestPath::parse(path);
@@ -94,7 +94,7 @@ template <bool follow> int glob_stat(const char* path, struct stat* info) {
 }
 
 // As GLOB_MARK does, which asks for each path anew from the root on.
-Status mark_directories(const sys::RootDir& root, Strings& paths, LoopCancel& cancel) {
+Status mark_directories(const sys::RootDir& root, Strings& paths, sys::LongLoop& cancel) {
     std::string parent;
     sys::OwnedFd directory;
     for (auto& path : paths) {
@@ -126,7 +126,7 @@ Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
         return fail(Code::InvalidArgument,
                     fmt::format("'{}': a pattern begins with '/'", printable(pattern)));
     SLIPWAY_TRY(auto root, machine.root());
-    LoopCancel cancel(machine.host.cancel);
+    sys::LongLoop cancel(machine.host.cancel);
     glob_root = &root;
     glob_cancel = &cancel;
     std::unique_ptr<glob_t, void (*)(glob_t*)> found(new glob_t{}, [](glob_t* all) {

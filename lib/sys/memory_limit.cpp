@@ -4,6 +4,7 @@
 #include <new>
 #include <optional>
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 namespace slipway::sys {
@@ -11,15 +12,22 @@ namespace {
 
 std::optional<rlimit> limit_of_children;
 rlimit own_limit;
+int times_reached = 0;
 
-// Destructors on the way up may need memory (a large JSON value takes itself apart with a list);
-// one that does not get it ends the process.
-[[noreturn]] void give_what_was_kept_back() {
-    auto more = own_limit;
-    more.rlim_cur += more.rlim_cur / 4;
-    ::setrlimit(RLIMIT_DATA, &more);
-    std::set_new_handler(nullptr);
-    throw std::bad_alloc();
+void allow(rlim_t bytes) {
+    auto limit = own_limit;
+    limit.rlim_cur = bytes;
+    ::setrlimit(RLIMIT_DATA, &limit);
+}
+
+// Destructors may need memory (a JSON value takes itself apart with a list), and cannot fail. So
+// the first who come get what they ask for, while loops look at `own_memory_is_short` and end.
+void at_limit() {
+    constexpr int times_more = 2;
+    if (times_reached == times_more)
+        throw std::bad_alloc();
+    ++times_reached;
+    allow(own_limit.rlim_cur + own_limit.rlim_cur / 8 * static_cast<rlim_t>(times_reached));
 }
 
 } // namespace
@@ -31,14 +39,20 @@ void limit_own_memory(std::uint64_t bytes) {
     limit_of_children = limit;
     own_limit = limit;
     own_limit.rlim_cur = bytes;
-    renew_own_memory_limit();
+    std::set_new_handler(at_limit);
+    allow(bytes);
+}
+
+bool own_memory_is_short() {
+    return times_reached > 0;
 }
 
 void renew_own_memory_limit() {
-    if (!limit_of_children)
+    if (times_reached == 0)
         return;
-    ::setrlimit(RLIMIT_DATA, &own_limit);
-    std::set_new_handler(give_what_was_kept_back);
+    ::malloc_trim(0); // what is free counts, too
+    times_reached = 0;
+    allow(own_limit.rlim_cur);
 }
 
 void lift_memory_limit() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys/tree_walk.hpp"
+#include "sys/long_loop.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -9,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include "base/loop_cancel.hpp"
 #include "base/strings.hpp"
 
 namespace slipway::sys {
@@ -119,7 +119,7 @@ private:
     std::vector<Level> levels_;
     OwnedFd directory_; ///< of the last level
     std::string path_;
-    LoopCancel cancel_;
+    LongLoop cancel_;
 };
 
 } // namespace
@@ -133,7 +133,7 @@ Result<std::vector<DirEntry>> read_directory(BorrowedFd directory, const Cancel&
     [[maybe_unused]] auto owned_by_listing = again.release();
     std::vector<DirEntry> entries;
     errno = 0;
-    LoopCancel loop(cancel);
+    LongLoop loop(cancel);
     while (const auto* found = ::readdir(listing.get())) {
         SLIPWAY_CHECK(loop.step());
         std::string_view name(found->d_name);

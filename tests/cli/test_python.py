@@ -27,8 +27,10 @@ def python(program, *arguments, path=PACKAGE, env=None, timeout=300):
 
 # What most programs begin with.
 BEGIN = """
+import signal
 import sys
 import slipway
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 def handle(image, **options):
     g = slipway.create_guestfs(backend="sandbox")
     g.add_drive_opts(image, **options)
