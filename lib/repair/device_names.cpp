@@ -76,6 +76,15 @@ bool is_device_number(std::string_view device) {
                        [](unsigned char c) { return std::isxdigit(c) != 0 || c == ':'; });
 }
 
+namespace {
+
+bool is_digits(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(),
+                                        [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+} // namespace
+
 bool is_host_device(std::string_view path) {
     constexpr std::string_view dev = "/dev/", mapper = "mapper/";
     if (!path.starts_with(dev))
@@ -84,12 +93,15 @@ bool is_host_device(std::string_view path) {
     if (path.starts_with(mapper)) {
         path.remove_prefix(mapper.size());
         if (path.starts_with("osprober-"))
-            return true;
+            return std::all_of(path.begin(), path.end(),
+                               [](unsigned char c) { return std::isgraph(c) != 0; });
     }
+    // "nbd0", "loop3p1": text that only begins like one is none.
     for (std::string_view prefix : {"loop", "nbd"})
-        if (path.starts_with(prefix) && path.size() > prefix.size() && path[prefix.size()] >= '0' &&
-            path[prefix.size()] <= '9')
-            return true;
+        if (path.starts_with(prefix)) {
+            auto numbers = split(path.substr(prefix.size()), 'p');
+            return numbers.size() <= 2 && std::all_of(numbers.begin(), numbers.end(), is_digits);
+        }
     return false;
 }
 
