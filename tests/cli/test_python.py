@@ -482,7 +482,7 @@ class Endings(PythonCase):
             with handle(sys.argv[1], readonly=True, format="raw") as g:
                 g.mount("/dev/sda1", "/")
                 print(g.cat("/mark"))
-        """, self.image("--size", "3G"), self.scratch / "large.gz").splitlines()
+        """, self.image("--size", "16G"), self.scratch / "large.gz").splitlines()
         self.assertEqual(said, ["1"] * 7 + ["kept"])
 
     def test_a_call_that_cannot_be_stopped_says_what_is_lost(self):
