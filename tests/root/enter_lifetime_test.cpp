@@ -9,7 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "enter/nodev.hpp"
 #include "root/enter_fixture.hpp"
