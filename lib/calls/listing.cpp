@@ -80,9 +80,9 @@ Result<Json> readdir(Machine& machine, const GuestPath& path) {
     [[maybe_unused]] auto owned_by_listing = directory.release();
     auto records = Json::array();
     errno = 0;
-    sys::LongLoop cancel(machine.host.cancel);
+    sys::LongLoop loop(machine.host.cancel);
     while (const auto* found = ::readdir(listing.get())) {
-        SLIPWAY_CHECK(cancel.step());
+        SLIPWAY_CHECK(loop.step());
         records.push_back({{"ino", static_cast<std::int64_t>(found->d_ino)},
                            {"ftyp", letter_of(found->d_type)},
                            {"name", std::string(found->d_name)}});

@@ -34,18 +34,6 @@ bool is_block_device(const std::string& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISBLK(info.st_mode);
 }
 
-} // namespace
-
-std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captured) {
-    constexpr std::size_t most = 500;
-    auto said = trim(captured.err.empty() ? captured.out : captured.err);
-    return fmt::format("{}: {}", basename_of(spec.argv.front()),
-                       said.empty() ? fmt::format("status {}", captured.status)
-                                    : printable(excerpt(said, most)));
-}
-
-namespace {
-
 // "/dev/disk/guestfs/LABEL2" is a partition of the drive with that label.
 std::string without_label(const std::vector<image::AttachedDisk>& disks, const std::string& name) {
     constexpr std::string_view labels = "/dev/disk/guestfs/";
@@ -67,6 +55,14 @@ std::uint64_t size_in_kernel(const image::Partition& partition, std::uint64_t se
 }
 
 } // namespace
+
+std::string failure_of(const sys::ProcessSpec& spec, const sys::Captured& captured) {
+    constexpr std::size_t most = 500;
+    auto said = trim(captured.err.empty() ? captured.out : captured.err);
+    return fmt::format("{}: {}", basename_of(spec.argv.front()),
+                       said.empty() ? fmt::format("status {}", captured.status)
+                                    : printable(excerpt(said, most)));
+}
 
 std::string Mountable::str() const {
     return subvolume.empty() ? device.name

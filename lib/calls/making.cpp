@@ -158,9 +158,9 @@ Result<std::string> mktemp(Machine& machine, const GuestPath& pattern,
 
 Status fill_dir(Machine& machine, const GuestPath& path, std::int64_t count) {
     SLIPWAY_TRY(auto directory, open_file(machine, path, O_PATH | O_DIRECTORY));
-    sys::LongLoop cancel(machine.host.cancel);
+    sys::LongLoop loop(machine.host.cancel);
     for (std::int64_t i = 0; i < count; ++i) {
-        SLIPWAY_CHECK(cancel.step());
+        SLIPWAY_CHECK(loop.step());
         auto name = fmt::format("{:08}", i);
         auto file = sys::open_at(directory, name, O_WRONLY | O_CREAT | O_NOFOLLOW, 0666);
         if (!file)

@@ -61,7 +61,7 @@ Status find0(Machine& machine, const std::string& directory, const Output& outpu
 
 // What glob(3) asks for. It has no place for an argument of ours.
 thread_local const sys::RootDir* glob_root = nullptr;
-thread_local sys::LongLoop* glob_cancel = nullptr;
+thread_local sys::LongLoop* glob_loop = nullptr;
 
 void* glob_open(const char* path) {
     auto parsed = GuestPath::parse(path);
@@ -77,7 +77,7 @@ void* glob_open(const char* path) {
     return listing;
 }
 struct dirent* glob_read(void* listing) {
-    return glob_cancel->step() ? ::readdir(static_cast<DIR*>(listing)) : nullptr;
+    return glob_loop->step() ? ::readdir(static_cast<DIR*>(listing)) : nullptr;
 }
 void glob_close(void* listing) {
     ::closedir(static_cast<DIR*>(listing));
@@ -94,11 +94,11 @@ template <bool follow> int glob_stat(const char* path, struct stat* info) {
 }
 
 // As GLOB_MARK does, which asks for each path anew from the root on.
-Status mark_directories(const sys::RootDir& root, Strings& paths, sys::LongLoop& cancel) {
+Status mark_directories(const sys::RootDir& root, Strings& paths, sys::LongLoop& loop) {
     std::string parent;
     sys::OwnedFd directory;
     for (auto& path : paths) {
-        SLIPWAY_CHECK(cancel.step());
+        SLIPWAY_CHECK(loop.step());
         auto slash = path.rfind('/');
         if (slash == std::string::npos || path.ends_with('/'))
             continue;
@@ -126,14 +126,14 @@ Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
         return fail(Code::InvalidArgument,
                     fmt::format("'{}': a pattern begins with '/'", printable(pattern)));
     SLIPWAY_TRY(auto root, machine.root());
-    sys::LongLoop cancel(machine.host.cancel);
+    sys::LongLoop loop(machine.host.cancel);
     glob_root = &root;
-    glob_cancel = &cancel;
+    glob_loop = &loop;
     std::unique_ptr<glob_t, void (*)(glob_t*)> found(new glob_t{}, [](glob_t* all) {
         ::globfree(all);
         delete all;
         glob_root = nullptr;
-        glob_cancel = nullptr;
+        glob_loop = nullptr;
     });
     found->gl_opendir = glob_open;
     found->gl_readdir = glob_read;
@@ -148,7 +148,7 @@ Result<Strings> glob_expand(Machine& machine, const std::string& pattern,
         return fail(Code::NoSpace, fmt::format("expanding {}", printable(pattern)));
     Strings paths(found->gl_pathv, found->gl_pathv + found->gl_pathc);
     if (directory_slash.value_or(true))
-        SLIPWAY_CHECK(mark_directories(root, paths, cancel));
+        SLIPWAY_CHECK(mark_directories(root, paths, loop));
     return paths;
 }
 

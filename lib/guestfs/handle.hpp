@@ -33,8 +33,8 @@ class HandleState;
 
 /// One handle is one session: its calls come one after the other, also from several threads.
 /// Handles know nothing of each other. Errors name the call, "cat: opening /none in the
-/// guest: No such file or directory": InvalidArgument for what is malformed or comes at the wrong time, Protocol when the
-/// worker has died, which closes the handle.
+/// guest: No such file or directory": InvalidArgument for what is malformed or comes at the wrong
+/// time, Protocol when the worker has died, which closes the handle.
 ///
 /// What is written to drives stays in overlays until `shutdown` or `close`: then all drives are
 /// changed, or none.
@@ -52,8 +52,8 @@ public:
     /// Brings the changes into the drives, and ends everything. Later calls fail.
     [[nodiscard]] Status close();
     [[nodiscard]] bool is_closed() const;
-    /// Not on a handle that was moved away. Has the callback told of the events in the mask; the
-    /// number is for delete_event_callback.
+    /// Has the callback told of the events in the mask; the number is for delete_event_callback.
+    /// Neither may be called on a handle that was moved away.
     int set_event_callback(EventCallback callback, std::uint64_t mask);
     void delete_event_callback(int number);
 

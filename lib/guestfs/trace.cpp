@@ -51,7 +51,7 @@ std::string trace_of_call(const Signature& signature, const Json& arguments) {
 std::string trace_of_result(const Signature& signature, const Result<Json>& result) {
     auto text = result ? text_of(*result, signature.result) : "-1 (error)";
     if (text.size() > longest_result)
-        text = text.substr(0, longest_result) + "<truncated>";
+        text = printable(text.substr(0, longest_result)) + "<truncated>"; // a cut letter
     return fmt::format("{} = {}", signature.name, text);
 }
 

@@ -76,15 +76,6 @@ bool is_device_number(std::string_view device) {
                        [](unsigned char c) { return std::isxdigit(c) != 0 || c == ':'; });
 }
 
-namespace {
-
-bool is_digits(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(),
-                                        [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
-} // namespace
-
 bool is_host_device(std::string_view path) {
     constexpr std::string_view dev = "/dev/", mapper = "mapper/";
     if (!path.starts_with(dev))
@@ -100,7 +91,9 @@ bool is_host_device(std::string_view path) {
     for (std::string_view prefix : {"loop", "nbd"})
         if (path.starts_with(prefix)) {
             auto numbers = split(path.substr(prefix.size()), 'p');
-            return numbers.size() <= 2 && std::all_of(numbers.begin(), numbers.end(), is_digits);
+            return numbers.size() <= 2 &&
+                   std::all_of(numbers.begin(), numbers.end(),
+                               [](auto number) { return parse_number(number).has_value(); });
         }
     return false;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys/tree_walk.hpp"
-#include "sys/long_loop.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "sys/long_loop.hpp"
 
 namespace slipway::sys {
 namespace {
@@ -32,7 +32,7 @@ unsigned char type_of(mode_t mode) {
 
 class Walk {
 public:
-    explicit Walk(const TreeVisitor& visitor) : visitor_(visitor), cancel_(visitor.cancel) {}
+    explicit Walk(const TreeVisitor& visitor) : visitor_(visitor), loop_(visitor.cancel) {}
 
     Status run(BorrowedFd top) {
         SLIPWAY_TRY(auto opened, open_at(top, ".", O_RDONLY | O_DIRECTORY));
@@ -84,7 +84,7 @@ private:
     }
 
     Status visit(Level& level) {
-        SLIPWAY_CHECK(cancel_.step());
+        SLIPWAY_CHECK(loop_.step());
         auto& entry = level.entries[level.next++];
         if (level.path_size > 0)
             path_ += '/';
@@ -119,7 +119,7 @@ private:
     std::vector<Level> levels_;
     OwnedFd directory_; ///< of the last level
     std::string path_;
-    LongLoop cancel_;
+    LongLoop loop_;
 };
 
 } // namespace

@@ -418,7 +418,6 @@ class Streams(PythonCase):
         """, self.image(), self.scratch / "zeros.gz")
         self.assertEqual(said, "True True\n")
 
-
     def test_a_value_has_its_limit(self):
         """A file is refused before it is sent: 16 GiB would take long."""
         said = self.run_with("""
