@@ -26,6 +26,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_get(app, invocation);
     declare_put(app, invocation);
     declare_mount(app, invocation);
+    declare_mcp(app, invocation);
     declare_doctor(app, invocation);
     declare_cleanup(app, invocation);
 }

@@ -13,7 +13,10 @@ void describe(const FixRequest& request, const OpenImage& opened, report::Report
 }
 
 MendOptions mend_options(const FixRequest& request) {
-    return {.root = request.image.root, .policy = request.policy, .dry_run = request.dry_run};
+    return {.root = request.image.root,
+            .policy = request.policy,
+            .dry_run = request.dry_run,
+            .approve = request.approve};
 }
 
 Status plan_only(const Context& context, const FixRequest& request, report::Report& report) {

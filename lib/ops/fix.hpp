@@ -3,6 +3,8 @@
 // after.
 #pragma once
 
+#include <functional>
+
 #include "ops/mend.hpp"
 
 namespace slipway::ops {
@@ -11,6 +13,8 @@ struct FixRequest {
     ImageOptions image;
     bool dry_run = false;
     report::Policy policy{};
+    /// Asked when the plan is made, with the image open and nothing changed; its error ends it.
+    std::function<Status(const report::Report& planned)> approve{};
 };
 
 /// Unsupported, before any work, for formats that cannot be rewritten (streamOptimized VMDK).
