@@ -190,7 +190,7 @@ Result<Told<PlanRecord>> plan(Plans& plans, Job& job, const PlanArguments& argum
     Plan made{.arguments = arguments,
               .path = resolved(arguments.image),
               .files = identities_of(arguments)};
-    ops::FixRequest request{.dry_run = true, .policy = arguments.policy()};
+    ops::FixRequest request{.dry_run = true, .replay = true, .policy = arguments.policy()};
     SLIPWAY_TRY(request.image, arguments.options(context.host.cancel));
     auto report = ops::begin_report("fix", {"slipway", "mcp"});
     SLIPWAY_CHECK(keep_report(job, report, ops::fix(context, request, report)));

@@ -20,8 +20,9 @@ MendOptions mend_options(const FixRequest& request) {
 }
 
 Status plan_only(const Context& context, const FixRequest& request, report::Report& report) {
+    auto use = request.replay ? Use::Discard : Use::Look;
     SLIPWAY_TRY(auto opened, timed(context, report, "open",
-                                   [&] { return open_image(context, request.image, Use::Look); }));
+                                   [&] { return open_image(context, request.image, use); }));
     describe(request, opened, report);
     return mend(context, opened, mend_options(request), report);
 }

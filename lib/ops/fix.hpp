@@ -12,6 +12,9 @@ namespace slipway::ops {
 struct FixRequest {
     ImageOptions image;
     bool dry_run = false;
+    /// A dry run on an overlay that is dropped: what waits in journals is replayed there, so that
+    /// the plan is the one of the later change. Otherwise a dry run only looks.
+    bool replay = false;
     report::Policy policy{};
     /// Asked when the plan is made, with the image open and nothing changed; its error ends it.
     std::function<Status(const report::Report& planned)> approve{};
