@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 #include "base/strings.hpp"
 
@@ -11,6 +12,7 @@ namespace slipway::vm {
 namespace {
 
 constexpr std::size_t longest_report = 60; // lines
+constexpr double longest_pause = 1;        // second, between two lines of one report
 
 // What a report begins with. The texts are those of the kernel's own sources; each stands at the
 // beginning of its message, so that no word of another message looks like one.
@@ -123,17 +125,21 @@ std::optional<Sign> sign_of(std::string_view text) {
     return std::nullopt;
 }
 
-// "name+0x12/0x34 [module]" without what follows the name, or "".
+// "name+0x12/0x34 [module]" without what follows the name, or "". What has a question mark before
+// it only lay on the stack.
 std::string function_in(std::string_view text) {
+    std::string_view before;
     for (auto word : split_words(text)) {
         auto plus = word.find("+0x");
-        if (plus == std::string_view::npos || plus == 0 || word.find('/') == std::string_view::npos)
+        bool is_certain = std::exchange(before, word) != "?";
+        if (plus == std::string_view::npos || plus == 0 || !is_certain ||
+            word.find('/') == std::string_view::npos)
             continue;
         auto name = word.substr(0, plus);
         if (auto colon = name.rfind(':'); colon != std::string_view::npos) // "0010:name"
             name.remove_prefix(colon + 1);
         if (!name.empty() && name[0] != '0')
-            return std::string(name);
+            return std::string(name.substr(0, name.find('.'))); // ".cold", ".isra.0"
     }
     return {};
 }
@@ -142,7 +148,7 @@ std::string function_in(std::string_view text) {
 bool is_reporter(std::string_view name) {
     for (const auto* start : {"dump_stack", "print_", "kasan_", "__kasan_", "check_memory_region",
                               "lockdep_", "show_stack", "panic", "__warn", "report_bug",
-                              "handle_bug", "exc_", "asm_exc_", "__might_", "__asan_"})
+                              "handle_bug", "exc_", "asm_exc_", "__might_", "__asan_", "_printk"})
         if (name.starts_with(start))
             return true;
     return false;
@@ -175,7 +181,9 @@ void KernelReports::see(std::string_view line) {
     ++lines_;
     auto parsed = parse(line);
     auto sign = sign_of(parsed.text);
-    bool open = left_ > 0 && !found_.empty();
+    // A report is printed in one go.
+    bool open = left_ > 0 && parsed.at <= last_ + longest_pause;
+    last_ = parsed.at;
     if (sign && !(open && continues(found_.back(), *sign))) {
         found_.push_back({.kind = sign->kind,
                           .title = std::string(parsed.text),
@@ -184,22 +192,19 @@ void KernelReports::see(std::string_view line) {
                           .fatal = sign->fatal});
         left_ = longest_report;
         open = true;
-        if (sign->text.find(" at ") == std::string_view::npos ||
-            sign->kind == std::string_view("warning"))
-            found_.back().function = function_in(parsed.text);
     }
-    if (!open)
+    if (!open) {
+        left_ = 0;
         return;
+    }
     auto& report = found_.back();
     report.text.emplace_back(parsed.text);
     --left_;
     if (report.process.empty())
         report.process = process_in(parsed.text);
     auto name = function_in(parsed.text);
-    bool is_place = parsed.text.starts_with("RIP: ") && parsed.text.find("RIP: 0033:") != 0;
-    if (is_place && !name.empty())
-        report.function = name;
-    else if (report.function.empty() && !name.empty() && !is_reporter(name))
+    bool is_place = parsed.text.starts_with("RIP: 0010:"); // of the kernel, not of a program
+    if (!name.empty() && (is_place || (report.function.empty() && !is_reporter(name))))
         report.function = name;
     // The end of a trace; what comes next is another matter.
     if (parsed.text.starts_with("---[ end "))

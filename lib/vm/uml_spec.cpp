@@ -31,6 +31,8 @@ std::vector<std::string> uml_argv(const UmlSpec& spec) {
     if (!spec.raid6)
         left_out += ",raid6_select_algo";
     argv.push_back("initcall_blacklist=" + left_out);
+    if (spec.loud)
+        argv.emplace_back("printk.time=1");
     for (auto word : split_words(spec.append))
         argv.emplace_back(word);
     // The kernel's own quoting: a blank would end the parameter.
