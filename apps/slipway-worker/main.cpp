@@ -63,6 +63,8 @@ int main(int argc, char** argv) {
     slipway::sys::OwnedFd socket(inherited_socket);
     if (role == "--supervise")
         return slipway::session::supervise(std::move(socket));
+    if (role == "--supervise-in-own-namespaces")
+        return slipway::session::supervise_in_own_namespaces(std::move(socket));
     if (role == "--serve") {
         ::close(inherited_program); // it served to find us
         ::prctl(PR_SET_NAME, "slipway-worker");
