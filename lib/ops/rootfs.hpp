@@ -102,13 +102,18 @@ struct CheckRootfsResult {
                                                      const CheckRootfsRequest& request);
 
 struct DeleteRootfsRequest {
-    std::string root{}; ///< name or path as above
+    std::string root{};  ///< name or path as above
+    bool force = false; ///< by name: also what has no marker (any more)
 };
 /// Deletes a root of ours. NotFound: there is none; InvalidArgument: a path without the marker, a
 /// symbolic link, or a directory that is no place for a root; Busy: a machine uses it. Returns its
 /// path.
 [[nodiscard]] Result<std::string> delete_rootfs(const Context& context,
                                                 const DeleteRootfsRequest& request);
+
+/// Removes the cache of layers, packages and what mirrors said: roots are independent of it, and
+/// the next one takes longer. Waits for other commands that use it. Returns its path.
+[[nodiscard]] Result<std::string> clear_rootfs_cache(const Context& context);
 
 struct RootfsList {
     std::string directory; ///< the default place
@@ -129,13 +134,13 @@ struct ExportRootfsResult {
     std::string sha256;
 };
 /// Packs a root with owners, modes, times and attributes, names sorted: the same root gives the
-/// same bytes. Exists; NotFound; Busy: a machine writes it.
+/// same bytes. Exists; NotFound; Busy: it is being deleted.
 [[nodiscard]] Result<ExportRootfsResult> export_rootfs(const Context& context,
                                                        const ExportRootfsRequest& request);
 
 struct ImportRootfsRequest {
     std::string file{};   ///< as export_rootfs wrote it
-    std::string name{};   ///< "": as the root was called
+    std::string name{};   ///< "": that of the file, without its ending
     std::string path{};   ///< as of CreateRootfsRequest
     std::string sha256{}; ///< "": what FILE.sha256 says
     bool force = false;
