@@ -6,6 +6,7 @@
 
 #include "base/strings.hpp"
 #include "mcp/image_arguments.hpp"
+#include "mcp/program_output.hpp"
 #include "mcp/tools.hpp"
 #include "ops/doctor.hpp"
 #include "ops/look.hpp"
@@ -128,14 +129,10 @@ struct RunArguments : MachineArguments {
     }
 };
 
-struct RunRecord {
+struct RunRecord : ProgramOutput {
     int status = 0;
     bool timed_out = false;
     std::optional<std::string> not_executed{};
-    std::string output;
-    std::string errors;
-    std::uint64_t output_size = 0;
-    std::uint64_t errors_size = 0;
     double seconds = 0;
     static Shape<RunRecord> shape() {
         using R = RunRecord;
@@ -143,26 +140,10 @@ struct RunRecord {
             .add("status", &R::status, "Exit status; 128+N for signal N, 126 or 127: not executed")
             .add("timed_out", &R::timed_out, "It was killed")
             .add("not_executed", &R::not_executed, "Why it could not be executed")
-            .add("output", &R::output, "The end of its standard output")
-            .add("errors", &R::errors, "The end of its standard error")
-            .add("output_size", &R::output_size, "Bytes in all, see job_read")
-            .add("errors_size", &R::errors_size, "Bytes in all, see job_read")
-            .add("seconds", &R::seconds, "That it ran");
+            .add("seconds", &R::seconds, "That it ran")
+            .with(ProgramOutput::shape());
     }
 };
-
-struct Tail {
-    std::string text;
-    std::uint64_t size = 0;
-};
-
-Result<Tail> tail_of(const Job& job, std::string_view name, std::size_t most) {
-    auto text = job.text(name);
-    if (!text)
-        return Tail{};
-    SLIPWAY_TRY(auto page, text->last_page(most));
-    return Tail{(page.offset > 0 ? "[…]\n" : "") + page.text, page.size};
-}
 
 std::string text_of(const RunRecord& record) {
     auto text =
@@ -171,47 +152,27 @@ std::string text_of(const RunRecord& record) {
         text += "it did not end in time, and was killed\n";
     if (record.not_executed)
         text += fmt::format("it could not be executed: {}\n", *record.not_executed);
-    if (!record.errors.empty())
-        text += "standard error:\n" + record.errors + "\n";
-    if (!record.output.empty())
-        text += "standard output:\n" + record.output;
-    return text;
+    return text + record.text();
 }
 
 Result<Told<RunRecord>> run(Job& job, const RunArguments& arguments) {
     if (arguments.argv.empty())
         return fail(Code::InvalidArgument, "'argv' is empty", "name a program of the guest");
-    for (const auto& word : arguments.env)
-        if (word.find('=') == std::string::npos || word.front() == '=')
-            return fail(Code::InvalidArgument, "'env' has a word without a name or '='",
-                        "write each as NAME=value");
+    SLIPWAY_CHECK(check_environment(arguments.env));
     SLIPWAY_TRY(auto context, job.context());
     SLIPWAY_TRY(auto image, arguments.options(context.host.cancel));
-    constexpr double milliseconds = 1000;
     ops::RunRequest request{.argv = arguments.argv,
                             .env = arguments.env,
                             .cwd = arguments.cwd,
                             .write = arguments.write,
                             .network = arguments.network,
-                            .deadline = std::chrono::milliseconds(
-                                static_cast<long>(arguments.timeout_seconds * milliseconds))};
+                            .deadline = milliseconds_of(arguments.timeout_seconds)};
     SLIPWAY_TRY(auto input, sys::make_memfd("input", arguments.input));
-    session::CallHooks hooks{.on_data = [&job](int stream, std::string_view bytes) -> Status {
-                                 job.add(stream == 2 ? "errors" : "output", bytes);
-                                 return {};
-                             },
-                             .input = input};
+    auto hooks = keep_streams(job);
+    hooks.input = input;
     SLIPWAY_TRY(auto result, ops::run(context, image, request, hooks));
-    constexpr std::size_t shown = 600;
-    SLIPWAY_TRY(auto output, tail_of(job, "output", shown));
-    SLIPWAY_TRY(auto errors, tail_of(job, "errors", shown));
-    RunRecord record{.status = result.status,
-                     .timed_out = result.timed_out,
-                     .output = output.text,
-                     .errors = errors.text,
-                     .output_size = output.size,
-                     .errors_size = errors.size,
-                     .seconds = result.timings.run};
+    RunRecord record{
+        ProgramOutput::of(job), result.status, result.timed_out, {}, result.timings.run};
     if (result.exec_errno != 0)
         record.not_executed = std::strerror(result.exec_errno);
     auto text = text_of(record);

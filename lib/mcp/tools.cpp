@@ -7,6 +7,8 @@ Tools all_tools(Jobs& jobs) {
     Tools tools;
     add_guest_tools(tools);
     add_fix_tools(tools);
+    add_root_tools(tools);
+    add_kernel_tools(tools);
     add_job_tools(tools, jobs);
     return tools;
 }

@@ -3,11 +3,13 @@
 """`slipway mcp` with the official client of the protocol, and with a peer that keeps to nothing."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 import schema_check
 from mcp_peers import CLIENT, Client, RawPeer
@@ -327,6 +329,13 @@ class RawProtocol(Case):
                     numbers = {"minimum", "maximum"}
                     schema = json.loads(json.dumps(schemas[name]), object_hook=lambda each: {key: value for key, value in each.items() if key not in numbers})
                     self.assertEqual(schema_check.check(peer.call(name, **arguments), schema), [])
+
+    def test_every_tool_stands_in_the_manual(self):
+        manual = (Path(__file__).resolve().parents[2] / "docs/mcp.md").read_text(encoding="utf-8")
+        with RawPeer() as peer:
+            names = {tool["name"] for tool in peer.ask("tools/list")["result"]["tools"]}
+        told = {name for row in re.findall(r"^\| (`.*?) \|", manual.split("## What")[0], re.M) for name in re.findall(r"`(\w+)`", row)}
+        self.assertEqual(told, names)
 
     def test_calls_run_beside_each_other(self):
         with RawPeer() as peer:
