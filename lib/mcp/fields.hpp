@@ -145,6 +145,16 @@ template <class T> struct Value<std::map<std::string, T>> {
             json[name] = Value<T>::write(value);
         return json;
     }
+    static Result<std::map<std::string, T>> read(const Json& json, const std::string& place) {
+        if (!json.is_object())
+            return wrong_value(place, "an object", json);
+        std::map<std::string, T> map;
+        for (const auto& [name, each] : json.items()) {
+            SLIPWAY_TRY(auto value, Value<T>::read(each, place + "." + name));
+            map.emplace(name, std::move(value));
+        }
+        return map;
+    }
 };
 template <Shaped R> struct Value<R> {
     static Json schema(bool written) { return R::shape().schema(written); }

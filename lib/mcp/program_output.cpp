@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
+
 namespace slipway::mcp {
 
 Shape<ProgramOutput> ProgramOutput::shape() {
@@ -60,7 +62,7 @@ std::string tail_of(const Job& job, std::string_view text_name, std::size_t most
     auto page = text->last_page(most);
     if (!page)
         return fmt::format("[it cannot be read: {}]", render_line(page.error()));
-    return (page->offset > 0 ? "[…]\n" : "") + page->text;
+    return (page->offset > 0 ? "[…]\n" : "") + printable(page->text);
 }
 
 } // namespace slipway::mcp

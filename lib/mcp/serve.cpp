@@ -17,7 +17,7 @@ namespace {
 constexpr int longest_wait_ms = 500;
 
 // Some parents give a descriptor that does not block.
-Status write_line(sys::BorrowedFd out, const Json& message) {
+Status write_line(sys::BorrowedFd out, const Json& message, const Cancel& cancel) {
     auto line = render_json(message) + "\n";
     for (std::string_view left = line; !left.empty();) {
         auto put = ::write(out.raw(), left.data(), left.size());
@@ -30,6 +30,7 @@ Status write_line(sys::BorrowedFd out, const Json& message) {
             ::poll(&poller, 1, longest_wait_ms);
         } else if (errno != EINTR)
             return fail_errno("writing to the client");
+        SLIPWAY_CHECK(cancel.check()); // of a client that does not read
     }
     return {};
 }
@@ -75,7 +76,10 @@ private:
         if (got < 0)
             return fail_errno("reading from the client");
         ended_ = got == 0;
-        reader_.add({buffer_.data(), static_cast<std::size_t>(got)},
+        // What stands at the end without a newline is a line, too.
+        auto bytes = ended_ ? std::string_view("\n")
+                            : std::string_view(buffer_.data(), static_cast<std::size_t>(got));
+        reader_.add(bytes,
                     [this](std::optional<std::string_view> line) { server_.take_line(line); });
         return sent();
     }
@@ -106,7 +110,7 @@ Status serve(const ServeOptions& options, const std::function<Tools(Jobs&)>& too
     Status sent;
     auto send = [&](const Json& message) {
         if (sent)
-            sent = write_line(options.out, message);
+            sent = write_line(options.out, message, options.cancel);
     };
     Server server(tools(jobs), jobs, send, options.log);
     auto loop = std::make_unique<Loop>(options, *woken, server, sent);

@@ -16,6 +16,7 @@ from mcp_peers import CLIENT, Client, RawPeer
 from support import SLIPWAY, Case, digest, mini, mini_tree, mounted, slipway
 
 READ_ONLY = {"inspect_image", "prove_boot", "doctor", "plan_fix", "job_list", "job_status", "job_result", "job_read"}
+UML = "/usr/bin/linux.uml"
 SLEEP = ("/bin/sh", "-c", "echo begun; sleep 600")
 MOST = 4000  # characters: under 1,000 tokens
 
@@ -25,12 +26,11 @@ def size(result):
     return len(json.dumps({key: value for key, value in result.items() if key != "progress"}, ensure_ascii=False))
 
 
-class OfficialClient(Case):
+class WithClient(Case):
     def setUp(self):
         super().setUp()
         if not shutil.which("node") or not (CLIENT / "node_modules").is_dir():
             self.skipTest("no MCP client: ./dev setup installs it")
-        self.image = mini(self.scratch / "a.raw")
 
     def done(self, result):
         self.assertFalse(result.get("isError"), result)
@@ -47,6 +47,22 @@ class OfficialClient(Case):
             self.assertIn(word, error["message"] + error["hint"])
             self.assertIn(word, result["content"][0]["text"])
         return error
+
+    def wait_for_worker(self):
+        """Until the guest's program runs: then there is something to be left behind."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            if any(name.startswith(("slipway-worker", "linux")) for name in self.new_leaks().get("processes", [])):
+                time.sleep(1)
+                return
+            time.sleep(0.05)
+        self.fail("no worker was started")
+
+
+class Guests(WithClient):
+    def setUp(self):
+        super().setUp()
+        self.image = mini(self.scratch / "a.raw")
 
     def test_newest_revision_and_tools(self):
         with Client() as client:
@@ -260,15 +276,63 @@ class OfficialClient(Case):
                     client.end()
                 self.assertEqual([each for each in self.settled_leaks(20).get("processes", [])], [])
 
-    def wait_for_worker(self):
-        """Until the guest's program runs: then there is something to be left behind."""
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            if any(name.startswith(("slipway-worker", "linux")) for name in self.new_leaks().get("processes", [])):
-                time.sleep(1)
-                return
-            time.sleep(0.05)
-        self.fail("no worker was started")
+
+class Kernels(WithClient):
+    """With User-mode Linux, and this host's tree as the root."""
+
+    def boot(self, client, *argv, **more):
+        return client.call("boot_kernel", kernel_path=UML, root="host", argv=list(argv), **more)
+
+    def test_a_command_in_a_kernel(self):
+        with Client() as client:
+            result = self.boot(client, "sh", "-c", "cat; uname -r; echo bad >&2; exit 7", input="typed\n")
+            booted = self.done(result)
+            self.assertEqual((booted["end"], booted["status"], booted["machine"], booted["root_share"]), ("exited", 7, "uml", "hostfs"))
+            self.assertEqual((booted["output"], booted["errors"]), (f"typed\n{booted['kernel_release']}\n", "bad\n"))
+            console = client.call("job_read", job_id=result["structuredContent"]["job_id"], name="console")["content"][0]["text"]
+            self.assertIn("Linux version", console)
+
+    def test_a_panic_is_a_result(self):
+        with Client() as client:
+            booted = self.done(self.boot(client, "sh", "-c", "echo c > /proc/sysrq-trigger; sleep 60"))
+            self.assertEqual(booted["end"], "panicked")
+            self.assertNotIn("status", booted)
+            self.assertTrue(any(report["kind"] == "panic" and report["fatal"] for report in booted["reports"]), booted)
+
+    def test_what_is_no_kernel(self):
+        (self.scratch / "text").write_text("no kernel")
+        with Client() as client:
+            self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "none"), root="host"), "notFound")
+            self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "text"), root="host"), "corrupt")
+            self.failed(client.call("boot_kernel", kernel_path=UML, root="host", memory_mib=1), "invalidArgument", "'memory_mib'")
+            self.failed(client.call("boot_kernel", kernel_path=UML, root="host", shared=[{"guest": "/x"}]), "invalidArgument", "'shared[0].host'")
+
+    def test_client_killed_while_a_machine_runs(self):
+        with Client() as client:
+            client.begin("call", name="boot_kernel", arguments={"kernel_path": UML, "root": "host", "argv": ["sleep", "600"]})
+            self.wait_for_worker()
+            client.process.kill()
+            client.process.wait()
+            self.assertEqual(self.settled_leaks(20), {})
+
+    def test_roots(self):
+        place = {"XDG_DATA_HOME": str(self.scratch / "data")}
+        with Client(env=place) as client:
+            self.failed(client.call("check_test_rootfs"), "notFound", "create")
+            (self.scratch / "mine").mkdir()
+            (self.scratch / "mine/file").write_text("precious")
+            self.failed(client.call("delete_test_rootfs", rootfs_path=str(self.scratch / "mine")), "invalidArgument")
+            self.assertEqual((self.scratch / "mine/file").read_text(), "precious")
+            self.failed(client.call("create_test_rootfs", ubuntu_release="no-such-release"), "notFound")
+            root = self.done(client.call("create_test_rootfs", timeout=600_000, wait_seconds=590, profile="minimal", rootfs_path="small"))["root"]
+            self.assertEqual(root["path"], str(self.scratch / "data/slipway/rootfs/small"))
+            self.assertEqual(self.done(client.call("check_test_rootfs", rootfs_path="small"))["state"], "ready")
+            self.failed(client.call("create_test_rootfs", profile="minimal", rootfs_path="small"), "exists")
+            self.assertEqual([each["name"] for each in self.done(client.call("list_test_rootfs"))["roots"]], ["small"])
+            booted = self.done(client.call("boot_kernel", kernel_path=UML, root="small", argv=["cat", "/etc/os-release"]))
+            self.assertIn(root["release"], booted["output"])
+            self.assertEqual(self.done(client.call("delete_test_rootfs", rootfs_path="small"))["deleted"], root["path"])
+            self.assertFalse(Path(root["path"]).exists())
 
 
 class RawProtocol(Case):

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -313,6 +314,44 @@ TEST_F(McpServer, OfACancelledCallInABatchNothingIsSaid) {
 TEST_F(McpServer, OtherRevisionsHaveNoBatches) {
     initialize();
     EXPECT_EQ(code(R"([{"jsonrpc":"2.0","id":1,"method":"ping"}])"), json_rpc::invalid_request);
+}
+
+TEST_F(McpServer, NoLineBreaksIt) {
+    initialize("2025-03-26");
+    finish();
+    const std::vector<std::string> seeds{
+        call("1", R"({"say":"x","wait_seconds":0})"),
+        R"([{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"x"}])",
+        R"({"jsonrpc":"2.0","id":"a","method":"resources/read","params":{"uri":"slipway://job/1/log?offset=3"}})",
+        R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"x"}})",
+        R"({"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"debug"}})"};
+    std::mt19937 random(20251125);
+    auto below = [&](std::size_t end) { return random() % end; };
+    const std::string bytes = "{}[]\",:0-9eE\\u0000\xff tn";
+    for (int i = 0; i < 30'000; ++i) {
+        auto text = seeds[below(seeds.size())];
+        for (auto changes = below(4) + 1; changes > 0 && !text.empty(); --changes) {
+            auto at = below(text.size());
+            switch (below(4)) {
+            case 0:
+                text[at] = bytes[below(bytes.size())];
+                break;
+            case 1:
+                text.erase(at, below(8) + 1);
+                break;
+            case 2:
+                text.insert(at, text.substr(below(text.size()), below(40)));
+                break;
+            default:
+                text.insert(at, 1, static_cast<char>(below(256)));
+            }
+        }
+        sent_.clear();
+        line(text);
+        server_->tick();
+        for (const auto& message : sent_)
+            EXPECT_TRUE(message.is_array() || message["jsonrpc"] == "2.0") << text;
+    }
 }
 
 } // namespace
