@@ -75,7 +75,7 @@ struct DiskArgument {
 
 struct BootArguments : KernelArguments {
     std::string root{};
-    std::vector<std::string> argv{};
+    std::vector<std::string> argv{"true"};
     bool write_root = false;
     std::vector<SharedArgument> shared{};
     std::vector<DiskArgument> disks{};
@@ -90,7 +90,7 @@ struct BootArguments : KernelArguments {
             .add("root", &A::root,
                  "Test root by name, directory or disk image; host: this machine's own tree, "
                  "read-only; empty: minimal")
-            .add("argv", &A::argv, "Command and its arguments; empty: it just boots")
+            .add("argv", &A::argv, "Command and its arguments")
             .add("write_root", &A::write_root,
                  "Changes go to the root itself; otherwise to the machine's memory")
             .add("shared", &A::shared, "Directories of this host that the machine sees")
