@@ -269,8 +269,9 @@ Result<FoundSource> find_source(const sys::Host& host, const Cache& cache, const
     if (wish.mirror.empty()) {
         SLIPWAY_TRY(auto configured,
                     ask_tool(host,
-                             {"apt-get", "indextargets", "--no-release-info", "--format",
-                              "$(REPO_URI) $(RELEASE)"},
+                             {"apt-get", "indextargets", "--no-release-info", "-o",
+                              "Dir::State::lists=/nonexistent", "--format",
+                              "$(REPO_URI) $(RELEASE)"}, // it would read all that it knows
                              "apt"));
         mirrors = mirrors_of(suite, parse_host_sources(configured));
     }
