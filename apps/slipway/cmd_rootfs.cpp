@@ -94,10 +94,9 @@ Result<int> remove(Invocation& invocation, const ops::DeleteRootfsRequest& reque
     if (request.root.empty() != cache)
         return fail(Code::InvalidArgument, "name a root, or --cache");
     SLIPWAY_TRY(auto context, invocation.context());
-    SLIPWAY_TRY(auto path, cache ? ops::clear_rootfs_cache(context)
-                                 : ops::delete_rootfs(context, request));
-    SLIPWAY_CHECK(
-        print(invocation, {{"deleted", path}}, fmt::format("deleted {}\n", path)));
+    SLIPWAY_TRY(auto path,
+                cache ? ops::clear_rootfs_cache(context) : ops::delete_rootfs(context, request));
+    SLIPWAY_CHECK(print(invocation, {{"deleted", path}}, fmt::format("deleted {}\n", path)));
     return 0;
 }
 
@@ -207,7 +206,8 @@ void declare_rootfs(CLI::App& app, Invocation& invocation) {
     declare_check(*rootfs, invocation);
     declare_delete(*rootfs, invocation);
     auto* all = add_verb(*rootfs, invocation, "list", "Tell of the roots that there are");
-    all->callback([&invocation] { invocation.action = [&invocation] { return list(invocation); }; });
+    all->callback(
+        [&invocation] { invocation.action = [&invocation] { return list(invocation); }; });
     declare_export(*rootfs, invocation);
     declare_import(*rootfs, invocation);
     auto* profile = add_verb(*rootfs, invocation, "profile", "Print a profile that comes along");

@@ -41,8 +41,8 @@ struct ImageWish {
     RootFormat format = RootFormat::Tar;
     std::string tree;
     std::string path;
-    std::string key;     ///< of the layer: identifiers of the filesystem come from it
-    long snapshot = 0;   ///< seconds since 1970
+    std::string key;        ///< of the layer: identifiers of the filesystem come from it
+    long snapshot = 0;      ///< seconds since 1970
     std::uint64_t size = 0; ///< bytes of the tree
     bool replace = false;
 };
