@@ -46,8 +46,8 @@ struct Source {
 /// Why mmdebstrap failed, by what it wrote: NotFound names the packages; NoSpace; NotFound where
 /// the mirror cannot be reached or lacks a file; Corrupt where a signature is wrong; else
 /// ToolFailed.
-[[nodiscard]] Error explain_failure(const sys::ProcessSpec& spec, int status,
-                                    std::string_view said, const Source& source);
+[[nodiscard]] Error explain_failure(const sys::ProcessSpec& spec, int status, std::string_view said,
+                                    const Source& source);
 
 /// "2026-07-02T19:05:00Z"
 [[nodiscard]] std::string iso_date(long seconds);

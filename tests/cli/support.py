@@ -220,6 +220,44 @@ class Case(unittest.TestCase):
         return json.loads(result.stdout)
 
 
+class OrdinaryUser:
+    """A user with subordinate ids, whatever this machine's users are: in a mount namespace with /etc/passwd, /etc/subuid and
+    /etc/subgid of its own. Files of the root below `first` + N are those of uid N + 1 in its namespaces."""
+
+    UID, FIRST = 12345, 200000
+
+    def __init__(self, scratch, cache, subordinate=True):
+        scratch.chmod(0o755)
+        self.home = scratch / "home"
+        self.files = scratch / "etc"
+        for directory in (self.home, self.files, cache):
+            directory.mkdir(parents=True, exist_ok=True)
+        for directory in (self.home, cache):
+            os.chown(directory, self.UID, self.UID)
+        self.home.chmod(0o700)
+        (self.home / "cache").mkdir(exist_ok=True)
+        users = Path("/etc/passwd").read_text(encoding="utf-8")
+        (self.files / "passwd").write_text(f"{users}tester:x:{self.UID}:{self.UID}::{self.home}:/bin/sh\n", encoding="utf-8")
+        for name in ("subuid", "subgid"):
+            (self.files / name).write_text(f"tester:{self.FIRST}:65536\n" if subordinate else "", encoding="utf-8")
+        # The cache may lie where only root can reach it.
+        self.mounts = [*((self.files / name, Path("/etc", name)) for name in ("passwd", "subuid", "subgid")), (cache, self.home / "cache")]
+
+    def command(self, *argv, **env):
+        binds = " && ".join(f"mount --bind '{source}' '{target}'" for source, target in self.mounts)
+        settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.home, "SLIPWAY_CACHE": self.home / "cache", **env}
+        return ["unshare", "-m", "sh", "-c", f'{binds} && exec "$@"', "sh", "setpriv", f"--reuid={self.UID}", f"--regid={self.UID}",
+                "--clear-groups", "env", "-i", *(f"{name}={value}" for name, value in settings.items()), *map(str, argv)]
+
+    def slipway(self, *arguments, timeout=300, **env):
+        return subprocess.run(self.command(SLIPWAY, *arguments, **env), capture_output=True, text=True, errors="replace", timeout=timeout,
+                              stdin=subprocess.DEVNULL, check=False)
+
+    def start(self, *arguments):
+        return subprocess.Popen(self.command(SLIPWAY, *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True)
+
+
 class UnchangedImage(Case):
     """Whatever is asked of it, the image stays as it was."""
 
