@@ -303,7 +303,7 @@ class Kernels(WithClient):
         (self.scratch / "text").write_text("no kernel")
         with Client() as client:
             self.assertEqual(self.done(client.call("boot_kernel", kernel_path=UML, root="host"))["status"], 0)
-            self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "none"), root="host"), "invalidArgument", "there is no kernel", "bzImage")
+            self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "none"), root="host"), "notFound", "there is no kernel", "bzImage")
             self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "text"), root="host"), "corrupt", "no Linux kernel")
             self.failed(client.call("boot_kernel", kernel_path=UML, root="host", memory_mib=1), "invalidArgument", "'memory_mib'")
             self.failed(client.call("boot_kernel", kernel_path=UML, root="host", shared=[{"guest": "/x"}]), "invalidArgument", "'shared[0].host'")
