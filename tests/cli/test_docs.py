@@ -33,6 +33,9 @@ class Options(Case):
                 rows = [line.split("|")[1] for line in page.read_text().splitlines() if re.match(r"\| `-", line)]
                 told = {name for row in rows for name in option.findall(row)}
                 said = self.ok(slipway(page.stem, "--help")).stdout
+                # Verbs of its own: `slipway rootfs create`.
+                for verb in re.findall(r"^  ([a-z]+) ", said.partition("\nSubcommands:\n")[2], re.M):
+                    said += self.ok(slipway(page.stem, verb, "--help")).stdout
                 there = {name for line in said.splitlines() if line.startswith("  -") for name in option.findall(line[:28])}
                 self.assertEqual(told | {"-h", "--help", "--verbose", "--quiet"}, there)
 
