@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "invocation.hpp"
 
-#include <cstdlib>
-
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +12,11 @@
 
 namespace slipway::app {
 
+Log Invocation::log() {
+    auto threshold = verbose ? Level::Debug : quiet ? Level::Warning : Level::Info;
+    return {threshold, [this](Level, std::string_view text) { terminal.say(text); }};
+}
+
 Result<ops::Context> Invocation::context() {
     if (!runner) {
         SLIPWAY_TRY(runner, session::SupervisedRunner::launch());
@@ -22,8 +25,7 @@ Result<ops::Context> Invocation::context() {
     context.runner = runner.get();
     context.host.runner = runner.get();
     context.host.cancel = cancel;
-    auto threshold = verbose ? Level::Debug : quiet ? Level::Warning : Level::Info;
-    context.host.log = Log(threshold, [this](Level, std::string_view text) { terminal.say(text); });
+    context.host.log = log();
     if (!quiet)
         context.host.progress = [this](const sys::Progress& progress) {
             terminal.progress(progress);
@@ -33,9 +35,7 @@ Result<ops::Context> Invocation::context() {
 
 Result<ops::ImageOptions> Invocation::image_options() const {
     auto options = image;
-    const char* untrusted = std::getenv("SLIPWAY_UNTRUSTED");
-    options.untrusted = options.untrusted || (untrusted != nullptr && *untrusted != '\0' &&
-                                              std::string_view(untrusted) != "0");
+    options.untrusted = options.untrusted || ops::untrusted_by_environment();
     SLIPWAY_TRY(options.keys, read_keys(keys, cancel));
     if (!source_format.empty()) {
         SLIPWAY_TRY(options.format, image::parse_format(source_format));

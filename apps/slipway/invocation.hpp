@@ -34,6 +34,8 @@ struct Invocation {
     /// What the chosen verb does; returns the exit code or an error.
     std::function<Result<int>()> action{};
 
+    /// To standard error, as -v and -q want it.
+    [[nodiscard]] Log log();
     /// Starts the supervisor on first use.
     [[nodiscard]] Result<ops::Context> context();
     /// The image options after --source-format and --key were understood.
@@ -74,6 +76,7 @@ void declare_get(CLI::App& app, Invocation& invocation);
 void declare_put(CLI::App& app, Invocation& invocation);
 void declare_mount(CLI::App& app, Invocation& invocation);
 void declare_boot(CLI::App& app, Invocation& invocation);
+void declare_mcp(CLI::App& app, Invocation& invocation);
 void declare_doctor(CLI::App& app, Invocation& invocation);
 void declare_rootfs(CLI::App& app, Invocation& invocation);
 void declare_cleanup(CLI::App& app, Invocation& invocation);

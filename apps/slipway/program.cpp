@@ -27,6 +27,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_put(app, invocation);
     declare_mount(app, invocation);
     declare_boot(app, invocation);
+    declare_mcp(app, invocation);
     declare_doctor(app, invocation);
     declare_rootfs(app, invocation);
     declare_cleanup(app, invocation);

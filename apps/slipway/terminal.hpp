@@ -17,6 +17,8 @@ public:
     Terminal(sys::BorrowedFd in, sys::BorrowedFd out, sys::BorrowedFd err);
 
     [[nodiscard]] sys::BorrowedFd in() const { return in_; }
+    /// For results that are no text for a terminal.
+    [[nodiscard]] sys::BorrowedFd out_fd() const { return out_; }
     [[nodiscard]] bool in_is_terminal() const;
     [[nodiscard]] bool out_is_terminal() const;
     /// Results, on standard output. A reader that has gone is an error of code Protocol.

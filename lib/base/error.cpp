@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/json_rpc.hpp"
 #include "base/strings.hpp"
 
 namespace slipway {
@@ -16,24 +17,25 @@ struct CodeRow {
     Code code;
     std::string_view name;
     int exit_code;
+    int json_rpc_code;
 };
 
 // The one table from codes to the world outside.
 constexpr std::array code_table{
-    CodeRow{Code::InvalidArgument, "invalidArgument", 2},
-    CodeRow{Code::NotFound, "notFound", 4},
-    CodeRow{Code::Exists, "exists", 4},
-    CodeRow{Code::Busy, "busy", 4},
-    CodeRow{Code::Unsupported, "unsupported", 3},
-    CodeRow{Code::Permission, "permission", 3},
-    CodeRow{Code::NoSpace, "noSpace", 4},
-    CodeRow{Code::Corrupt, "corrupt", 4},
-    CodeRow{Code::KeyRequired, "keyRequired", 4},
-    CodeRow{Code::Timeout, "timeout", 4},
-    CodeRow{Code::Cancelled, "cancelled", 130},
-    CodeRow{Code::ToolFailed, "toolFailed", 4},
-    CodeRow{Code::Protocol, "protocol", 5},
-    CodeRow{Code::Internal, "internal", 5},
+    CodeRow{Code::InvalidArgument, "invalidArgument", 2, json_rpc::invalid_params},
+    CodeRow{Code::NotFound, "notFound", 4, json_rpc::resource_not_found},
+    CodeRow{Code::Exists, "exists", 4, json_rpc::server_error},
+    CodeRow{Code::Busy, "busy", 4, json_rpc::server_error},
+    CodeRow{Code::Unsupported, "unsupported", 3, json_rpc::server_error},
+    CodeRow{Code::Permission, "permission", 3, json_rpc::server_error},
+    CodeRow{Code::NoSpace, "noSpace", 4, json_rpc::server_error},
+    CodeRow{Code::Corrupt, "corrupt", 4, json_rpc::server_error},
+    CodeRow{Code::KeyRequired, "keyRequired", 4, json_rpc::server_error},
+    CodeRow{Code::Timeout, "timeout", 4, json_rpc::server_error},
+    CodeRow{Code::Cancelled, "cancelled", 130, json_rpc::server_error},
+    CodeRow{Code::ToolFailed, "toolFailed", 4, json_rpc::server_error},
+    CodeRow{Code::Protocol, "protocol", 5, json_rpc::internal_error},
+    CodeRow{Code::Internal, "internal", 5, json_rpc::internal_error},
 };
 
 // A block graph in QEMU's JSON is for the report; a person reads "json:…".
@@ -124,6 +126,13 @@ int exit_code_of(Code code) {
         if (row.code == code)
             return row.exit_code;
     return 5;
+}
+
+int json_rpc::code_of(Code code) {
+    for (const auto& row : code_table)
+        if (row.code == code)
+            return row.json_rpc_code;
+    return internal_error;
 }
 
 std::string render_line(const Error& error) {

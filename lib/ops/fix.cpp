@@ -13,12 +13,16 @@ void describe(const FixRequest& request, const OpenImage& opened, report::Report
 }
 
 MendOptions mend_options(const FixRequest& request) {
-    return {.root = request.image.root, .policy = request.policy, .dry_run = request.dry_run};
+    return {.root = request.image.root,
+            .policy = request.policy,
+            .dry_run = request.dry_run,
+            .approve = request.approve};
 }
 
 Status plan_only(const Context& context, const FixRequest& request, report::Report& report) {
+    auto use = request.replay ? Use::Discard : Use::Look;
     SLIPWAY_TRY(auto opened, timed(context, report, "open",
-                                   [&] { return open_image(context, request.image, Use::Look); }));
+                                   [&] { return open_image(context, request.image, use); }));
     describe(request, opened, report);
     return mend(context, opened, mend_options(request), report);
 }

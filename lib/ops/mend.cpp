@@ -103,6 +103,8 @@ Status mend(const Context& context, OpenImage& opened, const MendOptions& option
     report.engine_reason = opened.engine_reason;
     SLIPWAY_CHECK(
         timed(context, report, "plan", [&] { return plan(context, opened, options, report); }));
+    if (options.approve)
+        SLIPWAY_CHECK(options.approve(report));
     if (!options.dry_run) {
         SLIPWAY_CHECK(timed(context, report, "apply",
                             [&] { return apply(context, opened, options, report); }));

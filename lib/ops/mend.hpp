@@ -2,6 +2,8 @@
 // The repairs as fix and migrate share them: plan, apply, verify on an opened image.
 #pragma once
 
+#include <functional>
+
 #include "ops/open_image.hpp"
 #include "ops/steps.hpp"
 #include "report/plan.hpp"
@@ -12,6 +14,7 @@ struct MendOptions {
     std::string root{};
     report::Policy policy{};
     bool dry_run = false;
+    std::function<Status(const report::Report& planned)> approve{}; ///< see FixRequest
 };
 
 /// Plans, and unless `dry_run` applies and reads back. Fills inventory, plan, outcomes, findings

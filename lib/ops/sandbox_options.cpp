@@ -44,6 +44,11 @@ std::uint64_t memory_of_host() {
 
 } // namespace
 
+bool untrusted_by_environment() {
+    auto text = given({}, "SLIPWAY_UNTRUSTED");
+    return !text.empty() && text != "0";
+}
+
 Result<session::MachineOptions> machine_options(const SandboxOptions& options) {
     session::MachineOptions machine;
     if (auto name = given(options.machine, "SLIPWAY_SANDBOX"); !name.empty()) {

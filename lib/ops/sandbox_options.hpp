@@ -19,6 +19,9 @@ struct SandboxOptions {
     return !options.machine.empty() && options.machine != "auto";
 }
 
+/// SLIPWAY_UNTRUSTED asks for the sandbox engine for all images.
+[[nodiscard]] bool untrusted_by_environment();
+
 /// With SLIPWAY_SANDBOX, _KERNEL, _MODULES, _MEMORY and _TIMEOUT where no option says otherwise.
 /// InvalidArgument.
 [[nodiscard]] Result<session::MachineOptions> machine_options(const SandboxOptions& options);
