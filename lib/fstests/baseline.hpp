@@ -12,7 +12,7 @@ namespace slipway::fstests {
 
 /// What is kept of one test.
 struct BaselineTest {
-    Status status = Status::Passed;
+    TestStatus status = TestStatus::Passed;
     bool flaky = false;
     std::optional<double> seconds{};
     std::string reason{};
@@ -24,6 +24,7 @@ struct Baseline {
     std::string run;   ///< id of the run it was made from
     std::string kernel_release;
     std::string fstype;
+    std::string selection;                       ///< of the run
     std::map<std::string, BaselineTest> tests{}; ///< by Test::id
 };
 [[nodiscard]] Baseline make_baseline(const Run& run, std::string name, std::string saved);
@@ -43,8 +44,9 @@ struct Comparison {
     std::vector<Change> fixes{};       ///< passed now, and was bad
     std::vector<Change> new_skips{};   ///< not run or expunged now, and was started
     std::vector<Change> new_tests{};   ///< not in the baseline; the bad ones are regressions too
-    std::vector<Change> removed{};     ///< in the baseline only; not where a part was selected
+    std::vector<Change> removed{};     ///< in the baseline only; where the same was selected
     std::vector<Change> flaky{};       ///< flaky now or then, and so neither regression nor fix
+    std::size_t not_selected = 0;      ///< in the baseline only; where something else was selected
     std::size_t unchanged = 0;
     std::size_t still_bad = 0; ///< of the unchanged ones
 };

@@ -15,6 +15,13 @@ constexpr std::array<std::string_view, 7> status_names{
     "passed", "expunged", "not run", "not reached", "failed", "timed out", "crashed"};
 constexpr auto schema = "slipway.fstests.v1";
 
+// Only an array has elements: a number would give itself.
+const Json& list_at(const Json& object, std::string_view key) {
+    static const Json none = Json::array();
+    const auto& found = json_at(object, key);
+    return found.is_array() ? found : none;
+}
+
 Json to_json(const KernelComplaint& complaint) {
     return {{"kind", complaint.kind},
             {"title", complaint.title},
@@ -47,14 +54,15 @@ Json to_json(const Attempt& attempt) {
 
 Attempt attempt_from_json(const Json& json) {
     Attempt attempt{
-        .status = status_named(json_get<std::string>(json, "status")).value_or(Status::NotReached),
+        .status =
+            status_named(json_get<std::string>(json, "status")).value_or(TestStatus::NotReached),
         .reason = json_get<std::string>(json, "reason"),
         .diff = json_get<std::string>(json, "diff"),
         .console = json_get<std::string>(json, "console"),
         .full = json_get<std::string>(json, "full")};
     if (json_at(json, "seconds").is_number())
         attempt.seconds = json_get<double>(json, "seconds");
-    for (const auto& complaint : json_at(json, "complaints"))
+    for (const auto& complaint : list_at(json, "complaints"))
         attempt.complaints.push_back(complaint_from_json(complaint));
     return attempt;
 }
@@ -88,7 +96,7 @@ Need need_from_json(const Json& json) {
 Test test_from_json(const Json& json) {
     Test test{.section = json_get<std::string>(json, "section"),
               .name = json_get<std::string>(json, "name")};
-    for (const auto& attempt : json_at(json, "attempts"))
+    for (const auto& attempt : list_at(json, "attempts"))
         test.attempts.push_back(attempt_from_json(attempt));
     if (test.attempts.empty())
         test.attempts.push_back(attempt_from_json(json));
@@ -97,19 +105,19 @@ Test test_from_json(const Json& json) {
 
 } // namespace
 
-std::string_view name_of(Status status) {
+std::string_view name_of(TestStatus status) {
     return status_names.at(static_cast<std::size_t>(status));
 }
 
-std::optional<Status> status_named(std::string_view name) {
+std::optional<TestStatus> status_named(std::string_view name) {
     for (std::size_t i = 0; i < status_names.size(); ++i)
         if (status_names.at(i) == name)
-            return static_cast<Status>(i);
+            return static_cast<TestStatus>(i);
     return std::nullopt;
 }
 
-bool is_bad(Status status) {
-    return status >= Status::Failed;
+bool is_bad(TestStatus status) {
+    return status >= TestStatus::Failed;
 }
 
 const Attempt& Test::worst() const {
@@ -120,7 +128,7 @@ const Attempt& Test::worst() const {
 }
 
 bool Test::is_flaky() const {
-    auto passed = [](const Attempt& attempt) { return attempt.status == Status::Passed; };
+    auto passed = [](const Attempt& attempt) { return attempt.status == TestStatus::Passed; };
     return is_bad(worst().status) && std::any_of(attempts.begin(), attempts.end(), passed);
 }
 
@@ -180,6 +188,7 @@ Json to_json(const Run& run) {
                 {"root", run.root},
                 {"fstests", run.fstests},
                 {"fstype", run.fstype},
+                {"selection", run.selection},
                 {"directory", run.directory}}},
               {"summary", to_json(run.summary())},
               {"tests", Json::array()},
@@ -209,12 +218,13 @@ Result<Run> run_from_json(const Json& json) {
             .root = json_get<std::string>(about, "root"),
             .fstests = json_get<std::string>(about, "fstests"),
             .fstype = json_get<std::string>(about, "fstype"),
+            .selection = json_get<std::string>(about, "selection"),
             .directory = json_get<std::string>(about, "directory")};
-    for (const auto& test : json_at(json, "tests"))
+    for (const auto& test : list_at(json, "tests"))
         run.tests.push_back(test_from_json(test));
-    for (const auto& need : json_at(json, "needs"))
+    for (const auto& need : list_at(json, "needs"))
         run.needs.push_back(need_from_json(need));
-    for (const auto& machine : json_at(json, "machines"))
+    for (const auto& machine : list_at(json, "machines"))
         run.machines.push_back(machine_from_json(machine));
     run.notes = json_get<std::vector<std::string>>(json, "notes");
     if (json_at(json, "error").is_object())

@@ -13,7 +13,7 @@
 namespace slipway::fstests {
 
 /// From the best to the worst.
-enum class Status {
+enum class TestStatus {
     Passed,
     Expunged,   ///< excluded by name or group, never started
     NotRun,     ///< it found that it cannot run here
@@ -23,10 +23,10 @@ enum class Status {
     Crashed     ///< the kernel or the machine ended while it ran
 };
 /// "passed", "expunged", "not run", "not reached", "failed", "timed out", "crashed".
-[[nodiscard]] std::string_view name_of(Status status);
-[[nodiscard]] std::optional<Status> status_named(std::string_view name);
+[[nodiscard]] std::string_view name_of(TestStatus status);
+[[nodiscard]] std::optional<TestStatus> status_named(std::string_view name);
 /// Failed, timed out or crashed.
-[[nodiscard]] bool is_bad(Status status);
+[[nodiscard]] bool is_bad(TestStatus status);
 
 /// A complaint of the kernel while a test ran.
 struct KernelComplaint {
@@ -38,7 +38,7 @@ struct KernelComplaint {
 
 /// What one test came to, once.
 struct Attempt {
-    Status status = Status::NotReached;
+    TestStatus status = TestStatus::NotReached;
     std::optional<double> seconds{};
     std::string reason{};  ///< why it failed, was not run or crashed, one line; "" if it passed
     std::string diff{};    ///< of the expected output and its own, at most 64 KiB
@@ -101,6 +101,7 @@ struct Run {
     std::string root;
     std::string fstests;
     std::string fstype;
+    std::string selection; ///< words that selected the tests and sections, as check has them
     std::string directory; ///< all files of the run: results of check, consoles
     std::vector<Test> tests{};
     std::vector<Need> needs{};
@@ -118,6 +119,8 @@ struct Run {
 [[nodiscard]] Json to_json(const Run& run);
 /// Reads `to_json`; unknown fields are ignored. Corrupt where it is no run.
 [[nodiscard]] Result<Run> run_from_json(const Json& json);
+/// One line: "generic/001      failed  3 s   output mismatch".
+[[nodiscard]] std::string render_text(const Test& test);
 [[nodiscard]] std::string render_text(const Run& run);
 
 } // namespace slipway::fstests
