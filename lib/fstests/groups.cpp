@@ -166,4 +166,10 @@ std::vector<Group> groups_of(const Suite& suite, std::string_view fstype) {
     return found;
 }
 
+std::size_t count_tests(const Suite& suite, std::string_view fstype) {
+    return static_cast<std::size_t>(
+        std::count_if(suite.begin(), suite.end(),
+                      [fstype](const auto& test) { return is_for(test.first, fstype); }));
+}
+
 } // namespace slipway::fstests

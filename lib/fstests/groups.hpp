@@ -53,4 +53,7 @@ struct Group {
 /// Groups of generic/ and FSTYPE/ ("": of all folders) with the number of their tests, by name.
 [[nodiscard]] std::vector<Group> groups_of(const Suite& suite, std::string_view fstype);
 
+/// How many tests there are of these folders.
+[[nodiscard]] std::size_t count_tests(const Suite& suite, std::string_view fstype);
+
 } // namespace slipway::fstests
