@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The worker of one opened root, and the supervisor above it: one program, two roles, so that what
 // a client starts has one path.
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -20,12 +21,13 @@ namespace {
 
 constexpr int inherited_socket = 3, inherited_program = 4;
 
-// PID 1 of a machine of its own.
-[[noreturn]] void serve_in_machine() {
+// PID 1 of a machine of its own. One whose kernel is under test is not expected to live.
+[[noreturn]] void serve_in_machine(bool show_pulse) {
     (void)::signal(SIGPIPE, SIG_IGN);
     auto links = slipway::work::bring_up_machine();
     if (links) {
-        (void)slipway::work::start_pulse(*links);
+        if (show_pulse)
+            (void)slipway::work::start_pulse(*links);
         (void)slipway::session::serve(slipway::session::Channel(
             std::move(links->control),
             slipway::session::Window(std::move(links->window),
@@ -57,12 +59,18 @@ int main(int argc, char** argv) {
     if (role == "--inside" && argc == 3)
         return slipway::calls::serve_inside(argv[2]);
     if (role == "--sandbox")
-        serve_in_machine();
+        serve_in_machine(true);
+    // Words of the kernel's command line that it does not know come first.
+    if (::getpid() == 1 &&
+        std::find(argv, argv + argc, std::string_view("--testbed")) != argv + argc)
+        serve_in_machine(false);
     if (role == "--unmount-at-end" && argc == 3)
         return unmount_at_end(argv[2]);
     slipway::sys::OwnedFd socket(inherited_socket);
     if (role == "--supervise")
         return slipway::session::supervise(std::move(socket));
+    if (role == "--supervise-in-own-namespaces")
+        return slipway::session::supervise_in_own_namespaces(std::move(socket));
     if (role == "--serve") {
         ::close(inherited_program); // it served to find us
         ::prctl(PR_SET_NAME, "slipway-worker");

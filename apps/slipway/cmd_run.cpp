@@ -2,14 +2,12 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <sys/ioctl.h>
-#include <termios.h>
-
 #include <fmt/format.h>
 
 #include "guest_signals.hpp"
 #include "invocation.hpp"
 #include "ops/look.hpp"
+#include "raw_terminal.hpp"
 
 namespace slipway::app {
 namespace {
@@ -18,36 +16,6 @@ struct Options {
     ops::RunRequest request{};
     double timeout = 0;
 };
-
-// Raw mode for as long as the guest's program has the terminal.
-class RawTerminal {
-public:
-    explicit RawTerminal(int fd) : fd_(fd) {
-        if (::tcgetattr(fd, &before_) != 0)
-            return;
-        auto raw = before_;
-        ::cfmakeraw(&raw);
-        changed_ = ::tcsetattr(fd, TCSADRAIN, &raw) == 0;
-    }
-    RawTerminal(const RawTerminal&) = delete;
-    RawTerminal& operator=(const RawTerminal&) = delete;
-    ~RawTerminal() {
-        if (changed_)
-            ::tcsetattr(fd_, TCSADRAIN, &before_);
-    }
-
-private:
-    int fd_;
-    termios before_{};
-    bool changed_ = false;
-};
-
-std::optional<std::pair<unsigned, unsigned>> window_of(int fd) {
-    struct winsize size {};
-    if (::ioctl(fd, TIOCGWINSZ, &size) != 0)
-        return std::nullopt;
-    return std::pair<unsigned, unsigned>(size.ws_row, size.ws_col);
-}
 
 session::CallHooks hooks_for(Invocation& invocation) {
     session::CallHooks hooks{.input = invocation.terminal.in(), .take_signal = take_signal};
@@ -74,14 +42,14 @@ Result<int> run(Invocation& invocation, Options& options) {
     std::optional<RawTerminal> raw;
     context.host.progress = {};
     if (request.tty) {
-        if (auto window = window_of(invocation.terminal.in().raw()))
+        if (auto window = window_size_of(invocation.terminal.in()))
             std::tie(request.rows, request.columns) = *window;
         hooks.take_window = [&invocation]() -> std::optional<std::pair<unsigned, unsigned>> {
             if (!take_window_change())
                 return std::nullopt;
-            return window_of(invocation.terminal.in().raw());
+            return window_size_of(invocation.terminal.in());
         };
-        raw.emplace(invocation.terminal.in().raw());
+        raw.emplace(invocation.terminal.in());
     }
     pass_signals_on();
     auto result = ops::run(context, image, request, hooks);

@@ -73,6 +73,7 @@ void declare_cat(CLI::App& app, Invocation& invocation);
 void declare_get(CLI::App& app, Invocation& invocation);
 void declare_put(CLI::App& app, Invocation& invocation);
 void declare_mount(CLI::App& app, Invocation& invocation);
+void declare_boot(CLI::App& app, Invocation& invocation);
 void declare_doctor(CLI::App& app, Invocation& invocation);
 void declare_cleanup(CLI::App& app, Invocation& invocation);
 

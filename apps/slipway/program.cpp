@@ -26,6 +26,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_get(app, invocation);
     declare_put(app, invocation);
     declare_mount(app, invocation);
+    declare_boot(app, invocation);
     declare_doctor(app, invocation);
     declare_cleanup(app, invocation);
 }
@@ -34,8 +35,9 @@ int report_error(Invocation& invocation, const Error& error) {
     if (error.errno_value == EPIPE) // `slipway cat … | head`: as if by SIGPIPE
         return 128 + SIGPIPE;
     invocation.terminal.say(fmt::format("slipway: {}", render_text(error)));
-    // run has exit codes of its own: 125 is ours, the others belong to the guest's program.
-    bool runs = invocation.argv.size() > 1 && invocation.argv[1] == "run";
+    // run and boot have exit codes of their own: 125 is ours, the others belong to the program.
+    bool runs =
+        invocation.argv.size() > 1 && (invocation.argv[1] == "run" || invocation.argv[1] == "boot");
     return runs && error.code != Code::Cancelled ? 125 : exit_code_of(error.code);
 }
 

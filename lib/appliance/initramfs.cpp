@@ -22,15 +22,15 @@ constexpr std::size_t largest_module = 64 << 20;
 
 // What a worker runs on a host, too: checks and tools of filesystems and volumes. Many are the same
 // file under several names; a link would have to lead to where that file is in the machine.
-constexpr std::array tools{"depmod", "e2fsck", "tune2fs", "resize2fs", "mke2fs", "xfs_repair",
-                           "xfs_db", "mkfs.xfs", "btrfs", "btrfstune", "mkfs.btrfs", "fsck.fat",
-                           "mkfs.fat", "ntfs-3g", "lowntfs-3g", "ntfsfix", "mkfs.ntfs", "lvm",
-                           "dmsetup", "thin_check", "cache_check", "mdadm", "mdmon", "zpool", "zfs",
-                           "mkswap",
-                           // Calls of the guestfs API start these.
-                           "blkid", "sfdisk", "swaplabel", "zerofree", "fatlabel", "exfatlabel",
-                           "ntfslabel", "ntfsresize", "ntfsclone", "ntfscat", "ntfs-3g.probe",
-                           "btrfs-image", "xfs_growfs", "mkfs.f2fs", "mkfs.exfat", "mkfs.minix", "file"};
+constexpr std::array tools{
+    "depmod", "e2fsck", "tune2fs", "resize2fs", "mke2fs", "xfs_repair", "xfs_db", "mkfs.xfs",
+    "btrfs", "btrfstune", "mkfs.btrfs", "fsck.fat", "mkfs.fat", "ntfs-3g", "lowntfs-3g", "ntfsfix",
+    "mkfs.ntfs", "lvm", "dmsetup", "thin_check", "cache_check", "mdadm", "mdmon", "zpool", "zfs",
+    "mkswap",
+    // Calls of the guestfs API start these.
+    "blkid", "sfdisk", "swaplabel", "zerofree", "fatlabel", "exfatlabel", "ntfslabel", "ntfsresize",
+    "ntfsclone", "ntfscat", "ntfs-3g.probe", "btrfs-image", "xfs_growfs", "mkfs.f2fs", "mkfs.exfat",
+    "mkfs.minix", "file"};
 struct Alias {
     const char* name;
     const char* tool;
@@ -116,15 +116,16 @@ void add_lenses(Tree& tree) {
                 tree.add(entry.path().string(), S_IFREG | 0644, std::move(*content));
 }
 
-Status add_modules(const Kernel& kernel, Tree& tree) {
-    auto inside = fmt::format("/lib/modules/{}/", kernel.release);
-    SLIPWAY_TRY(auto dependencies, sys::read_file(kernel.modules + "/modules.dep", largest_module));
-    for (const auto& path : module_closure(dependencies, modules_for_images())) {
-        SLIPWAY_TRY(auto content, sys::read_file(kernel.modules + "/" + path, largest_module));
+Status add_modules(const std::string& release, const std::string& modules,
+                   std::span<const std::string_view> names, Tree& tree) {
+    auto inside = fmt::format("/lib/modules/{}/", release);
+    SLIPWAY_TRY(auto dependencies, sys::read_file(modules + "/modules.dep", largest_module));
+    for (const auto& path : module_closure(dependencies, names)) {
+        SLIPWAY_TRY(auto content, sys::read_file(modules + "/" + path, largest_module));
         tree.add(inside + path, S_IFREG | 0644, std::move(content));
     }
     for (const auto* name : indexes) {
-        auto content = sys::read_file(kernel.modules + "/" + name, largest_module);
+        auto content = sys::read_file(modules + "/" + name, largest_module);
         if (content)
             tree.add(inside + name, S_IFREG | 0644, std::move(*content));
         else if (content.error().code != Code::NotFound)
@@ -133,17 +134,40 @@ Status add_modules(const Kernel& kernel, Tree& tree) {
     return {};
 }
 
-} // namespace
-
-Result<sys::OwnedFd> build_initramfs(const std::string& worker, const Kernel& kernel) {
+Tree empty_tree() {
     Tree tree;
     for (const auto* directory : {"proc", "sys", "dev", "run", "tmp", "etc", "root", "var"})
         tree.add_directory(directory);
-    SLIPWAY_CHECK(add_programs(worker, tree));
-    add_lenses(tree);
-    SLIPWAY_CHECK(add_modules(kernel, tree));
+    return tree;
+}
+
+Result<sys::OwnedFd> pack(const Tree& tree) {
     SLIPWAY_TRY(auto archive, archive::write_cpio(tree.entries()));
     return sys::make_memfd("initramfs", archive);
+}
+
+} // namespace
+
+Result<sys::OwnedFd> build_initramfs(const std::string& worker, const Kernel& kernel) {
+    auto tree = empty_tree();
+    SLIPWAY_CHECK(add_programs(worker, tree));
+    add_lenses(tree);
+    SLIPWAY_CHECK(add_modules(kernel.release, kernel.modules, modules_for_images(), tree));
+    return pack(tree);
+}
+
+Result<sys::OwnedFd> build_testbed_initramfs(const std::string& worker,
+                                             const TestedKernel& kernel) {
+    auto tree = empty_tree();
+    ProgramFiles programs;
+    auto added = programs.add_as(worker, "/init");
+    if (!added)
+        return fail(std::move(added.error()).in("taking the worker into the machine"));
+    for (auto& [path, content] : programs.take())
+        tree.add(path, S_IFREG | 0755, std::move(content));
+    if (!kernel.modules.empty())
+        SLIPWAY_CHECK(add_modules(kernel.release, kernel.modules, modules_for_tests(), tree));
+    return pack(tree);
 }
 
 } // namespace slipway::appliance

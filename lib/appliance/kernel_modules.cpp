@@ -30,6 +30,10 @@ constexpr std::string_view image_modules[]{
     "sha1_generic", "sha256_generic", "sha256_ssse3", "sha512_generic", "sha512_ssse3", "wp512",
     "rmd160", "hmac", "algif_skcipher", "algif_hash", "af_alg", "crypto_simd", "cryptd"};
 
+constexpr std::string_view test_modules[]{
+    "virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "9pnet_virtio",  "9p",
+    "overlay",    "erofs",      "squashfs",       "ext4",       "crc32c_generic"};
+
 } // namespace
 
 std::string module_name(std::string_view path) {
@@ -60,6 +64,10 @@ std::vector<std::string> module_closure(std::string_view modules_dep,
 
 std::span<const std::string_view> modules_for_images() {
     return image_modules;
+}
+
+std::span<const std::string_view> modules_for_tests() {
+    return test_modules;
 }
 
 } // namespace slipway::appliance

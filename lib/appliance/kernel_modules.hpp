@@ -19,5 +19,8 @@ namespace slipway::appliance {
 
 /// What an image may need: disks, filesystems, volume managers, ciphers.
 [[nodiscard]] std::span<const std::string_view> modules_for_images();
+/// What a machine for tests needs before it has its root: the machine's devices, and how a root is
+/// shown.
+[[nodiscard]] std::span<const std::string_view> modules_for_tests();
 
 } // namespace slipway::appliance

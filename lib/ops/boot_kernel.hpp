@@ -25,8 +25,8 @@ struct SharedDirectory {
 /// A disk of the machine. In it, /dev/disk/by-id/virtio-SERIAL leads to its node, in every kind of
 /// machine.
 struct TestDisk {
-    std::string serial;     ///< at most 20 characters of [A-Za-z0-9_.-]
-    std::string file{};     ///< raw, opened for writing; "": a sparse one that goes with the machine
+    std::string serial; ///< at most 20 characters of [A-Za-z0-9_.-]
+    std::string file{}; ///< raw, opened for writing; "": a sparse one that goes with the machine
     std::uint64_t size = 0; ///< bytes, of a sparse one
 };
 
@@ -43,7 +43,7 @@ struct BootKernelRequest {
     std::vector<TestDisk> disks{};
     unsigned memory_mib = 2048;
     unsigned cpus = 2;
-    std::string accelerator = "auto"; ///< "auto", "kvm", "tcg"
+    std::string accelerator = "auto";     ///< "auto", "kvm", "tcg"
     std::chrono::milliseconds timeout{0}; ///< of the whole machine; 0: none
     std::string append{};                 ///< added to the kernel's command line
     std::vector<std::string> argv{};      ///< looked up in the PATH of the root
@@ -71,9 +71,9 @@ struct BootKernelResult {
     std::optional<int> status{}; ///< of the command: 0-255, 128+N for signal N; only if it ended
     int exec_errno = 0;          ///< why the command could not be executed
     std::string kernel_release{};
-    std::string machine{};     ///< "uml" or "qemu"
-    std::string accelerator{}; ///< one line: which, and why
-    std::string root_share{};  ///< "hostfs", "9p", "virtiofs" or "disk"
+    std::string machine{};         ///< "uml" or "qemu"
+    std::string accelerator{};     ///< one line: which, and why
+    std::string root_share{};      ///< "hostfs", "9p", "virtiofs" or "disk"
     double seconds_to_command = 0; ///< from the start of the machine to the start of the command
     double seconds = 0;            ///< of the command
     std::vector<vm::KernelReport> reports{}; ///< what the kernel complained of, in order

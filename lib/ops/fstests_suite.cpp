@@ -18,6 +18,10 @@ namespace {
 
 constexpr std::size_t largest_test = 1 << 20;
 
+bool is_there(const std::string& directory, const char* name, int mode) {
+    return ::access(fmt::format("{}/{}", directory, name).c_str(), mode) == 0;
+}
+
 Status read_folder(fstests::Suite& suite, const sys::RootDir& root, const std::string& folder) {
     auto at = sys::GuestPath("/tests") / folder;
     if (auto list = root.read(at / "group.list", largest_test)) {
@@ -39,16 +43,19 @@ Result<std::string> find_suite(const std::string& directory) {
     auto path = std::filesystem::canonical(directory, failed).string();
     if (failed)
         return fail_errno(fmt::format("looking at {}", directory), failed.value());
-    auto is_there = [&path](const char* name, int mode) {
-        return ::access(fmt::format("{}/{}", path, name).c_str(), mode) == 0;
-    };
-    if (!is_there("check", X_OK) || !is_there("tests", R_OK | X_OK))
-        return fail(Code::NotFound, fmt::format("{} is no fstests: it has no check or no tests", path),
+    if (!is_there(path, "check", X_OK) || !is_there(path, "tests", R_OK | X_OK))
+        return fail(Code::NotFound,
+                    fmt::format("{} is no fstests: it has no check or no tests", path),
                     "give the directory of a built fstests with --fstests");
-    if (is_there("ltp", R_OK) && !is_there("ltp/fsstress", X_OK))
-        return fail(Code::NotFound, fmt::format("the fstests in {} is not built", path),
-                    fmt::format("`slipway fstests setup --fstests {}` says what is missing", path));
     return path;
+}
+
+Status check_built(const std::string& directory) {
+    if (is_there(directory, "ltp", R_OK) && !is_there(directory, "ltp/fsstress", X_OK))
+        return fail(
+            Code::NotFound, fmt::format("the fstests in {} is not built", directory),
+            fmt::format("`slipway fstests setup --fstests {}` says what is missing", directory));
+    return {};
 }
 
 Result<fstests::Suite> read_suite(const std::string& directory) {

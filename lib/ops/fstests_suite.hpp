@@ -8,9 +8,10 @@
 
 namespace slipway::ops {
 
-/// Absolute path of a directory of fstests. NotFound where it has no check or no tests, or is not
-/// built.
+/// Absolute path of a directory of fstests. NotFound where it has no check or no tests.
 [[nodiscard]] Result<std::string> find_suite(const std::string& directory);
+/// NotFound where its programs are not built.
+[[nodiscard]] Status check_built(const std::string& directory);
 /// From group.list, or from the tests themselves in a folder without one.
 [[nodiscard]] Result<fstests::Suite> read_suite(const std::string& directory);
 

@@ -88,14 +88,8 @@ Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Rep
 } // namespace
 
 std::string cache_directory() {
-    std::string base;
-    if (const char* own = std::getenv("SLIPWAY_CACHE"); own != nullptr && *own == '/')
-        base = own;
-    else if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
-        base = std::string(cache) + "/slipway";
-    else if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-        base = std::string(home) + "/.cache/slipway";
-    else
+    auto base = cache_base();
+    if (base.empty())
         return {};
     auto directory = base + "/initramfs";
     std::error_code failed;

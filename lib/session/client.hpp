@@ -29,13 +29,6 @@ struct CallHooks {
     std::optional<Cancel> cancel{};  ///< in place of the host record's, for this call alone
 };
 
-/// The operation that opens the disks.
-// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
-struct FirstCall {
-    std::string operation = "open";
-    Json arguments = Json::object(); ///< beside "disks" and "keys"
-};
-
 class Session {
 public:
     /// Says hello to a worker and has it open the disks. `keys` are a list of {selector, secret}.

@@ -23,7 +23,8 @@ Json confinement_to_json(const sys::Confinement& wish) {
               {"address_space_limit", wish.address_space_limit},
               {"data_limit", wish.data_limit},
               {"file_size_limit", wish.file_size_limit},
-              {"filter_calls", wish.filter_calls}};
+              {"filter_calls", wish.filter_calls},
+              {"changes_attributes", wish.changes_attributes}};
     if (wish.user)
         json["user"] = *wish.user;
     return json;
@@ -39,7 +40,8 @@ sys::Confinement confinement_from_json(const Json& json) {
         .address_space_limit = json_get<std::uint64_t>(json, "address_space_limit"),
         .data_limit = json_get<std::uint64_t>(json, "data_limit"),
         .file_size_limit = json_get<std::uint64_t>(json, "file_size_limit"),
-        .filter_calls = json_get<bool>(json, "filter_calls")};
+        .filter_calls = json_get<bool>(json, "filter_calls"),
+        .changes_attributes = json_get<bool>(json, "changes_attributes")};
     if (json_at(json, "user").is_number_unsigned())
         wish.user = json_get<unsigned>(json, "user");
     return wish;
@@ -118,6 +120,7 @@ Json spec_to_json(const sys::ProcessSpec& spec) {
               {"fds", numbers},
               {"clone_flags", spec.clone_flags},
               {"new_session", spec.new_session},
+              {"terminal", spec.terminal},
               {"bundle", spec.bundle}};
     if (spec.confinement)
         json["confinement"] = confinement_to_json(*spec.confinement);
@@ -130,6 +133,7 @@ Result<sys::ProcessSpec> spec_from_json(const Json& json, const std::vector<sys:
                           .cwd = json_get<std::string>(json, "cwd", "/"),
                           .clone_flags = json_get<std::uint64_t>(json, "clone_flags"),
                           .new_session = json_get<bool>(json, "new_session"),
+                          .terminal = json_get<bool>(json, "terminal"),
                           .bundle = json_get<unsigned>(json, "bundle")};
     auto numbers = json_get<std::vector<int>>(json, "fds");
     if (spec.argv.empty() || numbers.size() != fds.size())

@@ -89,15 +89,14 @@ private:
 
 Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& host,
                               std::vector<vm::SandboxDisk> disks,
-                              std::vector<sys::FdMapping> directories,
-                              const MachineOptions& options) {
+                              std::vector<vm::SandboxShare> shares, const MachineOptions& options) {
     auto directory = std::string(dirname_of(runner.worker_program()));
     SLIPWAY_TRY(auto worker, readable_copy(runner.worker_program()));
     SLIPWAY_TRY(auto preload, readable_copy(directory + "/slipway-uml.so"));
     return vm::Sandbox::start(host, vm::SandboxSpec{.worker = worker,
                                                     .preload = preload,
                                                     .disks = std::move(disks),
-                                                    .directories = std::move(directories),
+                                                    .shares = std::move(shares),
                                                     .memory_mib = options.memory_mib,
                                                     .raid6 = options.raid6});
 }
@@ -152,13 +151,13 @@ Result<StartedWorker> start_in_sandbox(SupervisedRunner& runner, const sys::Host
     SLIPWAY_TRY(auto choice, choose_machine(host, options));
     host.log.debug("sandbox {}: {}", name_of(choice.machine), choice.reason);
     std::vector<vm::SandboxDisk> given;
-    std::vector<sys::FdMapping> directories;
+    std::vector<vm::SandboxShare> directories;
     auto arguments = Json::array();
     for (const auto& disk : disks) {
         auto inside = disk;
         if (disk.kind == image::Kind::Directory) {
-            directories.push_back(disk.graph.fds.front());
-            inside.device = vm::directory_for_hostfs(directories.back());
+            directories.push_back({disk.graph.fds.front()});
+            inside.device = vm::directory_for_hostfs(directories.back().directory);
         } else {
             inside.device = image::disk_name(static_cast<unsigned>(given.size()), "vd");
             bool writable = disk.writable && disk.kind != image::Kind::Archive;

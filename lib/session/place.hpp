@@ -31,6 +31,13 @@ public:
     [[nodiscard]] virtual Status finish() = 0;
 };
 
+/// The operation that opens the disks.
+// NOLINTNEXTLINE(bugprone-exception-escape): the moves of its Json throw nothing but assertions
+struct FirstCall {
+    std::string operation = "open";
+    Json arguments = Json::object(); ///< beside "disks" and "keys"
+};
+
 struct StartedWorker {
     std::unique_ptr<Place> place;
     Channel channel;

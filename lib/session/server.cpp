@@ -15,6 +15,7 @@
 #include "calls/opened_files.hpp"
 #include "session/wire.hpp"
 #include "sys/memory_limit.hpp"
+#include "testbed/testbed.hpp"
 
 namespace slipway::session {
 namespace {
@@ -233,8 +234,11 @@ std::uint64_t memory_limit() {
 // The first request says what it shall be.
 std::unique_ptr<work::Service> service_for(const Frame& request) {
     auto message = parse_json(request.payload, "a request");
-    if (message && json_get<std::string>(*message, "op") == "launch")
+    auto operation = message ? json_get<std::string>(*message, "op") : std::string();
+    if (operation == "launch")
         return std::make_unique<calls::Machine>();
+    if (operation == "testbed")
+        return std::make_unique<testbed::Testbed>();
     return std::make_unique<calls::OpenedFiles>();
 }
 

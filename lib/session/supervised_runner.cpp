@@ -17,6 +17,7 @@
 #include "enter/device_cgroup.hpp"
 #include "session/packet.hpp"
 #include "session/supervisor.hpp"
+#include "sys/own_namespaces.hpp"
 
 namespace slipway::session {
 
@@ -130,7 +131,9 @@ Result<std::string> find_worker() {
         "set SLIPWAY_WORKER to its path");
 }
 
-Result<std::unique_ptr<SupervisedRunner>> SupervisedRunner::launch() {
+Result<std::unique_ptr<SupervisedRunner>> SupervisedRunner::launch(Rights rights) {
+    if (rights == Rights::OwnNamespace)
+        SLIPWAY_CHECK(sys::own_namespaces_requirements());
     auto connection = std::make_shared<Connection>();
     SLIPWAY_TRY(connection->worker, find_worker());
     std::array<int, 2> ends{};
@@ -139,12 +142,19 @@ Result<std::unique_ptr<SupervisedRunner>> SupervisedRunner::launch() {
     connection->socket = sys::OwnedFd(ends[0]);
     sys::OwnedFd theirs(ends[1]);
     sys::ProcessSpec spec;
-    spec.argv = {connection->worker, "--supervise"};
+    spec.argv = {connection->worker,
+                 rights == Rights::Own ? "--supervise" : "--supervise-in-own-namespaces"};
     spec.fds = {{theirs, control_number}, {sys::BorrowedFd(2), 2}};
     // PDEATHSIG would fire when the thread that called us ends: the lifeline is the socket.
     spec.die_with_parent = false;
     sys::LocalRunner local;
     SLIPWAY_TRY(connection->supervisor, local.start(spec));
+    theirs.reset();
+    if (rights == Rights::OwnNamespace) {
+        SLIPWAY_TRY(auto greeting, connection->receive());
+        if (const auto& failed = json_at(greeting->message, "failed"); failed.is_object())
+            return fail(error_from_json(failed));
+    }
     return std::unique_ptr<SupervisedRunner>(new SupervisedRunner(std::move(connection)));
 }
 

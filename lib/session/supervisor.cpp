@@ -20,6 +20,7 @@
 #include "session/packet.hpp"
 #include "storage/leftovers.hpp"
 #include "sys/nbd_device.hpp"
+#include "sys/own_namespaces.hpp"
 
 namespace slipway::session {
 namespace {
@@ -224,6 +225,15 @@ private:
 
 int supervise(sys::OwnedFd control) {
     return Supervisor(std::move(control)).run();
+}
+
+int supervise_in_own_namespaces(sys::OwnedFd control) {
+    auto entered = sys::enter_own_namespaces();
+    auto greeting =
+        entered ? Json{{"ready", true}} : Json{{"failed", error_to_json(entered.error())}};
+    if (!send_packet(control, greeting) || !entered)
+        return 1;
+    return supervise(std::move(control));
 }
 
 } // namespace slipway::session

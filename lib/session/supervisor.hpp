@@ -13,13 +13,23 @@ namespace slipway::session {
 
 /// Main of the supervisor process, over a SOCK_SEQPACKET descriptor. Returns its exit status.
 [[nodiscard]] int supervise(sys::OwnedFd control);
+/// The same in namespaces of its own.
+[[nodiscard]] int supervise_in_own_namespaces(sys::OwnedFd control);
+
+/// What the processes below a supervisor are.
+enum class Rights {
+    Own,         ///< those of the user who started us
+    OwnNamespace ///< root of namespaces of their own, see sys::enter_own_namespaces
+};
 
 /// Starts processes as children of a supervisor, so that a threaded client (a Python program) may
 /// come and go: the children die with the client. Not for concurrent use from several threads.
 class SupervisedRunner final : public sys::Runner {
 public:
     /// Starts a supervisor: slipway-worker beside this program, or the path in SLIPWAY_WORKER.
-    [[nodiscard]] static Result<std::unique_ptr<SupervisedRunner>> launch();
+    /// With namespaces of its own, errors are those of sys::enter_own_namespaces.
+    [[nodiscard]] static Result<std::unique_ptr<SupervisedRunner>>
+    launch(Rights rights = Rights::Own);
     ~SupervisedRunner() override;
 
     [[nodiscard]] Result<std::unique_ptr<sys::Child>> start(const sys::ProcessSpec& spec) override;

@@ -144,7 +144,8 @@ Result<PreparedConfinement> PreparedConfinement::prepare(const Confinement& wish
     if (wish.filter_calls) {
         ready.limits_.push_back({RLIMIT_CORE, 0});
         if (has_syscall_filters()) {
-            SLIPWAY_TRY(ready.filter_, build_sandbox_filter(Files::Sealed));
+            SLIPWAY_TRY(ready.filter_, build_sandbox_filter(
+                                           wish.changes_attributes ? Files::Free : Files::Sealed));
         }
     }
     auto abi = landlock_abi();

@@ -9,6 +9,7 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -45,6 +46,7 @@ struct ChildPlan {
     int error_pipe = -1;
     bool die_with_parent = true;
     bool new_session = false;
+    bool terminal = false;
     pid_t parent = 0;
     bool new_pid_namespace = false;
     const PreparedConfinement* confinement = nullptr;
@@ -104,6 +106,8 @@ int child_body(void* argument) {
         ::setpgid(0, 0);
     ::umask(022);
     place_descriptors(plan);
+    if (plan.terminal)
+        ::ioctl(0, TIOCSCTTY, 0);
     if (::chdir(plan.cwd) != 0)
         report_and_exit(plan, errno);
     if (plan.confinement != nullptr) {
@@ -297,6 +301,7 @@ Result<std::unique_ptr<Child>> LocalRunner::start(const ProcessSpec& spec) {
                    .error_pipe = error_write.raw(),
                    .die_with_parent = spec.die_with_parent,
                    .new_session = spec.new_session,
+                   .terminal = spec.terminal,
                    .parent = ::getpid(),
                    .new_pid_namespace = (spec.clone_flags & CLONE_NEWPID) != 0,
                    .confinement = confinement ? &*confinement : nullptr};

@@ -38,6 +38,7 @@ struct Confinement {
     /// Neither makes connections nor enters any other kernel interface than plain files; see
     /// build_sandbox_filter. Dumps no core.
     bool filter_calls = false;
+    bool changes_attributes = false; ///< with filter_calls: of files, such as owner and mode
 };
 /// Hierarchies that a dynamically linked program of the host needs to start.
 [[nodiscard]] std::vector<std::string> program_read_paths();
@@ -59,6 +60,7 @@ struct ProcessSpec {
     /// SIGKILL it when its parent thread ends: only right where the parent is single-threaded.
     bool die_with_parent = true;
     bool new_session = false; ///< setsid() instead of a process group of its own
+    bool terminal = false;    ///< with new_session: its standard input becomes its terminal
     /// Processes of one bundle end together: when one is killed or fails, or a process that it
     /// started dies unreaped, the supervisor kills all of them with their process groups. 0: none.
     /// LocalRunner takes no notice.

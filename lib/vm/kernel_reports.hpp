@@ -33,6 +33,7 @@ private:
     std::vector<KernelReport> found_;
     std::size_t lines_ = 0;
     std::size_t left_ = 0; ///< lines that may still belong to the last report
+    double last_ = 0;      ///< time of the last line
 };
 
 } // namespace slipway::vm

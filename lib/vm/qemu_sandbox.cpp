@@ -30,6 +30,16 @@ constexpr std::string_view kernel_arguments =
     "console=ttyS0 loglevel=3 panic=-1 cryptomgr.notests mitigations=off no_timer_check "
     "initcall_blacklist=init_kprobe_trace -- --sandbox nokaslr";
 
+// A kernel under test is what it is, but for what takes no part in how it works: its functions
+// stand where its symbols say, and it does not restart.
+std::string arguments_of(const QemuSandboxSpec& spec) {
+    if (!spec.testbed)
+        return std::string(kernel_arguments);
+    return fmt::format("console=ttyS0 loglevel=5 panic=-1 {}{} -- --testbed nokaslr",
+                       spec.accelerator == "tcg" ? "cryptomgr.notests no_timer_check " : "",
+                       spec.testbed->append);
+}
+
 DiskSpec window_disk() {
     return {.node = {{"driver", "raw"},
                      {"read-only", false},
@@ -44,16 +54,22 @@ DiskSpec window_disk() {
 QemuSpec machine_of(const QemuSandboxSpec& spec) {
     QemuSpec qemu{.accelerator = spec.accelerator,
                   .memory_mib = spec.memory_mib,
-                  .cpus = processors(spec.accelerator),
-                  .direct =
-                      DirectKernel{sys::proc_path(kernel_number), sys::proc_path(initramfs_number),
-                                   std::string(kernel_arguments)},
+                  .cpus = spec.cpus != 0 ? spec.cpus : processors(spec.accelerator),
+                  .direct = DirectKernel{sys::proc_path(kernel_number),
+                                         sys::proc_path(initramfs_number), arguments_of(spec)},
                   .may_restart = false,
                   .control_fd = control_number,
                   .loud_firmware = false};
     for (const auto& disk : spec.disks)
-        qemu.disks.push_back(
-            {.node = disk.node, .throw_away = !disk.writable, .block_size = disk.block_size});
+        qemu.disks.push_back({.node = disk.node,
+                              .serial = disk.serial,
+                              .throw_away = !disk.writable,
+                              .block_size = disk.block_size});
+    for (const auto& share : spec.shares)
+        qemu.shares.push_back({.path = sys::proc_path(share.directory.child),
+                               .tag = share.tag,
+                               .writable = share.writable,
+                               .changes_owners = spec.testbed && spec.testbed->changes_files});
     qemu.disks.push_back(window_disk()); // the last, so that the image's have the first names
     return qemu;
 }
@@ -68,7 +84,7 @@ Status Sandbox::qemu_requirements() {
 
 Result<Sandbox> Sandbox::start(const sys::Host& host, const QemuSandboxSpec& spec) {
     SLIPWAY_CHECK(qemu_requirements());
-    Sandbox sandbox;
+    Sandbox sandbox(spec.testbed);
     sys::ProcessSpec process{.argv = qemu_argv(machine_of(spec))};
     process.fds = {{spec.kernel, kernel_number}, {spec.initramfs, initramfs_number}};
     // DAC_OVERRIDE, where root started us: see qemu_confinement.
@@ -76,6 +92,10 @@ Result<Sandbox> Sandbox::start(const sys::Host& host, const QemuSandboxSpec& spe
     process.confinement->user = sandbox.user_;
     process.confinement->data_limit = (std::uint64_t{spec.memory_mib} << 20) + own_memory;
     process.confinement->filter_calls = true;
+    if (spec.testbed) {
+        process.confinement->keep_capabilities = capabilities_over_files(*spec.testbed);
+        process.confinement->changes_attributes = spec.testbed->changes_files;
+    }
     process.confinement->read_fds = {kernel_number, initramfs_number};
     for (const auto& disk : spec.disks) {
         auto& confinement = *process.confinement;
@@ -84,6 +104,11 @@ Result<Sandbox> Sandbox::start(const sys::Host& host, const QemuSandboxSpec& spe
                                     disk.read_fds.end());
         confinement.write_fds.insert(confinement.write_fds.end(), disk.write_fds.begin(),
                                      disk.write_fds.end());
+    }
+    for (const auto& share : spec.shares) {
+        process.fds.push_back(share.directory);
+        (share.writable ? process.confinement->write_fds : process.confinement->read_fds)
+            .push_back(share.directory.child);
     }
     SLIPWAY_CHECK(sandbox.start_process(host, std::move(process), {control_number, window_number}));
     return sandbox;

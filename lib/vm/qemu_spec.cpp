@@ -69,6 +69,15 @@ void add_disk(Words& argv, const DiskSpec& disk, std::size_t index) {
     }
 }
 
+// Files of different file systems may have the same number: "remap" keeps them apart.
+void add_share(Words& argv, const ShareSpec& share, std::size_t index) {
+    add(argv, "-fsdev",
+        fmt::format("local,id=share{},path={},security_model={},multidevs=remap{}", index,
+                    share.path, share.changes_owners ? "passthrough" : "none",
+                    share.writable ? "" : ",readonly=on"));
+    add(argv, "-device", fmt::format("virtio-9p-pci,fsdev=share{},mount_tag={}", index, share.tag));
+}
+
 } // namespace
 
 std::string_view name_of(Bus bus) {
@@ -122,6 +131,8 @@ Words qemu_argv(const QemuSpec& spec) {
     }
     for (std::size_t index = 0; index < spec.disks.size(); ++index)
         add_disk(argv, spec.disks[index], index);
+    for (std::size_t index = 0; index < spec.shares.size(); ++index)
+        add_share(argv, spec.shares[index], index);
     if (spec.direct) {
         add(argv, "-kernel", spec.direct->kernel);
         if (!spec.direct->initrd.empty())

@@ -29,6 +29,14 @@ struct DiskSpec {
     unsigned block_size = 0; ///< bytes of its sectors; 0: 512
 };
 
+/// A directory of the host that the guest can mount as 9p.
+struct ShareSpec {
+    std::string path; ///< that QEMU opens
+    std::string tag;
+    bool writable = false;
+    bool changes_owners = false; ///< otherwise what the process may not do to owners is ignored
+};
+
 /// UEFI firmware as files that QEMU opens; it writes to `vars`, so that must be a private copy.
 struct UefiFiles {
     std::string code;
@@ -49,6 +57,7 @@ struct QemuSpec {
     unsigned memory_mib = 1024;
     unsigned cpus = 2;
     std::vector<DiskSpec> disks{};
+    std::vector<ShareSpec> shares{};
     std::optional<UefiFiles> uefi{}; ///< SeaBIOS without
     std::optional<DirectKernel> direct{};
     bool may_restart = true; ///< otherwise it ends where it would restart

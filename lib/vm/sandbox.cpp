@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -46,7 +47,15 @@ std::string directory_for_hostfs(const sys::FdMapping& directory) {
     return sys::proc_path(directory.child) + "/.";
 }
 
-Sandbox::Sandbox() : bundle_(next_bundle()), user_(user_to_become()) {}
+std::vector<int> capabilities_over_files(const TestbedSpec& testbed) {
+    if (testbed.changes_files)
+        return {CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER, CAP_FSETID, CAP_MKNOD};
+    return {CAP_DAC_OVERRIDE};
+}
+
+Sandbox::Sandbox(const std::optional<TestbedSpec>& testbed)
+    : on_console_(testbed ? testbed->on_console : nullptr), bundle_(next_bundle()),
+      user_(testbed && testbed->keeps_user ? std::nullopt : user_to_become()) {}
 
 Status Sandbox::start_process(const sys::Host& host, sys::ProcessSpec process, const Links& links) {
     SLIPWAY_TRY(auto control, sys::make_socket_pair());
@@ -71,8 +80,18 @@ Status Sandbox::start_process(const sys::Host& host, sys::ProcessSpec process, c
 void Sandbox::listen() {
     std::array<char, 16384> buffer{};
     ssize_t got = 0;
-    while ((got = ::read(console_pipe_.raw(), buffer.data(), buffer.size())) > 0)
-        console_.feed({buffer.data(), static_cast<std::size_t>(got)});
+    while ((got = ::read(console_pipe_.raw(), buffer.data(), buffer.size())) > 0) {
+        std::string_view bytes{buffer.data(), static_cast<std::size_t>(got)};
+        console_.feed(bytes);
+        if (on_console_)
+            on_console_(bytes);
+    }
+}
+
+Result<std::optional<int>> Sandbox::wait(std::chrono::milliseconds limit) {
+    auto ended = machine_->wait(limit);
+    listen();
+    return ended;
 }
 
 std::uint64_t Sandbox::pulse() const {

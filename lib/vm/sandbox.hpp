@@ -3,6 +3,7 @@
 // that hand it disks, or QEMU. Needs no privilege. All of its processes end together.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,16 +25,42 @@ struct SandboxDisk {
     std::vector<int> write_fds;
     bool writable = false;
     unsigned block_size = 0; ///< bytes of its logical sectors; 0: 512
+    std::string serial{};    ///< what the machine is told, of a QEMU
+};
+
+/// A directory of this host, with the number of its descriptor in the machine's process.
+struct SandboxShare {
+    sys::FdMapping directory;
+    bool writable = false;
+    std::string tag{}; ///< under which a QEMU shows it as 9p
+};
+
+/// A raw disk of a User-mode Linux, for writing.
+struct RawDisk {
+    sys::FdMapping file;
+    std::string serial;
+};
+
+/// What a machine of either kind has for testing its kernel.
+struct TestbedSpec {
+    std::string append{}; ///< added to the kernel's command line
+    /// The user who started us keeps their rights over files in it: what is shared belongs to many
+    /// users, see sys::enter_own_namespaces.
+    bool keeps_user = false;
+    bool changes_files = false; ///< owners and modes of what is shared
+    std::function<void(std::string_view)> on_console{};
 };
 
 /// A User-mode Linux.
 struct SandboxSpec {
+    std::string program = "linux.uml";
     std::string worker;  ///< the program that becomes PID 1
     std::string preload; ///< slipway-uml.so
     std::vector<std::string> arguments{"--sandbox"};
+    std::vector<RawDisk> raw_disks{};
+    std::optional<TestbedSpec> testbed{};
     std::vector<SandboxDisk> disks{};
-    /// Directories of this machine, with the numbers of their descriptors in the machine's process.
-    std::vector<sys::FdMapping> directories{};
+    std::vector<SandboxShare> shares{};
     unsigned memory_mib = 1024;
     bool raid6 = false; ///< see UmlSpec
 };
@@ -44,12 +71,17 @@ struct QemuSandboxSpec {
     sys::BorrowedFd initramfs; ///< with the worker as /init
     std::string accelerator = "tcg";
     std::vector<SandboxDisk> disks{};
+    std::vector<SandboxShare> shares{};
     unsigned memory_mib = 1024;
+    unsigned cpus = 0; ///< 0: as many as make it fast
+    std::optional<TestbedSpec> testbed{};
 };
 
 /// What the process of a User-mode Linux may do: no file of the host but programs and libraries,
 /// and what it inherits. Its user is one without rights, where root starts it.
 [[nodiscard]] sys::Confinement machine_confinement(unsigned memory_mib);
+/// What the process of a machine may do to files of others.
+[[nodiscard]] std::vector<int> capabilities_over_files(const TestbedSpec& testbed);
 /// A user whom no account has, where root starts the machine.
 [[nodiscard]] std::optional<unsigned> user_to_become();
 /// What hostfs in the machine takes to show a directory of the spec.
@@ -78,13 +110,15 @@ public:
     /// Why it ended, from its console: a panic, out of memory, …
     [[nodiscard]] Error explain_end();
     [[nodiscard]] std::string console_tail() const { return console_.tail(30); }
+    /// Waits for the end of its process; nothing if it still runs after `limit`.
+    [[nodiscard]] Result<std::optional<int>> wait(std::chrono::milliseconds limit);
     /// Waits until the machine has switched itself off, then until the daemons have written all.
     [[nodiscard]] Status finish();
     /// Ends all at once; nothing is flushed.
     void kill();
 
 private:
-    Sandbox();
+    explicit Sandbox(const std::optional<TestbedSpec>& testbed);
     /// The links between the machine and us: its ends are given to the process, under the numbers
     /// of `links`.
     struct Links {
@@ -98,6 +132,7 @@ private:
     [[nodiscard]] Status start_machine(const sys::Host& host, const SandboxSpec& spec,
                                        const std::vector<sys::OwnedFd>& disks);
 
+    std::function<void(std::string_view)> on_console_;
     unsigned bundle_;
     std::optional<unsigned> user_;
     std::string program_; ///< of the machine

@@ -77,18 +77,31 @@ sys::Confinement machine_confinement(unsigned memory_mib) {
             .filter_calls = true};
 }
 
-Status Sandbox::uml_requirements() {
-    if (!sys::find_program("linux.uml"))
-        return fail(Code::Unsupported, "User-mode Linux is not installed",
-                    "apt install user-mode-linux");
-    if (!sys::find_program("qemu-storage-daemon"))
-        return fail(Code::Unsupported, "qemu-storage-daemon is not installed",
-                    "apt install qemu-system-common");
+namespace {
+
+Status landlock_requirement() {
     if (sys::landlock_abi() == 0)
         return fail(Code::Unsupported,
                     "this kernel has no Landlock, without which User-mode Linux is no sandbox",
                     "boot with lsm=landlock,… or a kernel that has it (5.13)");
     return {};
+}
+
+Status storage_daemon_requirement() {
+    if (!sys::find_program("qemu-storage-daemon"))
+        return fail(Code::Unsupported, "qemu-storage-daemon is not installed",
+                    "apt install qemu-system-common");
+    return {};
+}
+
+} // namespace
+
+Status Sandbox::uml_requirements() {
+    if (!sys::find_program("linux.uml"))
+        return fail(Code::Unsupported, "User-mode Linux is not installed",
+                    "apt install user-mode-linux");
+    SLIPWAY_CHECK(storage_daemon_requirement());
+    return landlock_requirement();
 }
 
 Result<sys::OwnedFd> Sandbox::start_daemon(const sys::Host& host, const SandboxDisk& disk) {
@@ -126,9 +139,12 @@ Result<sys::OwnedFd> Sandbox::start_daemon(const sys::Host& host, const SandboxD
 
 Status Sandbox::start_machine(const sys::Host& host, const SandboxSpec& spec,
                               const std::vector<sys::OwnedFd>& disks) {
-    UmlSpec uml{.memory_mib = spec.memory_mib,
+    UmlSpec uml{.program = spec.program,
+                .memory_mib = spec.memory_mib,
                 .init = spec.worker,
                 .init_arguments = spec.arguments,
+                .append = spec.testbed ? spec.testbed->append : "",
+                .loud = spec.testbed.has_value(),
                 .raid6 = spec.raid6};
     sys::ProcessSpec process;
     process.env = {"LD_PRELOAD=" + spec.preload, "TMPDIR=/"};
@@ -136,22 +152,37 @@ Status Sandbox::start_machine(const sys::Host& host, const SandboxSpec& spec,
         uml.disk_fds.push_back(first_disk_number + static_cast<int>(uml.disk_fds.size()));
         process.fds.push_back({disk, uml.disk_fds.back()});
     }
-    process.argv = uml_argv(uml);
     process.confinement = machine_confinement(spec.memory_mib);
     process.confinement->user = user_;
-    for (const auto& path : {spec.worker, spec.preload})
-        process.confinement->read_paths.push_back(path);
-    for (const auto& directory : spec.directories) {
-        process.fds.push_back(directory);
-        process.confinement->read_fds.push_back(directory.child);
+    if (spec.testbed) {
+        process.confinement->keep_capabilities = capabilities_over_files(*spec.testbed);
+        process.confinement->changes_attributes = spec.testbed->changes_files;
+        process.confinement->file_size_limit = 0; // disks and shares are as large as they are
     }
+    for (const auto& disk : spec.raw_disks) {
+        uml.ubds.push_back({disk.file.child, disk.serial});
+        process.fds.push_back(disk.file);
+        process.confinement->write_fds.push_back(disk.file.child);
+    }
+    for (const auto& path : {spec.program, spec.worker, spec.preload})
+        process.confinement->read_paths.push_back(path);
+    for (const auto& share : spec.shares) {
+        process.fds.push_back(share.directory);
+        (share.writable ? process.confinement->write_fds : process.confinement->read_fds)
+            .push_back(share.directory.child);
+    }
+    process.argv = uml_argv(uml);
     return start_process(host, std::move(process), {uml.control_fd, uml.window_fd});
 }
 
 Result<Sandbox> Sandbox::start(const sys::Host& host, const SandboxSpec& spec) {
-    SLIPWAY_CHECK(uml_requirements());
+    if (!spec.disks.empty())
+        SLIPWAY_CHECK(storage_daemon_requirement());
+    if (!spec.testbed)
+        SLIPWAY_CHECK(uml_requirements()); // a kernel under test was found already
+    SLIPWAY_CHECK(landlock_requirement());
     SLIPWAY_CHECK(check_paths(spec));
-    Sandbox sandbox;
+    Sandbox sandbox(spec.testbed);
     std::vector<sys::OwnedFd> disks;
     for (const auto& disk : spec.disks) {
         SLIPWAY_TRY(auto socket, sandbox.start_daemon(host, disk));

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a machine under test has as its root.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "image/source.hpp"
+#include "ops/boot_kernel.hpp"
+
+namespace slipway::ops {
+
+struct BootRoot {
+    std::string path;         ///< directory or image
+    sys::OwnedFd directory{}; ///< of a directory
+    sys::OwnedFd lock{};      ///< of a test root
+    std::optional<image::Source> image{};
+    /// Its files belong to the ids of our namespaces, see sys::enter_own_namespaces.
+    bool in_own_namespace = false;
+};
+
+/// A test root by name, a directory, an image, or this host's tree. "minimal" is made where it is
+/// not there yet. Errors are those of find_rootfs, create_rootfs, image::Source::open.
+[[nodiscard]] Result<BootRoot> open_boot_root(const Context& context,
+                                              const BootKernelRequest& request);
+
+} // namespace slipway::ops
