@@ -12,7 +12,7 @@
 namespace slipway::ops {
 namespace {
 
-constexpr std::array<std::string_view, 7> served{"nfs",    "cifs", "9p",    "virtiofs",
+constexpr std::array<std::string_view, 7> served{"nfs",       "cifs", "9p",   "virtiofs",
                                                  "glusterfs", "ceph", "pvfs2"};
 
 // The file system that is made on the disks.
@@ -127,8 +127,9 @@ fstests::Section complete(const FstestsRequest& request, fstests::Section sectio
 }
 
 Status check_devices(const FstestsRequest& request, std::string_view fstype) {
-    bool is_name = !fstype.empty() && fstype.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789"
-                                                               "_-.") == std::string_view::npos;
+    bool is_name =
+        !fstype.empty() && fstype.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789"
+                                                    "_-.") == std::string_view::npos;
     if (!is_name)
         return fail(Code::InvalidArgument,
                     fmt::format("'{}' is no type of file system", printable(fstype)));
@@ -176,20 +177,21 @@ std::string config_text(const FstestsRequest& request, const fstests::Section& s
            fstests::render_shell(
                {{"slipway_mkfs", made},
                 {"slipway_overlay", fstype == "overlay" ? "-overlay" : ""},
-                {"slipway_devices", serials.empty()                           ? "none"
+                {"slipway_devices", serials.empty()                          ? "none"
                                     : request.devices == DeviceKind::NullBlk ? "null_blk"
-                                                                              : "disks"},
+                                                                             : "disks"},
                 {"slipway_mib", fmt::format("{}", request.disk_size >> 20)},
                 {"slipway_pool", pool},
                 {"slipway_logwrites", request.logwrites ? "logwrites" : ""}});
 }
 
-std::string_view run_script() { return script; }
+std::string_view run_script() {
+    return script;
+}
 
 Error explain_lack(const std::vector<std::string>& output, std::string_view kernel) {
     constexpr std::string_view mark = "slipway: lacks ";
-    Error error{.code = Code::ToolFailed,
-                .what = "check of fstests ended before the first test"};
+    Error error{.code = Code::ToolFailed, .what = "check of fstests ended before the first test"};
     std::vector<std::string> said;
     for (const auto& line : output) {
         if (!line.starts_with(mark)) {

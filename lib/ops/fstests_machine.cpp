@@ -74,16 +74,15 @@ private:
 
     Result<BootKernelRequest> describe() {
         const auto& asked = job_.request;
-        BootKernelRequest request{.kernel = asked.kernel,
-                                  .root = asked.root,
-                                  .shared = {{guest_suite, asked.fstests, false},
-                                             {guest_work, shared_, true}},
-                                  .memory_mib = asked.memory_mib,
-                                  .cpus = asked.cpus,
-                                  .accelerator = asked.accelerator,
-                                  .append = asked.append,
-                                  .argv = {"bash", fmt::format("{}/run.sh", guest_work),
-                                           guest_suite, guest_work}};
+        BootKernelRequest request{
+            .kernel = asked.kernel,
+            .root = asked.root,
+            .shared = {{guest_suite, asked.fstests, false}, {guest_work, shared_, true}},
+            .memory_mib = asked.memory_mib,
+            .cpus = asked.cpus,
+            .accelerator = asked.accelerator,
+            .append = asked.append,
+            .argv = {"bash", fmt::format("{}/run.sh", guest_work), guest_suite, guest_work}};
         if (asked.devices != DeviceKind::NullBlk)
             for (const auto& serial : disk_serials(asked, job_.section.get("FSTYP"))) {
                 SLIPWAY_TRY(auto disk, make_disk(serial));
@@ -122,8 +121,8 @@ private:
 
     bool is_overdue() {
         bool started = watch_.output().begun() > 0;
-        double limit = started ? std::chrono::duration<double>(job_.request.timeout).count()
-                               : longest_start;
+        double limit =
+            started ? std::chrono::duration<double>(job_.request.timeout).count() : longest_start;
         overdue_ = overdue_ || (limit > 0 && watch_.seconds_in_test() > limit);
         return overdue_;
     }
@@ -139,10 +138,11 @@ private:
     void take(const BootKernelResult& result) {
         outcome_.machine.end = name_of(result.end);
         outcome_.kernel_release = result.kernel_release;
-        outcome_.kind = result.machine == "qemu"
-                            ? fmt::format("qemu ({})", result.accelerator.substr(
-                                                           0, result.accelerator.find(':')))
-                            : result.machine;
+        outcome_.kind =
+            result.machine == "qemu"
+                ? fmt::format("qemu ({})",
+                              result.accelerator.substr(0, result.accelerator.find(':')))
+                : result.machine;
     }
 
     Error no_start(const Result<BootKernelResult>& result) const {
@@ -182,9 +182,9 @@ private:
                                   [](const auto& complaint) { return complaint.fatal; });
         if (overdue_) {
             attempt.status = TestStatus::TimedOut;
-            attempt.reason = fmt::format(
-                "it did not end within {:.0f} s",
-                std::chrono::duration<double>(job_.request.timeout).count());
+            attempt.reason =
+                fmt::format("it did not end within {:.0f} s",
+                            std::chrono::duration<double>(job_.request.timeout).count());
         } else if (fatal != attempt.complaints.rend()) {
             attempt.reason = fatal->title;
         } else if (result && result->end == MachineEnd::Exited) {

@@ -19,11 +19,11 @@ using BootMachine = std::function<Result<BootKernelResult>(
 
 struct MachineJob {
     const FstestsRequest& request;
-    fstests::Section section;        ///< complete
-    std::vector<std::string> tests;  ///< to be run, in this order
-    std::string directory;           ///< for this machine's files, new
-    std::string below;               ///< the same, from the run's directory
-    fstests::Durations durations{};  ///< that check prints as the last ones
+    fstests::Section section;       ///< complete
+    std::vector<std::string> tests; ///< to be run, in this order
+    std::string directory;          ///< for this machine's files, new
+    std::string below;              ///< the same, from the run's directory
+    fstests::Durations durations{}; ///< that check prints as the last ones
     /// Each result as soon as it is known, without what is only known at the end.
     std::function<void(const std::string& test, const fstests::Attempt&)> on_result{};
 };

@@ -52,8 +52,7 @@ void FstestsWatch::see_line(std::string_view line) {
         console_.erase(0, console_.size() - longest_console);
 }
 
-std::vector<fstests::KernelComplaint>
-FstestsWatch::complaints_of(const std::string& test) const {
+std::vector<fstests::KernelComplaint> FstestsWatch::complaints_of(const std::string& test) const {
     std::vector<fstests::KernelComplaint> complaints;
     for (std::size_t i = 0; i < report_tests_.size(); ++i)
         if (report_tests_[i] == test) {
