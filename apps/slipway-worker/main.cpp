@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "calls/inside.hpp"
+#include "rootfs/task.hpp"
 #include "session/server.hpp"
 #include "session/supervisor.hpp"
 #include "sys/process.hpp"
@@ -58,6 +59,8 @@ int main(int argc, char** argv) {
         return slipway::work::serve_unpacker(argv[2], argc == 4 ? argv[3] : nullptr);
     if (role == "--inside" && argc == 3)
         return slipway::calls::serve_inside(argv[2]);
+    if (role == "--rootfs" && argc == 3)
+        return slipway::rootfs::serve_task(argv[2]);
     if (role == "--sandbox")
         serve_in_machine(true);
     // Words of the kernel's command line that it does not know come first.

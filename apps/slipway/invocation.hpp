@@ -75,6 +75,7 @@ void declare_put(CLI::App& app, Invocation& invocation);
 void declare_mount(CLI::App& app, Invocation& invocation);
 void declare_boot(CLI::App& app, Invocation& invocation);
 void declare_doctor(CLI::App& app, Invocation& invocation);
+void declare_rootfs(CLI::App& app, Invocation& invocation);
 void declare_cleanup(CLI::App& app, Invocation& invocation);
 
 /// The whole program, for main and for tests: parses, acts, prints.

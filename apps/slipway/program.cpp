@@ -28,7 +28,17 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_mount(app, invocation);
     declare_boot(app, invocation);
     declare_doctor(app, invocation);
+    declare_rootfs(app, invocation);
     declare_cleanup(app, invocation);
+}
+
+// The innermost command that was named: `slipway rootfs create`.
+std::vector<CLI::App*> chosen_commands(const CLI::App& app) {
+    std::vector<CLI::App*> chosen;
+    for (auto within = app.get_subcommands(); !within.empty();
+         within = chosen.back()->get_subcommands())
+        chosen.push_back(within.front());
+    return chosen;
 }
 
 int report_error(Invocation& invocation, const Error& error) {
@@ -57,18 +67,19 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
     try {
         app.parse(arguments);
     } catch (const CLI::CallForHelp&) {
-        auto chosen = app.get_subcommands();
-        return terminal.out(chosen.empty() ? app.help() : chosen.front()->help()) ? 0 : 5;
+        auto chosen = chosen_commands(app);
+        return terminal.out(chosen.empty() ? app.help() : chosen.back()->help()) ? 0 : 5;
     } catch (const CLI::CallForVersion&) {
         return terminal.out("slipway " SLIPWAY_VERSION "\n") ? 0 : 5;
     } catch (const CLI::ParseError& error) {
-        auto chosen = app.get_subcommands();
+        auto chosen = chosen_commands(app);
         bool unknown = chosen.empty() && !arguments.empty() && !arguments.back().starts_with('-');
         auto what = unknown ? fmt::format("'{}' is no command", printable(arguments.back()))
                             : std::string(error.what());
-        terminal.say(fmt::format("slipway: {}\n  try: slipway {}{}--help", what,
-                                 chosen.empty() ? "" : chosen.front()->get_name(),
-                                 chosen.empty() ? "" : " "));
+        std::string command = "slipway ";
+        for (const auto* each : chosen)
+            command += each->get_name() + " ";
+        terminal.say(fmt::format("slipway: {}\n  try: {}--help", what, command));
         return usage_error;
     }
     auto status = invocation.action();

@@ -20,6 +20,7 @@ struct Filter {
 constexpr std::array filters{Filter{"gzip", ::archive_write_add_filter_gzip},
                              Filter{"bzip2", ::archive_write_add_filter_bzip2},
                              Filter{"xz", ::archive_write_add_filter_xz},
+                             Filter{"zstd", ::archive_write_add_filter_zstd},
                              Filter{"compress", ::archive_write_add_filter_compress}};
 
 } // namespace
@@ -49,7 +50,7 @@ Status WriterHandle::add_filter(std::string_view name, std::optional<int> level)
     }
     return fail(Code::InvalidArgument,
                 fmt::format("compression by '{}' is not supported", printable(name)),
-                "use gzip, bzip2, xz or compress");
+                "use gzip, bzip2, xz, zstd or compress");
 }
 
 Status WriterHandle::open() {

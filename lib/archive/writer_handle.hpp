@@ -20,7 +20,7 @@ public:
     explicit WriterHandle(const Sink& sink) : sink_(sink), handle_(::archive_write_new()) {}
 
     [[nodiscard]] struct ::archive* get() const { return handle_.get(); }
-    /// "gzip", "bzip2", "xz" or "compress"; InvalidArgument for others.
+    /// "gzip", "bzip2", "xz", "zstd" or "compress"; InvalidArgument for others.
     [[nodiscard]] Status add_filter(std::string_view name, std::optional<int> level = {});
     [[nodiscard]] Status open();
     [[nodiscard]] Status close();

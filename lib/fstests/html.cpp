@@ -100,10 +100,11 @@ std::string render_chart(const Run& run) {
     for (std::size_t i = 0; i < tests.size(); ++i) {
         auto y = static_cast<int>(i) * row;
         auto length = std::max(1.0, seconds(tests[i]) / seconds(tests[0]) * (width - left - 70));
-        bars += fmt::format("<text x=\"0\" y=\"{}\">{}</text><rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" "
-                            "height=\"14\" rx=\"2\"/><text x=\"{:.1f}\" y=\"{}\">{:.0f} s</text>\n",
-                            y + 13, escape_markup(tests[i]->id()), left, y + 2, length,
-                            left + length + 6, y + 13, seconds(tests[i]));
+        bars +=
+            fmt::format("<text x=\"0\" y=\"{}\">{}</text><rect x=\"{}\" y=\"{}\" width=\"{:.1f}\" "
+                        "height=\"14\" rx=\"2\"/><text x=\"{:.1f}\" y=\"{}\">{:.0f} s</text>\n",
+                        y + 13, escape_markup(tests[i]->id()), left, y + 2, length,
+                        left + length + 6, y + 13, seconds(tests[i]));
     }
     return fmt::format("<h2>Durations{}</h2>\n<svg role=\"img\" aria-label=\"Durations of tests\" "
                        "viewBox=\"0 0 {} {}\" width=\"100%\">\n{}</svg>\n",
@@ -120,16 +121,18 @@ std::string render_needs(const Run& run) {
         rows += fmt::format("<tr><td>{} {}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
                             escape_markup(need.kind), escape_markup(need.name), need.tests.size(),
                             escape_markup(need.remedy));
-    return fmt::format("<h2>Missing for tests that were not run</h2>\n<table><thead><tr><th>what</th>"
-                       "<th class=\"n\">tests</th><th>remedy</th></tr></thead><tbody>\n{}</tbody>"
-                       "</table>\n",
-                       rows);
+    return fmt::format(
+        "<h2>Missing for tests that were not run</h2>\n<table><thead><tr><th>what</th>"
+        "<th class=\"n\">tests</th><th>remedy</th></tr></thead><tbody>\n{}</tbody>"
+        "</table>\n",
+        rows);
 }
 
 std::string render_facts(const Run& run) {
     std::string rows;
     for (const auto& [name, value] :
-         {std::pair<std::string_view, std::string>{"kernel", run.kernel_release + " (" + run.kernel + ")"},
+         {std::pair<std::string_view, std::string>{"kernel",
+                                                   run.kernel_release + " (" + run.kernel + ")"},
           {"machine", run.machine},
           {"root", run.root},
           {"fstests", run.fstests},
@@ -146,10 +149,14 @@ std::string render_facts(const Run& run) {
 std::string render_counts(const Run& run) {
     auto sum = run.summary();
     std::string counts;
-    for (const auto& [count, name] :
-         {std::pair(sum.passed, "passed"), {sum.failed, "failed"}, {sum.crashed, "crashed"},
-          {sum.timed_out, "timed out"}, {sum.not_run, "not run"}, {sum.expunged, "expunged"},
-          {sum.not_reached, "not reached"}, {sum.flaky, "flaky"}})
+    for (const auto& [count, name] : {std::pair(sum.passed, "passed"),
+                                      {sum.failed, "failed"},
+                                      {sum.crashed, "crashed"},
+                                      {sum.timed_out, "timed out"},
+                                      {sum.not_run, "not run"},
+                                      {sum.expunged, "expunged"},
+                                      {sum.not_reached, "not reached"},
+                                      {sum.flaky, "flaky"}})
         if (count > 0)
             counts += fmt::format("<span><b>{}</b> {}</span>", count, name);
     return fmt::format("<p class=\"counts\">{}</p>\n", counts);

@@ -19,9 +19,10 @@ double seconds_of(const Test& test) {
 
 std::string render_case(const Run& run, const Test& test) {
     const auto& worst = test.worst();
-    auto head = fmt::format("    <testcase classname=\"{}{}{}\" name=\"{}\" time=\"{:.3f}\"",
-                            escape_markup(run.fstype), test.section.empty() ? "" : ".",
-                            escape_markup(test.section), escape_markup(test.name), seconds_of(test));
+    auto head =
+        fmt::format("    <testcase classname=\"{}{}{}\" name=\"{}\" time=\"{:.3f}\"",
+                    escape_markup(run.fstype), test.section.empty() ? "" : ".",
+                    escape_markup(test.section), escape_markup(test.name), seconds_of(test));
     if (worst.status == TestStatus::Passed)
         return head + "/>\n";
     auto reason = escape_markup(worst.reason);

@@ -16,6 +16,7 @@
 #include "image/lock.hpp"
 #include "ops/boot_root.hpp"
 #include "ops/mend.hpp"
+#include "ops/tree_image.hpp"
 #include "session/testbed_place.hpp"
 #include "sys/output_file.hpp"
 #include "vm/accelerator.hpp"
@@ -28,7 +29,8 @@ using appliance::KernelKind;
 using appliance::WantedDriver;
 
 constexpr std::size_t tail_lines = 25;
-constexpr std::size_t longest_serial = 20; // of virtio-blk
+constexpr int root_number = 60, modules_number = 61; // of images, in the machine's process
+constexpr std::size_t longest_serial = 20;           // of virtio-blk
 
 constexpr std::array machine_drivers{WantedDriver{"virtio_pci", "VIRTIO_PCI"},
                                      WantedDriver{"virtio_blk", "VIRTIO_BLK"},
@@ -63,20 +65,26 @@ Status check_request(const BootKernelRequest& request) {
     return {};
 }
 
-// What makes certain that the machine cannot work, by name, before it is started.
-Status check_drivers(const appliance::TestedKernel& kernel, const BootKernelRequest& request,
-                     bool shares) {
+bool can_show_directories(const appliance::TestedKernel& kernel) {
     if (kernel.kind == KernelKind::Uml)
-        return {};
-    auto absent = appliance::absent_drivers(kernel, machine_drivers);
+        return appliance::driver_of(kernel, "hostfs", "HOSTFS") != appliance::Driver::Absent;
+    return appliance::absent_drivers(kernel, share_drivers).empty();
+}
+
+// What makes certain that the machine cannot work, by name, before it is started.
+Status check_drivers(const appliance::TestedKernel& kernel, const BootKernelRequest& request) {
+    std::vector<std::string> absent;
     auto add = [&](auto drivers) {
-        auto more = appliance::absent_drivers(kernel, drivers);
+        auto more = appliance::absent_drivers(kernel, std::span<const WantedDriver>(drivers));
         absent.insert(absent.end(), more.begin(), more.end());
     };
-    if (shares)
-        add(std::span<const WantedDriver>(share_drivers));
-    if (request.root_use == RootUse::Overlay)
-        add(std::span<const WantedDriver>(overlay_driver));
+    if (kernel.kind != KernelKind::Uml)
+        add(machine_drivers);
+    bool writes_directories = !request.shared.empty() || request.root_use == RootUse::ReadWrite;
+    if (writes_directories && kernel.kind != KernelKind::Uml)
+        add(share_drivers);
+    if (request.root_use == RootUse::Overlay && kernel.kind != KernelKind::Uml)
+        add(overlay_driver);
     if (absent.empty())
         return {};
     return fail(Code::Unsupported,
@@ -89,7 +97,9 @@ Status check_drivers(const appliance::TestedKernel& kernel, const BootKernelRequ
 
 struct OpenFiles {
     BootRoot root;
+    std::optional<TreeImage> root_image; ///< of a directory
     sys::OwnedFd modules;
+    std::optional<TreeImage> modules_image;
     std::vector<sys::OwnedFd> shared;
     std::vector<sys::OwnedFd> disks;
 };
@@ -169,9 +179,13 @@ session::TestbedMachine describe(const BootKernelRequest& request,
                                     .timeout = request.timeout};
     if (files.root.image)
         machine.root_image = files.root.image->graph();
+    else if (files.root_image)
+        machine.root_image = files.root_image->graph;
     else
         machine.root = session::TestbedShare{files.root.directory, "", !machine.overlay};
-    if (files.modules.valid())
+    if (files.modules_image)
+        machine.modules_image = files.modules_image->graph;
+    else if (files.modules.valid())
         machine.modules = session::TestbedShare{files.modules, ""};
     bool writes = !machine.overlay;
     for (std::size_t index = 0; index < files.shared.size(); ++index) {
@@ -244,12 +258,13 @@ public:
         auto cache = cache_base();
         SLIPWAY_TRY(kernel_, appliance::find_tested_kernel(context_.host, request_.kernel, cache));
         SLIPWAY_TRY(files_, open_files(context_, request_, kernel_));
-        SLIPWAY_CHECK(
-            check_drivers(kernel_, request_, !files_.root.image || !request_.shared.empty()));
+        SLIPWAY_CHECK(check_drivers(kernel_, request_));
         SLIPWAY_TRY(auto accelerator, accelerator_for(context_, request_, kernel_));
         result_.machine = kernel_.kind == KernelKind::Uml ? "uml" : "qemu";
         result_.accelerator = fmt::format("{}: {}", accelerator.name, accelerator.reason);
-        result_.root_share = files_.root.image                 ? "disk"
+        SLIPWAY_CHECK(make_images());
+        bool is_disk = files_.root.image || files_.root_image;
+        result_.root_share = is_disk                           ? "disk"
                              : kernel_.kind == KernelKind::Uml ? "hostfs"
                                                                : "9p";
         context_.host.log.debug("{} {}, {}; root {} by {}", result_.machine, kernel_.release,
@@ -259,13 +274,36 @@ public:
     }
 
 private:
-    Result<std::unique_ptr<session::Session>> start(const std::string& accelerator) {
-        auto* runner = context_.runner;
-        if (files_.root.in_own_namespace) {
+    // Everything that sees the root's files runs where their owners are what they are in it.
+    Result<session::SupervisedRunner*> runner() {
+        if (!files_.root.in_own_namespace)
+            return context_.runner;
+        if (!own_runner_) {
             SLIPWAY_TRY(own_runner_,
                         session::SupervisedRunner::launch(session::Rights::OwnNamespace));
-            runner = own_runner_.get();
         }
+        return own_runner_.get();
+    }
+
+    // For a kernel that cannot be shown directories.
+    Status make_images() {
+        if (can_show_directories(kernel_))
+            return {};
+        auto host = context_.host;
+        if (files_.modules.valid()) {
+            SLIPWAY_TRY(files_.modules_image,
+                        make_tree_image(host, kernel_, files_.modules, modules_number));
+        }
+        if (files_.root.image)
+            return {};
+        SLIPWAY_TRY(host.runner, runner());
+        SLIPWAY_TRY(files_.root_image,
+                    make_tree_image(host, kernel_, files_.root.directory, root_number));
+        return {};
+    }
+
+    Result<std::unique_ptr<session::Session>> start(const std::string& accelerator) {
+        SLIPWAY_TRY(auto* runner, this->runner());
         auto host = context_.host;
         host.runner = runner;
         auto machine = describe(request_, kernel_, files_, accelerator);

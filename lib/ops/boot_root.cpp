@@ -8,9 +8,12 @@
 
 #include <fmt/format.h>
 
+#include "ops/rootfs.hpp"
+
 namespace slipway::ops {
 namespace {
 
+constexpr auto standard_root = "minimal";
 constexpr int first_image_number = 60; // of descriptors, see session/testbed_place
 
 Result<BootRoot> open_directory(const std::string& path) {
@@ -34,21 +37,51 @@ Result<BootRoot> open_image_root(const std::string& path, RootUse use) {
     return root;
 }
 
+// One of ours by its name; what a machine runs on is not deleted meanwhile.
+Result<BootRoot> open_test_root(const std::string& name) {
+    SLIPWAY_TRY(auto path, find_rootfs(name));
+    SLIPWAY_TRY(auto root, open_directory(path));
+    SLIPWAY_TRY(root.lock, lock_root(path, RootLock::Use));
+    return root;
+}
+
+Result<BootRoot> open_minimal_root(const Context& context) {
+    auto found = open_test_root(standard_root);
+    if (found || found.error().code != Code::NotFound)
+        return found;
+    context.host.log.info("making the root '{}', which is there for the next time", standard_root);
+    SLIPWAY_TRY([[maybe_unused]] auto made, create_rootfs(context, {.profile = standard_root}));
+    return open_test_root(standard_root);
+}
+
+bool is_path(const std::string& root) {
+    return root.find('/') != std::string::npos;
+}
+
 } // namespace
 
-Result<BootRoot> open_boot_root(const Context&, const BootKernelRequest& request) {
-    if (request.root == "host") {
+Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest& request) {
+    const auto& named = request.root;
+    if (named.empty())
+        return open_minimal_root(context);
+    if (named == "host") {
         if (request.root_use == RootUse::ReadWrite)
             return fail(Code::InvalidArgument, "this host's tree is only read", "leave --rw out");
         SLIPWAY_TRY(auto root, open_directory("/"));
         root.in_own_namespace = false;
         return root;
     }
+    if (!is_path(named))
+        return open_test_root(named);
     std::error_code failed;
-    auto path = std::filesystem::absolute(request.root, failed).lexically_normal().string();
-    if (std::filesystem::is_directory(path, failed))
-        return open_directory(path);
-    return open_image_root(path, request.root_use);
+    auto path = std::filesystem::absolute(named, failed).lexically_normal().string();
+    if (!std::filesystem::is_directory(path, failed))
+        return open_image_root(path, request.root_use);
+    SLIPWAY_TRY(auto root, open_directory(path));
+    if (find_rootfs(path)) {
+        SLIPWAY_TRY(root.lock, lock_root(path, RootLock::Use));
+    }
+    return root;
 }
 
 } // namespace slipway::ops

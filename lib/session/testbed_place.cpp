@@ -15,8 +15,6 @@ namespace {
 // Of descriptors in the machine's process; QEMU's graphs use none here.
 constexpr int first_share = 20, first_disk = 40;
 constexpr std::chrono::seconds switching_off{10};
-constexpr auto root_serial = "slipway-root"; // of a QEMU's disk
-constexpr auto uml_root = "/dev/vda";        // the only one of a storage daemon
 
 class TestbedPlace final : public Place {
 public:
@@ -55,13 +53,22 @@ private:
     Clock::time_point started_ = Clock::now();
 };
 
-std::vector<vm::SandboxDisk> root_disk(const TestbedMachine& machine) {
-    if (!machine.root_image)
-        return {};
-    const auto& graph = *machine.root_image;
-    return {
-        {.node = graph.node, .fds = graph.fds, .read_fds = graph.read_fds, .serial = root_serial}};
-}
+// Disks that are only read, and come first: /dev/vda and so on in User-mode Linux.
+class Images {
+public:
+    explicit Images(bool uml) : uml_(uml) {}
+    Json add(const image::BlockGraph& graph, const char* serial) {
+        auto node = fmt::format("/dev/vd{:c}", static_cast<char>('a' + given_.size()));
+        given_.push_back(
+            {.node = graph.node, .fds = graph.fds, .read_fds = graph.read_fds, .serial = serial});
+        return {{"kind", "disk"}, {"source", uml_ ? node : serial}};
+    }
+    std::vector<vm::SandboxDisk> take() { return std::move(given_); }
+
+private:
+    bool uml_;
+    std::vector<vm::SandboxDisk> given_;
+};
 
 // The machine's side of a share, as lib/testbed reads it.
 Json described(const vm::SandboxShare& share, const TestbedShare& wish, bool uml) {
@@ -87,9 +94,13 @@ private:
     std::vector<vm::SandboxShare> given_;
 };
 
+struct Given {
+    std::vector<vm::SandboxShare> shares;
+    std::vector<vm::SandboxDisk> images;
+};
+
 Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& host,
-                              const TestbedMachine& machine, std::vector<vm::SandboxShare> shares,
-                              vm::TestbedSpec testbed) {
+                              const TestbedMachine& machine, Given given, vm::TestbedSpec testbed) {
     auto directory = std::string(dirname_of(runner.worker_program()));
     SLIPWAY_TRY(auto worker, readable_copy(runner.worker_program()));
     SLIPWAY_TRY(auto preload, readable_copy(directory + "/slipway-uml.so"));
@@ -98,8 +109,8 @@ Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& h
                          .preload = preload,
                          .arguments = {"--testbed"},
                          .testbed = std::move(testbed),
-                         .disks = root_disk(machine),
-                         .shares = std::move(shares),
+                         .disks = std::move(given.images),
+                         .shares = std::move(given.shares),
                          .memory_mib = machine.memory_mib,
                          .raid6 = true};
     for (const auto& disk : machine.disks)
@@ -109,7 +120,7 @@ Result<vm::Sandbox> start_uml(const SupervisedRunner& runner, const sys::Host& h
 }
 
 Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& host,
-                               const TestbedMachine& machine, std::vector<vm::SandboxShare> shares,
+                               const TestbedMachine& machine, Given given,
                                vm::TestbedSpec testbed) {
     SLIPWAY_TRY(auto kernel, sys::open_file(machine.kernel.file, O_RDONLY));
     SLIPWAY_TRY(auto initramfs,
@@ -117,14 +128,14 @@ Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& 
     vm::QemuSandboxSpec spec{.kernel = kernel,
                              .initramfs = initramfs,
                              .accelerator = machine.accelerator,
-                             .disks = root_disk(machine),
-                             .shares = std::move(shares),
+                             .disks = std::move(given.images),
+                             .shares = std::move(given.shares),
                              .memory_mib = machine.memory_mib,
                              .cpus = machine.cpus,
                              .testbed = std::move(testbed)};
     for (const auto& disk : machine.disks) {
         auto number = first_disk + static_cast<int>(spec.disks.size()); // the root has others
-        vm::SandboxDisk given{.node = {{"driver", "raw"},
+        vm::SandboxDisk added{.node = {{"driver", "raw"},
                                        {"read-only", !disk.writable},
                                        {"file",
                                         {{"driver", "file"},
@@ -134,8 +145,8 @@ Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& 
                               .fds = {{disk.file, number}},
                               .writable = disk.writable,
                               .serial = disk.serial};
-        (disk.writable ? given.write_fds : given.read_fds).push_back(number);
-        spec.disks.push_back(std::move(given));
+        (disk.writable ? added.write_fds : added.read_fds).push_back(number);
+        spec.disks.push_back(std::move(added));
     }
     return vm::Sandbox::start(host, spec);
 }
@@ -147,11 +158,13 @@ Result<StartedTestbed> start_testbed(const SupervisedRunner& runner, const sys::
     bool uml = machine.kernel.kind == appliance::KernelKind::Uml;
     Shares shares(uml);
     Json arguments{{"overlay", machine.overlay}, {"shares", Json::array()}};
-    arguments["root"] = machine.root
-                            ? shares.add(*machine.root)
-                            : Json{{"kind", "disk"}, {"source", uml ? uml_root : root_serial}};
+    Images images(uml);
+    arguments["root"] = machine.root ? shares.add(*machine.root)
+                                     : images.add(machine.root_image.value(), "slipway-root");
     if (machine.modules)
         arguments["modules"] = shares.add(*machine.modules);
+    else if (machine.modules_image)
+        arguments["modules"] = images.add(*machine.modules_image, "slipway-modules");
     for (const auto& share : machine.shares)
         arguments["shares"].push_back(shares.add(share));
     arguments["loud"] = machine.append.find("loglevel=") == std::string::npos &&
@@ -160,8 +173,9 @@ Result<StartedTestbed> start_testbed(const SupervisedRunner& runner, const sys::
                             .keeps_user = machine.keeps_user,
                             .changes_files = machine.changes_files,
                             .on_console = machine.on_console};
-    auto started = uml ? start_uml(runner, host, machine, shares.take(), std::move(testbed))
-                       : start_qemu(runner, host, machine, shares.take(), std::move(testbed));
+    Given given{shares.take(), images.take()};
+    auto started = uml ? start_uml(runner, host, machine, std::move(given), std::move(testbed))
+                       : start_qemu(runner, host, machine, std::move(given), std::move(testbed));
     if (!started)
         return fail(std::move(started).error());
     SLIPWAY_TRY(auto window, sys::duplicate(started->window()));

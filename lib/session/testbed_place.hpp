@@ -36,7 +36,9 @@ struct TestbedMachine {
     std::optional<TestbedShare> root{};
     std::optional<image::BlockGraph> root_image{};
     bool overlay = true;
+    /// Its modules: a directory, an image, or none.
     std::optional<TestbedShare> modules{};
+    std::optional<image::BlockGraph> modules_image{};
     std::vector<TestbedShare> shares{};
     std::vector<TestbedDisk> disks{};
     bool keeps_user = false;              ///< see vm::TestbedSpec

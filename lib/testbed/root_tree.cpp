@@ -146,11 +146,13 @@ Status mount_share(const Share& share, const std::string& target) {
             load_drivers({type});
             spec.source = device;
             spec.type = type;
-            if (sys::mount(spec) && is_root(target))
+            // Of several partitions the root is wanted.
+            if (sys::mount(spec) && (!share.guest.empty() || is_root(target)))
                 return {};
             (void)::umount2(target.c_str(), MNT_DETACH);
         }
-    return fail(Code::Unsupported, "no root filesystem was found on the disk",
+    return fail(Code::Unsupported,
+                fmt::format("no filesystem to be used was found on the disk {}", share.source),
                 "the kernel needs CONFIG_EROFS_FS, CONFIG_SQUASHFS or CONFIG_EXT4_FS");
 }
 
@@ -206,7 +208,9 @@ Status mount_modules(const Share& modules) {
         {.source = "tmpfs", .target = "/lib/modules", .type = "tmpfs", .options = "mode=0755"}));
     auto directory = fmt::format("/lib/modules/{}", names.release);
     SLIPWAY_CHECK(make_directory(directory));
-    return mount_share(modules, directory);
+    auto share = modules;
+    share.guest = directory;
+    return mount_share(share, directory);
 }
 
 // As udev does, which does not run here.
