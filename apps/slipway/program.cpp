@@ -29,6 +29,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_boot(app, invocation);
     declare_doctor(app, invocation);
     declare_rootfs(app, invocation);
+    declare_fstests(app, invocation);
     declare_cleanup(app, invocation);
 }
 
