@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/format.h>
-
 #include "base/strings.hpp"
 #include "fstests/junit.hpp"
 #include "invocation.hpp"
@@ -34,14 +32,6 @@ Status complete(Options& options) {
     return {};
 }
 
-Status write_reports(const Options& options, const fstests::Run& run) {
-    if (!options.junit.empty())
-        SLIPWAY_CHECK(sys::write_file(options.junit, fstests::render_junit(run)));
-    if (!options.html.empty())
-        SLIPWAY_CHECK(sys::write_file(options.html, fstests::render_html(run)));
-    return {};
-}
-
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(complete(options));
     if (!options.compare.empty()) { // a name that is wrong is not worth the wait
@@ -54,7 +44,10 @@ Result<int> run(Invocation& invocation, Options& options) {
         context.host.log.info("[{}/{}] {}", done, total, fstests::render_text(test));
     };
     SLIPWAY_TRY(auto result, ops::run_fstests(context, request));
-    SLIPWAY_CHECK(write_reports(options, result));
+    if (!options.junit.empty())
+        SLIPWAY_CHECK(sys::write_file(options.junit, fstests::render_junit(result)));
+    if (!options.html.empty())
+        SLIPWAY_CHECK(sys::write_file(options.html, fstests::render_html(result)));
     auto code = ops::exit_code_of(result);
     auto json = fstests::to_json(result);
     auto text = fstests::render_text(result);
@@ -71,8 +64,7 @@ Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(
         invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n" : text));
     if (result.error)
-        invocation.terminal.say(
-            fmt::format("slipway: the run ended early: {}", render_text(*result.error)));
+        invocation.terminal.say("slipway: the run ended early: " + render_text(*result.error));
     return code;
 }
 

@@ -214,7 +214,7 @@ TEST_F(Fstests, KeepsWhatItHasWhereALaterMachineDoesNotStart) {
                                            "generic/011 not reached"));
     ASSERT_TRUE(run->error.has_value());
     EXPECT_EQ(run->error->what, "no room");
-    EXPECT_EQ(exit_code_of(*run), 3);
+    EXPECT_EQ(exit_code_of(*run), 4);
     EXPECT_FALSE(save_baseline("half", *run, false).has_value());
 }
 
