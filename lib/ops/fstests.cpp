@@ -11,6 +11,7 @@
 #include "ops/fstests_run.hpp"
 #include "ops/fstests_store.hpp"
 #include "ops/fstests_suite.hpp"
+#include "ops/rootfs.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -98,6 +99,34 @@ Status keep_new_durations(const std::vector<SectionPlan>& plans, const fstests::
     return {};
 }
 
+// The root anew, with its profile, its release and the packages that tests missed. The results
+// stand whatever becomes of it.
+void install_missing(const Context& context, fstests::Run& run) {
+    auto packages = fstests::packages_of(run.needs);
+    if (packages.empty()) {
+        run.notes.emplace_back("no test missed a package, so the root stays as it is");
+        return;
+    }
+    auto note = [&run](const Error& error) {
+        run.notes.push_back(
+            fmt::format("the root {} could not be made anew: {}", run.root, render_line(error)));
+    };
+    auto checked = check_rootfs(context, {.root = run.root});
+    if (!checked)
+        return note(checked.error());
+    bool is_path = run.root.find('/') != std::string::npos;
+    auto made = create_rootfs(context, {.name = is_path ? "" : run.root,
+                                        .profile = checked->root.profile,
+                                        .release = checked->root.suite,
+                                        .path = is_path ? run.root : "",
+                                        .packages = packages,
+                                        .force = true});
+    if (!made)
+        return note(made.error());
+    run.notes.push_back(fmt::format("the root {} was made anew with {}: run the tests again",
+                                    run.root, join(packages, ", ")));
+}
+
 // Each machine has a supervisor of its own, and so may be started in a thread of its own.
 Result<BootKernelResult> boot_apart(const sys::Host& host, const BootKernelRequest& request,
                                     const session::CallHooks& hooks) {
@@ -141,7 +170,12 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
 }
 
 Result<fstests::Run> run_fstests(const Context& context, const FstestsRequest& request) {
-    return run_fstests_in(boot_apart, context.host, request);
+    SLIPWAY_TRY(auto run, run_fstests_in(boot_apart, context.host, request));
+    if (request.install_missing && !run.error) {
+        install_missing(context, run);
+        SLIPWAY_CHECK(keep_run(run));
+    }
+    return run;
 }
 
 int exit_code_of(const fstests::Run& run) {
