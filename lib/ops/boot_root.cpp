@@ -54,10 +54,6 @@ Result<BootRoot> open_minimal_root(const Context& context) {
     return open_test_root(standard_root);
 }
 
-bool is_path(const std::string& root) {
-    return root.find('/') != std::string::npos;
-}
-
 } // namespace
 
 Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest& request) {
@@ -71,9 +67,13 @@ Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest&
         root.in_own_namespace = false;
         return root;
     }
-    if (!is_path(named))
-        return open_test_root(named);
     std::error_code failed;
+    bool is_path = named.find('/') != std::string::npos;
+    if (!is_path) {
+        auto root = open_test_root(named);
+        if (root || root.error().code != Code::NotFound || !std::filesystem::exists(named, failed))
+            return root;
+    }
     auto path = std::filesystem::absolute(named, failed).lexically_normal().string();
     if (!std::filesystem::is_directory(path, failed))
         return open_image_root(path, request.root_use);

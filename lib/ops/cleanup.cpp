@@ -11,6 +11,7 @@
 
 #include "base/strings.hpp"
 #include "ops/journal.hpp"
+#include "ops/rootfs_steps.hpp"
 #include "storage/leftovers.hpp"
 
 namespace slipway::ops {
@@ -95,6 +96,8 @@ Result<std::vector<Leftover>> cleanup(const Context& context, const CleanupReque
         if (failed)
             return fail_errno(fmt::format("looking into {}", directory), failed.value());
     }
+    SLIPWAY_TRY(auto roots, clean_rootfs(context, request));
+    found.insert(found.end(), roots.begin(), roots.end());
     return found;
 }
 

@@ -10,10 +10,12 @@
 
 #include "appliance/kernel.hpp"
 #include "base/strings.hpp"
+#include "rootfs/suites.hpp"
 #include "session/machine_choice.hpp"
 #include "sys/confine.hpp"
 #include "sys/mount.hpp"
 #include "sys/nbd_device.hpp"
+#include "sys/own_namespaces.hpp"
 #include "vm/accelerator.hpp"
 #include "vm/sandbox.hpp"
 #include "vm/uefi_firmware.hpp"
@@ -158,6 +160,32 @@ Check check_sandbox(const Context& context) {
             .found = fmt::format("{}: {}", session::name_of(choice->machine), choice->reason)};
 }
 
+// Whether test roots can be made: all ids of a root, the tool, and somebody's keys.
+Check check_test_roots() {
+    Check check{.name = "test roots"};
+    auto ids = sys::own_namespaces_requirements();
+    auto tool = sys::find_program("mmdebstrap");
+    std::vector<std::string> trusted, missing;
+    for (const std::string name : {"debian", "ubuntu"})
+        (rootfs::find_keyring(*rootfs::find_distribution(name)) ? trusted : missing)
+            .push_back(name);
+    check.good = ids && tool && !trusted.empty();
+    if (!ids) {
+        check.found = ids.error().what;
+        check.remedy = ids.error().hint;
+    } else if (!tool) {
+        check.found = tool.error().what;
+        check.remedy = "apt install mmdebstrap";
+    } else {
+        check.found = fmt::format("mmdebstrap; keys of {}",
+                                  trusted.empty() ? "nobody" : join(trusted, " and "));
+        for (const auto& name : missing)
+            check.remedy += fmt::format("{}for {}: {}", check.remedy.empty() ? "" : "; ", name,
+                                        rootfs::find_distribution(name)->keyring_hint);
+    }
+    return check;
+}
+
 } // namespace
 
 std::vector<Check> doctor(const Context& context) {
@@ -174,6 +202,7 @@ std::vector<Check> doctor(const Context& context) {
     checks.push_back(check_uml(context));
     checks.push_back(check_sandbox_kernel());
     checks.push_back(check_sandbox(context));
+    checks.push_back(check_test_roots());
     return checks;
 }
 

@@ -94,8 +94,7 @@ Result<RootPlace> RootPlace::open(const sys::Host& host, const std::string& path
     auto parent = std::string(dirname_of(path));
     SLIPWAY_CHECK(make_parent(parent));
     SLIPWAY_TRY(auto lock, sys::open_file(parent, O_RDONLY | O_DIRECTORY));
-    SLIPWAY_CHECK(
-        rootfs::wait_for_lock(lock, rootfs::LockMode::Alone, host.cancel, host.log));
+    SLIPWAY_CHECK(rootfs::wait_for_lock(lock, rootfs::LockMode::Alone, host.cancel, host.log));
     return RootPlace(path, std::move(lock));
 }
 
@@ -155,7 +154,8 @@ Result<sys::OwnedFd> lock_root(const std::string& directory, RootLock lock) {
                                           : "end the machine that runs on it first");
     }
     // While we opened it, it may have been renamed away.
-    struct stat now {}, locked{};
+    struct stat now {
+    }, locked{};
     if (::lstat(directory.c_str(), &now) != 0 || ::fstat(opened->raw(), &locked) != 0 ||
         now.st_dev != locked.st_dev || now.st_ino != locked.st_ino)
         return fail(Code::NotFound, fmt::format("{} is not there any more", directory));
@@ -177,8 +177,7 @@ std::vector<std::string> root_leftovers(const std::string& directory) {
 }
 
 std::string exposure_of(const std::string& path) {
-    for (auto above = fs::path(path).parent_path(); !above.empty();
-         above = above.parent_path()) {
+    for (auto above = fs::path(path).parent_path(); !above.empty(); above = above.parent_path()) {
         struct stat info {};
         if (::stat(above.c_str(), &info) != 0 || (info.st_mode & S_IXOTH) == 0)
             return {};

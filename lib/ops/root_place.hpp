@@ -25,8 +25,9 @@ namespace slipway::ops {
 /// "..", last slashes and links in it unresolved. InvalidArgument.
 [[nodiscard]] Result<std::string> root_path(const std::string& name_or_path);
 
-/// The manifest of a root, if the directory (no link) is there and is one of ours. NotFound: nothing
-/// is there. InvalidArgument: a link, no directory, no manifest of ours; Corrupt: a broken one.
+/// The manifest of a root, if the directory (no link) is there and is one of ours. NotFound:
+/// nothing is there. InvalidArgument: a link, no directory, no manifest of ours; Corrupt: a broken
+/// one.
 [[nodiscard]] Result<rootfs::Manifest> root_manifest(const std::string& path);
 
 class RootPlace {

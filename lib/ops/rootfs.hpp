@@ -102,7 +102,7 @@ struct CheckRootfsResult {
                                                      const CheckRootfsRequest& request);
 
 struct DeleteRootfsRequest {
-    std::string root{};  ///< name or path as above
+    std::string root{}; ///< name or path as above
     bool force = false; ///< by name: also what has no marker (any more)
 };
 /// Deletes a root of ours. NotFound: there is none; InvalidArgument: a path without the marker, a

@@ -99,10 +99,10 @@ Result<rootfs::Facts> checked_facts(const sys::Host& host, const std::string& di
         return fail(Code::Corrupt, render_line(facts.manifest_error),
                     "`slipway rootfs export` makes archives that can be imported");
     if (!facts.unusable.empty() || !facts.missing.empty())
-        return fail(Code::Corrupt,
-                    fmt::format("the root in it is not whole: {}",
-                                join(facts.unusable.empty() ? facts.missing : facts.unusable,
-                                     "; ")));
+        return fail(
+            Code::Corrupt,
+            fmt::format("the root in it is not whole: {}",
+                        join(facts.unusable.empty() ? facts.missing : facts.unusable, "; ")));
     return facts;
 }
 
@@ -127,8 +127,8 @@ Result<ExportRootfsResult> export_rootfs(const Context& context,
     if (auto packed = rootfs::pack_by_worker(own.host, path, compression, file.fd()); !packed)
         return fail(std::move(packed.error()).in(request.file));
     SLIPWAY_TRY(auto sum, sum_of(file.fd(), context.host.cancel));
-    SLIPWAY_CHECK(sys::write_all(
-        sum_file.fd(), fmt::format("{}  {}\n", sum.sha256, basename_of(request.file))));
+    SLIPWAY_CHECK(sys::write_all(sum_file.fd(),
+                                 fmt::format("{}  {}\n", sum.sha256, basename_of(request.file))));
     SLIPWAY_CHECK(file.publish());
     SLIPWAY_CHECK(sum_file.publish());
     return ExportRootfsResult{request.file, sum.size, sum.sha256};
@@ -149,10 +149,10 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
         name = basename_of(request.file);
         name = name.substr(0, name.find(".tar"));
     }
-    SLIPWAY_TRY(auto path, root_path(request.path.empty() ? name
-                                     : request.path.find('/') == std::string::npos
-                                         ? "./" + request.path
-                                         : request.path));
+    SLIPWAY_TRY(auto path,
+                root_path(request.path.empty()                          ? name
+                          : request.path.find('/') == std::string::npos ? "./" + request.path
+                                                                        : request.path));
     SLIPWAY_TRY(auto place, RootPlace::open(host, path));
     SLIPWAY_CHECK(place.check_free(request.force));
     SLIPWAY_CHECK(place.sweep(host));

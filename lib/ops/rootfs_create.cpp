@@ -58,12 +58,12 @@ Result<std::uint64_t> copy_into_place(const sys::Host& host, const RootPlace& pl
     if (!facts)
         done = fail(std::move(facts).error());
     else if (!facts->manifest || !facts->missing.empty() || !facts->unusable.empty())
-        done = fail(Code::Corrupt,
-                    fmt::format("the new root is not as its profile wants it: {}",
-                                join(!facts->unusable.empty() ? facts->unusable : facts->missing,
-                                     "; ")),
-                    "see whether the profile's checks are right; `slipway rootfs delete --cache` "
-                    "makes the next one anew");
+        done = fail(
+            Code::Corrupt,
+            fmt::format("the new root is not as its profile wants it: {}",
+                        join(!facts->unusable.empty() ? facts->unusable : facts->missing, "; ")),
+            "see whether the profile's checks are right; `slipway rootfs delete --cache` "
+            "makes the next one anew");
     else
         done = host.cancel.check();
     if (done)
@@ -133,8 +133,7 @@ Status check_destination(const sys::Host& host, const CreateRootfsRequest& reque
 
 Result<OwnNamespace> enter_own_namespace(const Context& context) {
     OwnNamespace own;
-    SLIPWAY_TRY(own.runner,
-                session::SupervisedRunner::launch(session::Rights::OwnNamespace));
+    SLIPWAY_TRY(own.runner, session::SupervisedRunner::launch(session::Rights::OwnNamespace));
     own.host = context.host;
     own.host.runner = own.runner.get();
     return own;

@@ -21,10 +21,10 @@ Status run_tool(const sys::Host& host, std::vector<std::string> argv, sys::Borro
     sys::ProcessSpec spec{.argv = std::move(argv),
                           .env = {fmt::format("SOURCE_DATE_EPOCH={}", snapshot)},
                           .fds = {{file, file_number}}};
-    auto captured =
-        sys::run(*host.runner, spec, {.deadline = deadline, .cancel = host.cancel});
+    auto captured = sys::run(*host.runner, spec, {.deadline = deadline, .cancel = host.cancel});
     if (!captured && captured.error().code == Code::NotFound)
-        return fail(Code::Unsupported, captured.error().what, fmt::format("apt install {}", package));
+        return fail(Code::Unsupported, captured.error().what,
+                    fmt::format("apt install {}", package));
     if (!captured)
         return fail(std::move(captured).error());
     auto checked = sys::check_tool(spec, *captured, "writing the image of a root");
@@ -66,12 +66,12 @@ Status write_qcow2(const sys::Host& host, const ImageWish& wish, sys::BorrowedFd
     if (::ftruncate(raw.raw(), static_cast<off_t>(size)) != 0)
         return fail_errno("making a sparse file");
     auto uuid = uuid_from(wish.key);
-    SLIPWAY_CHECK(run_tool(host,
-                           {"mkfs.ext4", "-q", "-F", "-d", wish.tree, "-L", "slipway-root", "-U",
-                            uuid, "-E",
-                            fmt::format("hash_seed={},lazy_itable_init=0,lazy_journal_init=0", uuid),
-                            sys::proc_path(file_number)},
-                           raw, wish.snapshot, "e2fsprogs"));
+    SLIPWAY_CHECK(
+        run_tool(host,
+                 {"mkfs.ext4", "-q", "-F", "-d", wish.tree, "-L", "slipway-root", "-U", uuid, "-E",
+                  fmt::format("hash_seed={},lazy_itable_init=0,lazy_journal_init=0", uuid),
+                  sys::proc_path(file_number)},
+                 raw, wish.snapshot, "e2fsprogs"));
     image::BlockGraph graph;
     graph.node = {{"driver", "raw"},
                   {"read-only", true},

@@ -102,8 +102,8 @@ Result<std::string> delete_rootfs(const Context& context, const DeleteRootfsRequ
     auto manifest = root_manifest(path);
     bool named = request.root.find('/') == std::string::npos;
     struct stat info {};
-    bool may_be_broken = request.force && named && ::lstat(path.c_str(), &info) == 0 &&
-                         S_ISDIR(info.st_mode);
+    bool may_be_broken =
+        request.force && named && ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     if (!manifest && !may_be_broken) {
         auto error = std::move(manifest).error();
         if (error.code != Code::NotFound)
@@ -125,8 +125,7 @@ Result<std::string> clear_rootfs_cache(const Context& context) {
         return directory;
     SLIPWAY_TRY(auto own, enter_own_namespace(context));
     SLIPWAY_TRY(auto cache, rootfs::Cache::open());
-    SLIPWAY_TRY(auto lock,
-                cache.lock(rootfs::LockMode::Alone, own.host.cancel, own.host.log));
+    SLIPWAY_TRY(auto lock, cache.lock(rootfs::LockMode::Alone, own.host.cancel, own.host.log));
     for (const auto* part : {"layers", "packages", "mirrors", "tmp"})
         SLIPWAY_CHECK(rootfs::remove_tree(own.host, fmt::format("{}/{}", directory, part)));
     return directory;

@@ -14,11 +14,10 @@ struct FormatName {
     RootFormat format;
     std::string_view name;
 };
-constexpr std::array format_names{FormatName{RootFormat::Directory, "dir"},
-                                  FormatName{RootFormat::Tar, "tar"},
-                                  FormatName{RootFormat::Squashfs, "squashfs"},
-                                  FormatName{RootFormat::Erofs, "erofs"},
-                                  FormatName{RootFormat::Qcow2, "qcow2"}};
+constexpr std::array format_names{
+    FormatName{RootFormat::Directory, "dir"}, FormatName{RootFormat::Tar, "tar"},
+    FormatName{RootFormat::Squashfs, "squashfs"}, FormatName{RootFormat::Erofs, "erofs"},
+    FormatName{RootFormat::Qcow2, "qcow2"}};
 
 Json map_to_json(const auto& map) {
     auto json = Json::object();
@@ -52,10 +51,8 @@ std::string_view name_of(RootState state) {
 Json to_json(const TestRoot& root) {
     auto users = Json::array();
     for (const auto& user : root.users)
-        users.push_back({{"name", user.name},
-                         {"uid", user.uid},
-                         {"gid", user.gid},
-                         {"groups", user.groups}});
+        users.push_back(
+            {{"name", user.name}, {"uid", user.uid}, {"gid", user.gid}, {"groups", user.groups}});
     return {{"name", root.name},
             {"path", root.path},
             {"profile", root.profile},
@@ -72,12 +69,9 @@ Json to_json(const TestRoot& root) {
 }
 
 Json to_json(const CreateRootfsResult& result) {
-    return {{"root", to_json(result.root)},
-            {"format", name_of(result.format)},
-            {"base_built", result.base_built},
-            {"layer_built", result.layer_built},
-            {"timings", map_to_json(result.timings)},
-            {"notes", result.notes}};
+    return {{"root", to_json(result.root)},           {"format", name_of(result.format)},
+            {"base_built", result.base_built},        {"layer_built", result.layer_built},
+            {"timings", map_to_json(result.timings)}, {"notes", result.notes}};
 }
 
 Json to_json(const CheckRootfsResult& result) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "ops/cleanup.hpp"
 #include "ops/rootfs.hpp"
 #include "rootfs/build.hpp"
 #include "rootfs/manifest.hpp"
@@ -35,14 +36,19 @@ struct Judgement {
 [[nodiscard]] Judgement judge_root(const rootfs::Facts& facts,
                                    const std::optional<rootfs::Profile>& expected, long snapshot);
 
+/// `cleanup` of test roots: beside them in the default place and in the request's directories, and
+/// in the cache.
+[[nodiscard]] Result<std::vector<Leftover>> clean_rootfs(const Context& context,
+                                                         const CleanupRequest& request);
+
 /// Writes a tree as an image file to `path`; the directory format is no image. Exists, NoSpace,
 /// Unsupported without the tool.
 struct ImageWish {
     RootFormat format = RootFormat::Tar;
     std::string tree;
     std::string path;
-    std::string key;     ///< of the layer: identifiers of the filesystem come from it
-    long snapshot = 0;   ///< seconds since 1970
+    std::string key;        ///< of the layer: identifiers of the filesystem come from it
+    long snapshot = 0;      ///< seconds since 1970
     std::uint64_t size = 0; ///< bytes of the tree
     bool replace = false;
 };

@@ -25,8 +25,8 @@ Error conflict(std::string what) {
             .hint = "choose another name or number in the profile"};
 }
 
-const std::pair<const std::string, Account>*
-with_id(const std::map<std::string, Account>& accounts, unsigned id) {
+const std::pair<const std::string, Account>* with_id(const std::map<std::string, Account>& accounts,
+                                                     unsigned id) {
     for (const auto& each : accounts)
         if (each.second.id == id)
             return &each;
@@ -176,7 +176,8 @@ std::vector<std::string> missing_accounts(std::string_view passwd, std::string_v
                                           found->second.id, found->second.gid, wanted.uid,
                                           wanted.gid));
         for (const auto& name : wanted.groups) {
-            auto members = groups.contains(name) ? groups[name].members : std::vector<std::string>{};
+            auto members =
+                groups.contains(name) ? groups[name].members : std::vector<std::string>{};
             if (std::find(members.begin(), members.end(), wanted.name) == members.end())
                 missing.push_back(
                     fmt::format("the user {} is not in the group {}", wanted.name, name));
@@ -189,8 +190,8 @@ Result<Owner> find_owner(const std::string& owner, const AccountFiles& files) {
     auto colon = owner.find(':');
     SLIPWAY_TRY(auto uid, id_of(std::string_view(owner).substr(0, colon),
                                 parse_passwd(files.passwd), "user"));
-    SLIPWAY_TRY(auto gid, id_of(std::string_view(owner).substr(colon + 1),
-                                parse_group(files.group), "group"));
+    SLIPWAY_TRY(auto gid, id_of(std::string_view(owner).substr(colon + 1), parse_group(files.group),
+                                "group"));
     return Owner{uid, gid};
 }
 

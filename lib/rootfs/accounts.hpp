@@ -29,8 +29,8 @@ struct AccountFiles {
 
 struct Account {
     unsigned id = 0;
-    unsigned gid = 0; ///< of a user
-    std::string home; ///< of a user
+    unsigned gid = 0;                   ///< of a user
+    std::string home;                   ///< of a user
     std::vector<std::string> members{}; ///< of a group
 };
 /// By name. Lines that make no sense are passed over.
@@ -38,9 +38,8 @@ struct Account {
 [[nodiscard]] std::map<std::string, Account> parse_group(std::string_view text);
 
 /// What of the profile's users and groups is missing or otherwise, one line each.
-[[nodiscard]] std::vector<std::string> missing_accounts(std::string_view passwd,
-                                                        std::string_view group,
-                                                        const Profile& profile);
+[[nodiscard]] std::vector<std::string>
+missing_accounts(std::string_view passwd, std::string_view group, const Profile& profile);
 
 struct Owner {
     unsigned uid = 0;

@@ -21,11 +21,13 @@ constexpr unsigned days_unused = 30;
 
 Status run_tool(const sys::Host& host, std::vector<std::string> argv, std::string what) {
     sys::ProcessSpec spec{.argv = std::move(argv)};
-    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
-                                        {.deadline = deadline, .cancel = host.cancel}));
+    SLIPWAY_TRY(auto captured,
+                sys::run(*host.runner, spec, {.deadline = deadline, .cancel = host.cancel}));
     auto checked = sys::check_tool(spec, captured, std::move(what));
     if (!checked && captured.err.find("No space left on device") != std::string::npos) {
         checked.error().code = Code::NoSpace;
+        checked.error().what += ": there is no room for it";
+        checked.error().tool.reset(); // it names every file
         checked.error().hint = "make room there, or choose another place";
     }
     return checked;
@@ -55,13 +57,13 @@ Status mount_packages(const Workshop& workshop, const Source& source,
 
 Status install_packages(const Workshop& workshop, const LayerWish& wish,
                         const std::string& directory) {
-    auto spec =
-        mmdebstrap_spec(wish.source, wish.profile, directory, find_proxies(workshop.host));
+    auto spec = mmdebstrap_spec(wish.source, wish.profile, directory, find_proxies(workshop.host));
     spec.env.push_back("TMPDIR=" + workshop.cache.scratch());
     auto captured = sys::run(*workshop.host.runner, spec,
                              {.deadline = deadline, .cancel = workshop.host.cancel});
     if (!captured && captured.error().code == Code::NotFound)
-        return fail(Code::Unsupported, "mmdebstrap is not installed, and test roots are made with it",
+        return fail(Code::Unsupported,
+                    "mmdebstrap is not installed, and test roots are made with it",
                     "apt install mmdebstrap");
     if (!captured)
         return fail(std::move(captured).error());
@@ -85,8 +87,7 @@ Status fill_base(const Workshop& workshop, const LayerWish& wish, const std::str
 Status fill_layer(const Workshop& workshop, const LayerWish& wish, const Manifest& manifest,
                   const std::string& directory) {
     SLIPWAY_CHECK(copy_tree(workshop.host, workshop.cache.layer(manifest.base), directory));
-    SLIPWAY_CHECK(
-        apply_by_worker(workshop.host, directory, wish.profile, wish.source.snapshot));
+    SLIPWAY_CHECK(apply_by_worker(workshop.host, directory, wish.profile, wish.source.snapshot));
     auto finished = finish_by_worker(workshop.host, directory, manifest);
     if (!finished)
         return fail(std::move(finished).error());
@@ -105,9 +106,9 @@ Status make_layer(const Workshop& workshop, const std::string& key, Fill fill) {
     if (!made) {
         auto stopped = workshop.host;
         stopped.cancel = Cancel();
-        [[maybe_unused]] auto unmounted =
-            run_tool(stopped, {"umount", "--lazy", "--quiet", directory + "/var/cache/apt/archives"},
-                     "taking the packages away");
+        [[maybe_unused]] auto unmounted = run_tool(
+            stopped, {"umount", "--lazy", "--quiet", directory + "/var/cache/apt/archives"},
+            "taking the packages away");
         if (auto removed = remove_tree(stopped, directory); !removed)
             workshop.host.log.warning("{}", render_text(removed.error()));
     }

@@ -130,8 +130,7 @@ Status sync_tree(const std::string& directory) {
 Status publish_tree(const std::string& from, const std::string& to) {
     if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
         return fail_errno(fmt::format("renaming {} to {}", from, to));
-    SLIPWAY_TRY(auto parent,
-                sys::open_file(std::string(dirname_of(to)), O_RDONLY | O_DIRECTORY));
+    SLIPWAY_TRY(auto parent, sys::open_file(std::string(dirname_of(to)), O_RDONLY | O_DIRECTORY));
     if (::fsync(parent.raw()) != 0)
         return fail_errno(fmt::format("writing {} to the disk", dirname_of(to)));
     return {};

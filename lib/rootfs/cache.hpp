@@ -20,7 +20,8 @@ enum class LockMode { Shared, Alone };
 
 class Cache {
 public:
-    /// Makes the directories, for the user alone: a layer has set-uid programs. Permission, NoSpace.
+    /// Makes the directories, for the user alone: a layer has set-uid programs. Permission,
+    /// NoSpace.
     [[nodiscard]] static Result<Cache> open();
     /// The path, whether or not it is there. InvalidArgument without SLIPWAY_CACHE and HOME.
     [[nodiscard]] static Result<std::string> directory();

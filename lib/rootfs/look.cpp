@@ -37,8 +37,8 @@ bool is_there(const sys::RootDir& root, const std::string& check) {
         auto path = GuestPath::parse(check);
         return path && root.exists(*path);
     }
-    for (const auto* folder : {"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin",
-                               "/usr/local/bin"})
+    for (const auto* folder :
+         {"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"})
         if (is_program(root, fmt::format("{}/{}", folder, check)))
             return true;
     return false;
@@ -78,9 +78,8 @@ void look_for_wishes(const sys::RootDir& root, const Profile& profile, Facts& fa
         missing.push_back(fmt::format("the package {} is not installed", package));
     for (const auto& check : profile.checks)
         if (!is_there(root, check))
-            missing.push_back(fmt::format("{} {} is missing",
-                                          check.starts_with('/') ? "the file" : "the program",
-                                          check));
+            missing.push_back(fmt::format(
+                "{} {} is missing", check.starts_with('/') ? "the file" : "the program", check));
 }
 
 } // namespace
@@ -96,8 +95,8 @@ Facts look(const sys::RootDir& root) {
         if (facts.release.empty())
             facts.release = guest::parse_os_release(read_or_nothing(root, path))["PRETTY_NAME"];
     facts.size = size_of(root).value_or(0);
-    for (const auto* path : {"/bin/sh", "/etc/passwd", "/etc/group", "/var/lib/dpkg/status",
-                             "/usr/bin/env", "/lib"})
+    for (const auto* path :
+         {"/bin/sh", "/etc/passwd", "/etc/group", "/var/lib/dpkg/status", "/usr/bin/env", "/lib"})
         if (!root.exists(GuestPath(path)))
             facts.unusable.push_back(fmt::format("{} is missing", path));
     if (facts.manifest)

@@ -44,8 +44,7 @@ Result<Manifest> manifest_from_json(const Json& json) {
                       .architecture = json_get<std::string>(json, "architecture"),
                       .snapshot = json_get<long>(json, "snapshot_seconds"),
                       .profile = profile_from_json(json_at(json, "profile")),
-                      .added_packages =
-                          json_get<std::vector<std::string>>(json, "added_packages")};
+                      .added_packages = json_get<std::vector<std::string>>(json, "added_packages")};
     for (const auto& [name, version] : json_at(json, "packages").items())
         if (version.is_string())
             manifest.packages[name] = version.get<std::string>();
@@ -81,8 +80,8 @@ std::map<std::string, std::string> parse_packages(std::string_view status) {
     return packages;
 }
 
-std::vector<std::string>
-missing_packages(const Profile& profile, const std::map<std::string, std::string>& installed) {
+std::vector<std::string> missing_packages(const Profile& profile,
+                                          const std::map<std::string, std::string>& installed) {
     std::vector<std::string> missing;
     for (const auto& package : profile.packages) {
         auto choices = split(package, '|');

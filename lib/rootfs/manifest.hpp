@@ -24,8 +24,8 @@ struct Manifest {
     std::string distribution;
     std::string release; ///< PRETTY_NAME of os-release(5)
     std::string architecture;
-    long snapshot = 0; ///< seconds since 1970
-    Profile profile;   ///< as it was applied
+    long snapshot = 0;                             ///< seconds since 1970
+    Profile profile;                               ///< as it was applied
     std::vector<std::string> added_packages{};     ///< on the command line, to the profile's
     std::map<std::string, std::string> packages{}; ///< version by name
 };

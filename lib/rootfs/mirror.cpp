@@ -85,9 +85,9 @@ Result<Release> ask(const sys::Host& host, const Cache& cache, const std::string
                  fmt::format("{}/dists/{}/InRelease", mirror, suite),
                  file};
     spec.env = environment_for_apt();
-    SLIPWAY_TRY(auto captured, sys::run(*host.runner, spec,
-                                        {.deadline = std::chrono::minutes(2),
-                                         .cancel = host.cancel}));
+    SLIPWAY_TRY(
+        auto captured,
+        sys::run(*host.runner, spec, {.deadline = std::chrono::minutes(2), .cancel = host.cancel}));
     auto text = captured.status == 0
                     ? sys::read_file(file, 4 << 20)
                     : Result<std::string>(fail(Code::ToolFailed, "fetching the release"));
@@ -109,8 +109,8 @@ Result<Release> ask(const sys::Host& host, const Cache& cache, const std::string
 Result<std::string> ask_tool(const sys::Host& host, std::vector<std::string> argv,
                              const char* package) {
     sys::ProcessSpec spec{.argv = std::move(argv)};
-    auto captured = sys::run(*host.runner, spec,
-                             {.deadline = std::chrono::minutes(1), .cancel = host.cancel});
+    auto captured =
+        sys::run(*host.runner, spec, {.deadline = std::chrono::minutes(1), .cancel = host.cancel});
     if (!captured && captured.error().code == Code::NotFound)
         return fail(Code::Unsupported,
                     fmt::format("{}, and test roots are made with it", captured.error().what),
@@ -126,10 +126,10 @@ Result<Suite> choose_suite(const sys::Host& host, const Cache& cache, const std:
     if (auto known = find_suite(name))
         return *known;
     if (!is_root_name(name) || wish.mirror.empty())
-        return fail(Code::InvalidArgument, fmt::format("'{}' is no release that is known here",
-                                                       printable(name)),
-                    fmt::format("known are {}; any other needs --mirror",
-                                join(suite_names(), ", ")));
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("'{}' is no release that is known here", printable(name)),
+            fmt::format("known are {}; any other needs --mirror", join(suite_names(), ", ")));
     SLIPWAY_TRY(auto release, ask(host, cache, wish.mirror, name));
     const auto* distribution = find_distribution(release.origin);
     if (distribution == nullptr)
@@ -142,16 +142,23 @@ Result<Suite> choose_suite(const sys::Host& host, const Cache& cache, const std:
 // Both stand in a line of sources.list(5).
 Status check_words(const SourceWish& wish) {
     bool is_url = wish.mirror.starts_with("http://") || wish.mirror.starts_with("https://");
-    if (!wish.mirror.empty() && (!is_url || wish.mirror.find_first_of(" \t\n\"[]") != std::string::npos))
-        return fail(Code::InvalidArgument,
-                    fmt::format("'{}' is no mirror", printable(wish.mirror)),
+    if (!wish.mirror.empty() &&
+        (!is_url || wish.mirror.find_first_of(" \t\n\"[]") != std::string::npos))
+        return fail(Code::InvalidArgument, fmt::format("'{}' is no mirror", printable(wish.mirror)),
                     "give its URL, such as http://deb.debian.org/debian");
     if (wish.keyring.find_first_of(" \t\n\"[],") != std::string::npos)
-        return fail(Code::InvalidArgument,
-                    fmt::format("apt does not take '{}' as a file of keys",
-                                printable(wish.keyring)),
-                    "copy it to a path without spaces, brackets and commas");
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("apt does not take '{}' as a file of keys", printable(wish.keyring)),
+            "copy it to a path without spaces, brackets and commas");
     return {};
+}
+
+Result<std::string> digest_of(const std::string& file) {
+    SLIPWAY_TRY(auto content, sys::read_file(file, 16 << 20));
+    SLIPWAY_TRY(auto digest, archive::open_digest("sha256"));
+    digest->add(content);
+    return digest->finish();
 }
 
 struct Answer {
@@ -192,8 +199,7 @@ Result<Answer> first_answer(const sys::Host& host, const Cache& cache, const std
         return fail(std::move(*silent).advise(
             "look after the network, or name another mirror with --mirror"));
     }
-    return fail(Code::NotFound,
-                fmt::format("{} has no release {}", join(mirrors, " or "), suite),
+    return fail(Code::NotFound, fmt::format("{} has no release {}", join(mirrors, " or "), suite),
                 "name another mirror with --mirror, or another release with --release");
 }
 
@@ -263,14 +269,16 @@ Result<FoundSource> find_source(const sys::Host& host, const Cache& cache, const
     } else {
         return fail_errno(fmt::format("reading the keys in {}", wish.keyring));
     }
+    SLIPWAY_TRY(source.keys, digest_of(source.keyring));
     SLIPWAY_TRY(auto architecture, ask_tool(host, {"dpkg", "--print-architecture"}, "dpkg"));
     source.architecture = trim(architecture);
     std::vector<std::string> mirrors{wish.mirror};
     if (wish.mirror.empty()) {
         SLIPWAY_TRY(auto configured,
                     ask_tool(host,
-                             {"apt-get", "indextargets", "--no-release-info", "--format",
-                              "$(REPO_URI) $(RELEASE)"},
+                             {"apt-get", "indextargets", "--no-release-info", "-o",
+                              "Dir::State::lists=/nonexistent", "--format",
+                              "$(REPO_URI) $(RELEASE)"}, // it would read all that it knows
                              "apt"));
         mirrors = mirrors_of(suite, parse_host_sources(configured));
     }
@@ -282,8 +290,7 @@ Result<FoundSource> find_source(const sys::Host& host, const Cache& cache, const
     source.mirror = answer.mirror;
     source.snapshot = answer.release.date;
     source.expired = answer.mirror == suite.distribution->old_archive;
-    source.archive =
-        source.expired ? suite.distribution->old_archive : suite.distribution->archive;
+    source.archive = source.expired ? suite.distribution->old_archive : suite.distribution->archive;
     return found;
 }
 

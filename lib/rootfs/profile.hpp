@@ -19,7 +19,7 @@ struct ProfileGroup {
 struct ProfileUser {
     std::string name;
     unsigned uid = 0;
-    unsigned gid = 0; ///< a group of the user's name is made where no group has it
+    unsigned gid = 0;                  ///< a group of the user's name is made where no group has it
     std::vector<std::string> groups{}; ///< beside that of gid
     std::string home;                  ///< made, and the user's own
     std::string shell = "/bin/bash";
@@ -35,9 +35,9 @@ struct ProfileFile {
 struct Profile {
     std::string name;
     std::string description{};
-    std::string suite{};              ///< "": that of this host
-    std::string variant = "minbase";  ///< of mmdebstrap
-    std::vector<std::string> packages{}; ///< "a", or "a | b": the one that the suite has
+    std::string suite{};                          ///< "": that of this host
+    std::string variant = "minbase";              ///< of mmdebstrap
+    std::vector<std::string> packages{};          ///< "a", or "a | b": the one that the suite has
     std::vector<std::string> optional_packages{}; ///< left out where the suite lacks them
     std::vector<ProfileGroup> groups{};
     std::vector<ProfileUser> users{};

@@ -198,10 +198,10 @@ Result<Profile> parse_profile(std::string_view text, const std::string& where) {
     auto parsed = toml::parse(text, where);
     if (!parsed) {
         const auto& error = parsed.error();
-        return fail(Code::InvalidArgument,
-                    fmt::format("{}, line {}: {}", where, error.source().begin.line,
-                                error.description()),
-                    "see https://toml.io for the syntax");
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("{}, line {}: {}", where, error.source().begin.line, error.description()),
+            "see https://toml.io for the syntax");
     }
     Profile profile;
     Table table(parsed.table(), where, "a profile");

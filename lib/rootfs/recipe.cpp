@@ -75,6 +75,7 @@ std::string base_key(const Source& source, const Profile& profile) {
                    {"distribution", source.distribution},
                    {"mirror", source.mirror},
                    {"components", source.components},
+                   {"keys", source.keys},
                    {"architecture", source.architecture},
                    {"snapshot", source.snapshot},
                    {"variant", profile.variant},
@@ -92,19 +93,17 @@ sys::ProcessSpec mmdebstrap_spec(const Source& source, const Profile& profile,
     sys::ProcessSpec spec;
     // The directory is not empty (the packages' cache); /sys needs a network namespace of its own,
     // and no package asks for it. What else is left over is taken away by `tidy`.
-    spec.argv = {"mmdebstrap",
-                 "--mode=root",
-                 "--format=directory",
+    spec.argv = {"mmdebstrap", "--mode=root", "--format=directory",
                  fmt::format("--variant={}", profile.variant),
                  fmt::format("--architectures={}", source.architecture),
                  "--skip=check/empty,check/signed-by,chroot/mount/sys,cleanup/apt,essential/unlink",
-                 "--aptopt=APT::Sandbox::User \"root\"",
-                 "--aptopt=Acquire::Retries \"2\"",
-                 "--dpkgopt=force-unsafe-io",
-                 "--dpkgopt=path-exclude=/usr/share/locale/*",
+                 "--aptopt=APT::Sandbox::User \"root\"", "--aptopt=Acquire::Retries \"2\"",
+                 "--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/locale/*",
                  // Split, because "??/" is a trigraph.
-                 "--dpkgopt=path-exclude=/usr/share/man/?" "?/*",
-                 "--dpkgopt=path-exclude=/usr/share/man/?" "?[_.]*/*",
+                 "--dpkgopt=path-exclude=/usr/share/man/?"
+                 "?/*",
+                 "--dpkgopt=path-exclude=/usr/share/man/?"
+                 "?[_.]*/*",
                  "--dpkgopt=path-exclude=/usr/share/doc/*",
                  "--dpkgopt=path-include=/usr/share/doc/*/copyright"};
     for (const auto& [key, value] : proxies)

@@ -23,6 +23,7 @@ struct Source {
     std::string archive;      ///< URL that stands in the root, the same on every host
     std::string components;
     std::string keyring;      ///< file of this host
+    std::string keys;         ///< digest of that file: who vouches for the packages
     std::string architecture; ///< as of dpkg
     long snapshot = 0;        ///< date of the mirror's release, seconds since 1970
     bool expired = false;     ///< an archive of old releases, whose dates have run out
@@ -46,8 +47,8 @@ struct Source {
 /// Why mmdebstrap failed, by what it wrote: NotFound names the packages; NoSpace; NotFound where
 /// the mirror cannot be reached or lacks a file; Corrupt where a signature is wrong; else
 /// ToolFailed.
-[[nodiscard]] Error explain_failure(const sys::ProcessSpec& spec, int status,
-                                    std::string_view said, const Source& source);
+[[nodiscard]] Error explain_failure(const sys::ProcessSpec& spec, int status, std::string_view said,
+                                    const Source& source);
 
 /// "2026-07-02T19:05:00Z"
 [[nodiscard]] std::string iso_date(long seconds);

@@ -41,10 +41,9 @@ Result<Json> do_task(std::string_view task, const Json& arguments) {
         auto sink = [](std::string_view bytes) {
             return sys::write_all(sys::BorrowedFd(output_number), bytes);
         };
-        SLIPWAY_TRY(auto entries,
-                    archive::pack_directory(
-                        root.fd(), sink,
-                        {.compression = json_get<std::string>(arguments, "compression")}));
+        SLIPWAY_TRY(auto entries, archive::pack_directory(root.fd(), sink,
+                                                          {.compression = json_get<std::string>(
+                                                               arguments, "compression")}));
         return Json{{"entries", entries}};
     }
     return fail(Code::Protocol, fmt::format("'{}' is no task", task));
@@ -53,10 +52,10 @@ Result<Json> do_task(std::string_view task, const Json& arguments) {
 // What programs expect to find. The root is as it came from its packages: nobody hostile has
 // written in it yet, so that its directories may be named.
 Status mount_for_commands() {
-    SLIPWAY_CHECK(sys::mount({.source = "", .target = "/", .type = "", .flags = MS_REC | MS_PRIVATE}));
-    constexpr unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     SLIPWAY_CHECK(
-        sys::mount({.source = "proc", .target = "proc", .type = "proc", .flags = flags}));
+        sys::mount({.source = "", .target = "/", .type = "", .flags = MS_REC | MS_PRIVATE}));
+    constexpr unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    SLIPWAY_CHECK(sys::mount({.source = "proc", .target = "proc", .type = "proc", .flags = flags}));
     SLIPWAY_CHECK(sys::mount({.source = "tmpfs",
                               .target = "dev",
                               .type = "tmpfs",
@@ -89,8 +88,11 @@ Error become_command(const Json& arguments) {
                               nullptr};
     std::array<char*, 6> env{
         const_cast<char*>("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        const_cast<char*>("HOME=/root"), const_cast<char*>("LC_ALL=C.UTF-8"),
-        const_cast<char*>("DEBIAN_FRONTEND=noninteractive"), date.data(), nullptr};
+        const_cast<char*>("HOME=/root"),
+        const_cast<char*>("LC_ALL=C.UTF-8"),
+        const_cast<char*>("DEBIAN_FRONTEND=noninteractive"),
+        date.data(),
+        nullptr};
     int null = ::open("/dev/null", O_RDONLY);
     ::dup2(null, 0);
     ::execve("/bin/sh", argv.data(), env.data());
@@ -104,15 +106,15 @@ int serve_task(const char* task) {
     (void)std::setlocale(LC_CTYPE, "C.UTF-8"); // libarchive gives up on other names without it
     (void)::signal(SIGPIPE, SIG_IGN);
     auto input = sys::read_all(sys::BorrowedFd(0), longest);
-    auto arguments = input ? parse_json(*input, "the task")
-                           : Result<Json>(fail(std::move(input).error()));
+    auto arguments =
+        input ? parse_json(*input, "the task") : Result<Json>(fail(std::move(input).error()));
     if (arguments && std::string_view(task) == "command") {
         auto error = become_command(*arguments);
         (void)sys::write_all(sys::BorrowedFd(2), render_text(error) + "\n");
         return 126;
     }
-    auto done = arguments ? do_task(task, *arguments)
-                          : Result<Json>(fail(std::move(arguments).error()));
+    auto done =
+        arguments ? do_task(task, *arguments) : Result<Json>(fail(std::move(arguments).error()));
     auto answer = done ? *done : Json{{"error", error_to_json(done.error())}};
     return sys::write_all(sys::BorrowedFd(1), render_json(answer)) ? 0 : 1;
 }

@@ -117,12 +117,13 @@ Result<std::string> find_keyring(const Distribution& distribution) {
     for (const auto& file : distribution.keyrings)
         if (::access(file.c_str(), R_OK) == 0)
             return file;
-    return fail(Code::NotFound,
-                fmt::format("the keys of {}'s archive are not on this machine ({}), so that nothing "
-                            "of it could be trusted",
-                            distribution.name == "ubuntu" ? "Ubuntu" : "Debian",
-                            distribution.keyrings.front()),
-                distribution.keyring_hint);
+    return fail(
+        Code::NotFound,
+        fmt::format("the keys of {}'s archive are not on this machine ({}), so that nothing "
+                    "of it could be trusted",
+                    distribution.name == "ubuntu" ? "Ubuntu" : "Debian",
+                    distribution.keyrings.front()),
+        distribution.keyring_hint);
 }
 
 } // namespace slipway::rootfs

@@ -13,12 +13,12 @@
 namespace slipway::rootfs {
 
 struct Distribution {
-    std::string name;               ///< "debian", "ubuntu": ID of os-release(5)
-    std::string archive;            ///< URL
-    std::string old_archive;        ///< URL of releases that the archive has dropped
-    std::string components;         ///< "main universe"
+    std::string name;                  ///< "debian", "ubuntu": ID of os-release(5)
+    std::string archive;               ///< URL
+    std::string old_archive;           ///< URL of releases that the archive has dropped
+    std::string components;            ///< "main universe"
     std::vector<std::string> keyrings; ///< files of this host, the first that is there counts
-    std::string keyring_hint;       ///< how to get one
+    std::string keyring_hint;          ///< how to get one
 };
 struct Suite {
     std::string name; ///< code name

@@ -90,9 +90,9 @@ Status apply_by_worker(const sys::Host& host, const std::string& directory, cons
 
 Result<Manifest> finish_by_worker(const sys::Host& host, const std::string& directory,
                                   const Manifest& manifest) {
-    SLIPWAY_TRY(auto answer,
-                ask(host, directory,
-                    {.name = "finish", .arguments = {{"manifest", to_json(manifest)}}}));
+    SLIPWAY_TRY(
+        auto answer,
+        ask(host, directory, {.name = "finish", .arguments = {{"manifest", to_json(manifest)}}}));
     return manifest_from_json(json_at(answer, "manifest"));
 }
 
@@ -103,9 +103,9 @@ Result<Facts> look_by_worker(const sys::Host& host, const std::string& directory
 
 Status pack_by_worker(const sys::Host& host, const std::string& directory,
                       const std::string& compression, sys::BorrowedFd output) {
-    auto done = ask(
-        host, directory,
-        {.name = "pack", .arguments = {{"compression", compression}}, .output = output});
+    auto done =
+        ask(host, directory,
+            {.name = "pack", .arguments = {{"compression", compression}}, .output = output});
     if (!done)
         return fail(std::move(done).error());
     return {};

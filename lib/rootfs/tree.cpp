@@ -49,8 +49,8 @@ Status empty_logs(const sys::RootDir& root) {
     sys::TreeVisitor visitor;
     visitor.enter = [&](const sys::WalkEntry& entry) -> Result<bool> {
         if (entry.type == DT_REG) {
-            SLIPWAY_TRY(auto file, sys::open_at(entry.directory, entry.name,
-                                                     O_WRONLY | O_TRUNC | O_NOFOLLOW));
+            SLIPWAY_TRY(auto file,
+                        sys::open_at(entry.directory, entry.name, O_WRONLY | O_TRUNC | O_NOFOLLOW));
         }
         return entry.type == DT_DIR;
     };
@@ -109,7 +109,8 @@ Status set_time(sys::BorrowedFd directory, const char* name, int flags, long lat
     struct stat info {};
     if (::fstatat(directory.raw(), name, &info, flags | AT_SYMLINK_NOFOLLOW) != 0)
         return fail_errno("looking at a file's times");
-    if (info.st_mtim.tv_sec <= latest && !(info.st_mtim.tv_sec == latest && info.st_mtim.tv_nsec > 0))
+    if (info.st_mtim.tv_sec <= latest &&
+        !(info.st_mtim.tv_sec == latest && info.st_mtim.tv_nsec > 0))
         return {};
     const std::array<timespec, 2> times{{{latest, 0}, {latest, 0}}};
     if (::utimensat(directory.raw(), name, times.data(), flags | AT_SYMLINK_NOFOLLOW) != 0)
@@ -136,8 +137,9 @@ Status clamp_times(const sys::RootDir& root, long latest) {
     return {};
 }
 
-constexpr std::array emptied{"/run",           "/tmp",           "/var/tmp",
-                             "/dev",           "/var/cache/apt", "/var/lib/apt/lists",
+constexpr std::array emptied{"/run",           "/tmp",
+                             "/var/tmp",       "/dev",
+                             "/var/cache/apt", "/var/lib/apt/lists",
                              "/var/cache/man", "/var/cache/ldconfig"};
 // Of the installation, and of this host.
 constexpr std::array removed{"/etc/apt/apt.conf.d/99mmdebstrap",

@@ -8,20 +8,22 @@
 namespace slipway::vm {
 
 std::vector<std::string> uml_argv(const UmlSpec& spec) {
-    std::vector<std::string> argv{spec.program,
-                                  "root=none",
-                                  "rootfstype=hostfs",
-                                  "rootflags=/",
-                                  "ro",
-                                  spec.loud ? "loglevel=5" : "loglevel=3",
-                                  "con=null",
-                                  "con0=null,fd:1",
-                                  "ssl=null",
-                                  fmt::format("mem={}M", spec.memory_mib),
-                                  fmt::format("ssl0=fd:{0},fd:{0}", spec.control_fd),
-                                  fmt::format("ubd0=/proc/self/fd/{}", spec.window_fd)};
+    std::vector<std::string> argv{
+        spec.program,
+        "root=none",
+        "rootfstype=hostfs",
+        "rootflags=/",
+        "ro",
+        spec.loud ? "loglevel=5" : "loglevel=3",
+        "con=null",
+        "con0=null,fd:1",
+        "ssl=null",
+        fmt::format("mem={}M", spec.memory_mib),
+        fmt::format("ssl0=fd:{0},fd:{0}", spec.control_fd),
+        fmt::format("ubd0=/proc/self/fd/{},,slipway-window", spec.window_fd)};
+    // "c": no lock of its own, which would meet that of who opened the file.
     for (std::size_t index = 0; index < spec.ubds.size(); ++index)
-        argv.push_back(fmt::format("ubd{}=/proc/self/fd/{},,{}", index + 1, spec.ubds[index].fd,
+        argv.push_back(fmt::format("ubd{}c=/proc/self/fd/{},,{}", index + 1, spec.ubds[index].fd,
                                    spec.ubds[index].serial));
     for (int fd : spec.disk_fds)
         argv.push_back(fmt::format("virtio_uml.device=slipway-{}:2", fd)); // 2: block device

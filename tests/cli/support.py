@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -218,6 +219,51 @@ class Case(unittest.TestCase):
 
     def report(self, result):
         return json.loads(result.stdout)
+
+
+class OrdinaryUser:
+    """A user with subordinate ids, whatever this machine's users are: in a mount namespace with /etc/passwd, /etc/subuid and
+    /etc/subgid of its own. Files of the root below `first` + N are those of uid N + 1 in its namespaces."""
+
+    UID, FIRST = 12345, 200000
+
+    def __init__(self, scratch, cache, subordinate=True):
+        scratch.chmod(0o755)
+        self.home = scratch / "home"
+        self.files = scratch / "etc"
+        for directory in (self.home, self.files, cache):
+            directory.mkdir(parents=True, exist_ok=True)
+        for directory in (self.home, cache):
+            os.chown(directory, self.UID, self.UID)
+        self.home.chmod(0o700)
+        (self.home / "cache").mkdir(exist_ok=True)
+        users = Path("/etc/passwd").read_text(encoding="utf-8")
+        (self.files / "passwd").write_text(f"{users}tester:x:{self.UID}:{self.UID}::{self.home}:/bin/sh\n", encoding="utf-8")
+        for name in ("subuid", "subgid"):
+            (self.files / name).write_text(f"tester:{self.FIRST}:65536\n" if subordinate else "", encoding="utf-8")
+        # The cache may lie where only root can reach it.
+        self.mounts = [*((self.files / name, Path("/etc", name)) for name in ("passwd", "subuid", "subgid")), (cache, self.home / "cache")]
+        self.program = SLIPWAY
+        if subprocess.run(self.command("test", "-x", SLIPWAY), check=False).returncode != 0:
+            build = Path(SLIPWAY).resolve().parents[1]
+            for name in ("bin/slipway", "libexec/slipway-worker", "libexec/slipway-uml.so"):
+                (scratch / name).parent.mkdir(exist_ok=True)
+                shutil.copy(build / name, scratch / name)
+            self.program = scratch / "bin/slipway"
+
+    def command(self, *argv, **env):
+        binds = " && ".join(f"mount --bind '{source}' '{target}'" for source, target in self.mounts)
+        settings = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": self.home, "SLIPWAY_CACHE": self.home / "cache", **env}
+        return ["unshare", "-m", "sh", "-c", f'{binds} && exec "$@"', "sh", "setpriv", f"--reuid={self.UID}", f"--regid={self.UID}",
+                "--clear-groups", "env", "-i", *(f"{name}={value}" for name, value in settings.items()), *map(str, argv)]
+
+    def slipway(self, *arguments, timeout=300, input=None, **env):
+        return subprocess.run(self.command(self.program, *arguments, **env), capture_output=True, text=True, errors="replace", timeout=timeout,
+                              input=input, stdin=subprocess.DEVNULL if input is None else None, check=False)
+
+    def start(self, *arguments):
+        return subprocess.Popen(self.command(self.program, *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
 
 
 class UnchangedImage(Case):
