@@ -30,6 +30,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_mcp(app, invocation);
     declare_doctor(app, invocation);
     declare_rootfs(app, invocation);
+    declare_fstests(app, invocation);
     declare_cleanup(app, invocation);
 }
 

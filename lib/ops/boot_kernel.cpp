@@ -264,9 +264,7 @@ public:
         result_.accelerator = fmt::format("{}: {}", accelerator.name, accelerator.reason);
         SLIPWAY_CHECK(make_images());
         bool is_disk = files_.root.image || files_.root_image;
-        result_.root_share = is_disk                           ? "disk"
-                             : kernel_.kind == KernelKind::Uml ? "hostfs"
-                                                               : "9p";
+        result_.root_share = is_disk ? "disk" : kernel_.kind == KernelKind::Uml ? "hostfs" : "9p";
         context_.host.log.debug("{} {}, {}; root {} by {}", result_.machine, kernel_.release,
                                 result_.accelerator, files_.root.path, result_.root_share);
         SLIPWAY_TRY(auto session, start(accelerator.name));
@@ -349,11 +347,6 @@ private:
 };
 
 } // namespace
-
-std::string_view name_of(MachineEnd end) {
-    constexpr std::string_view names[] = {"exited", "panicked", "timed-out", "died"};
-    return names[static_cast<std::size_t>(end)];
-}
 
 Result<BootKernelResult> boot_kernel(Context& context, const BootKernelRequest& request,
                                      const session::CallHooks& hooks) {

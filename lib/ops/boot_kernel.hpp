@@ -80,6 +80,8 @@ struct BootKernelResult {
     std::string console_tail{};              ///< the last lines
 };
 
+[[nodiscard]] Json to_json(const BootKernelResult& result);
+
 /// Needs no privilege. Errors: what is asked cannot be done (NotFound, InvalidArgument,
 /// Unsupported with the names of missing drivers, Corrupt: no kernel) or the machine did not get
 /// to the command (ToolFailed, with the console's end). A command that fails, a kernel that

@@ -26,6 +26,8 @@ Status run_tool(const sys::Host& host, std::vector<std::string> argv, std::strin
     auto checked = sys::check_tool(spec, captured, std::move(what));
     if (!checked && captured.err.find("No space left on device") != std::string::npos) {
         checked.error().code = Code::NoSpace;
+        checked.error().what += ": there is no room for it";
+        checked.error().tool.reset(); // it names every file
         checked.error().hint = "make room there, or choose another place";
     }
     return checked;

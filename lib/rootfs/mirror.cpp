@@ -154,6 +154,13 @@ Status check_words(const SourceWish& wish) {
     return {};
 }
 
+Result<std::string> digest_of(const std::string& file) {
+    SLIPWAY_TRY(auto content, sys::read_file(file, 16 << 20));
+    SLIPWAY_TRY(auto digest, archive::open_digest("sha256"));
+    digest->add(content);
+    return digest->finish();
+}
+
 struct Answer {
     std::string mirror;
     Release release;
@@ -262,6 +269,7 @@ Result<FoundSource> find_source(const sys::Host& host, const Cache& cache, const
     } else {
         return fail_errno(fmt::format("reading the keys in {}", wish.keyring));
     }
+    SLIPWAY_TRY(source.keys, digest_of(source.keyring));
     SLIPWAY_TRY(auto architecture, ask_tool(host, {"dpkg", "--print-architecture"}, "dpkg"));
     source.architecture = trim(architecture);
     std::vector<std::string> mirrors{wish.mirror};

@@ -75,6 +75,7 @@ std::string base_key(const Source& source, const Profile& profile) {
                    {"distribution", source.distribution},
                    {"mirror", source.mirror},
                    {"components", source.components},
+                   {"keys", source.keys},
                    {"architecture", source.architecture},
                    {"snapshot", source.snapshot},
                    {"variant", profile.variant},

@@ -23,6 +23,7 @@ struct Source {
     std::string archive;      ///< URL that stands in the root, the same on every host
     std::string components;
     std::string keyring;      ///< file of this host
+    std::string keys;         ///< digest of that file: who vouches for the packages
     std::string architecture; ///< as of dpkg
     long snapshot = 0;        ///< date of the mirror's release, seconds since 1970
     bool expired = false;     ///< an archive of old releases, whose dates have run out

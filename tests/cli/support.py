@@ -5,6 +5,7 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -242,6 +243,13 @@ class OrdinaryUser:
             (self.files / name).write_text(f"tester:{self.FIRST}:65536\n" if subordinate else "", encoding="utf-8")
         # The cache may lie where only root can reach it.
         self.mounts = [*((self.files / name, Path("/etc", name)) for name in ("passwd", "subuid", "subgid")), (cache, self.home / "cache")]
+        self.program = SLIPWAY
+        if subprocess.run(self.command("test", "-x", SLIPWAY), check=False).returncode != 0:
+            build = Path(SLIPWAY).resolve().parents[1]
+            for name in ("bin/slipway", "libexec/slipway-worker", "libexec/slipway-uml.so"):
+                (scratch / name).parent.mkdir(exist_ok=True)
+                shutil.copy(build / name, scratch / name)
+            self.program = scratch / "bin/slipway"
 
     def command(self, *argv, **env):
         binds = " && ".join(f"mount --bind '{source}' '{target}'" for source, target in self.mounts)
@@ -249,13 +257,13 @@ class OrdinaryUser:
         return ["unshare", "-m", "sh", "-c", f'{binds} && exec "$@"', "sh", "setpriv", f"--reuid={self.UID}", f"--regid={self.UID}",
                 "--clear-groups", "env", "-i", *(f"{name}={value}" for name, value in settings.items()), *map(str, argv)]
 
-    def slipway(self, *arguments, timeout=300, **env):
-        return subprocess.run(self.command(SLIPWAY, *arguments, **env), capture_output=True, text=True, errors="replace", timeout=timeout,
-                              stdin=subprocess.DEVNULL, check=False)
+    def slipway(self, *arguments, timeout=300, input=None, **env):
+        return subprocess.run(self.command(self.program, *arguments, **env), capture_output=True, text=True, errors="replace", timeout=timeout,
+                              input=input, stdin=subprocess.DEVNULL if input is None else None, check=False)
 
     def start(self, *arguments):
-        return subprocess.Popen(self.command(SLIPWAY, *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True)
+        return subprocess.Popen(self.command(self.program, *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
 
 
 class UnchangedImage(Case):

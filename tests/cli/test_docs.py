@@ -26,13 +26,19 @@ def examples(page):
 
 
 class Options(Case):
+    def help(self, *verb):
+        """Of a verb, and of those below it."""
+        said = self.ok(slipway(*verb, "--help")).stdout
+        below = re.findall(r"^  (\w+) ", said.partition("Subcommands:")[2], re.M)
+        return "".join([said, *(self.help(*verb, name) for name in below)])
+
     def test_each_page_has_the_options_of_its_verb(self):
         option = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)")
         for page in PAGES:
             with self.subTest(page.stem):
                 rows = [line.split("|")[1] for line in page.read_text().splitlines() if re.match(r"\| `-", line)]
                 told = {name for row in rows for name in option.findall(row)}
-                said = self.ok(slipway(page.stem, "--help")).stdout
+                said = self.help(page.stem)
                 there = {name for line in said.splitlines() if line.startswith("  -") for name in option.findall(line[:28])}
                 self.assertEqual(told | {"-h", "--help", "--verbose", "--quiet"}, there)
 

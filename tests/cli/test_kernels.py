@@ -6,15 +6,16 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 from pathlib import Path
 
-from ordinary_user import UID, OrdinaryUser
-from support import Case, slipway
+from support import Case, OrdinaryUser, slipway
 
-from builder import kernel
+from builder import cache, kernel
 
+UID = OrdinaryUser.UID
 UML = "/usr/bin/linux.uml"
 CRASH = "echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger; sleep 60"
 
@@ -26,7 +27,9 @@ class Kernels(Case):
     def setUpClass(cls):
         if os.geteuid() != 0:
             return
-        cls.user = OrdinaryUser()
+        place = tempfile.TemporaryDirectory(prefix="slipway-user-", dir="/var/tmp")
+        cls.addClassCleanup(place.cleanup)
+        cls.user = OrdinaryUser(Path(place.name), cache.root() / "ordinary-user")
         made = cls.user.slipway("rootfs", "create", "fstests", timeout=300)
         if made.returncode != 0:
             raise RuntimeError(made.stderr)
@@ -105,8 +108,7 @@ class TestUserModeLinux(Kernels):
                           options=["--disk", first]))
         result = self.ok(self.boot("sh", "-c", "mount /dev/disk/by-id/virtio-first /mnt && cat /mnt/file", options=["--disk", first]))
         self.assertEqual(result.stdout, "kept\n")
-        held = self.user.popen("boot", "--kernel", UML, "--root", "fstests", "--disk", first, "--", "sh", "-c", "echo begun; sleep 600",
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        held = self.user.start("boot", "--kernel", UML, "--root", "fstests", "--disk", first, "--", "sh", "-c", "echo begun; sleep 600")
         self.addCleanup(held.communicate)
         self.addCleanup(held.kill)
         self.assertEqual(held.stdout.readline(), "begun\n")
@@ -143,24 +145,21 @@ class TestUserModeLinux(Kernels):
 
     def test_killed_at_any_moment_nothing_is_left(self):
         for delay in (0.05, 0.3, 0.8, 2.5):
-            running = self.user.popen("boot", "--kernel", UML, "--root", "fstests", "--disk", "100M,serial=a", "--", "sleep", "600",
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            running = self.user.start("boot", "--kernel", UML, "--root", "fstests", "--disk", "100M,serial=a", "--", "sleep", "600")
             time.sleep(delay)
             running.send_signal(signal.SIGKILL)
-            running.wait()
+            running.communicate()
             self.assertEqual(self.settled_leaks(), {}, delay)
 
     def test_stopped_by_ctrl_c(self):
-        running = self.user.popen("boot", "--kernel", UML, "--root", "fstests", "--", "sh", "-c", "echo begun; sleep 600",
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running = self.user.start("boot", "--kernel", UML, "--root", "fstests", "--", "sh", "-c", "echo begun; sleep 600")
         self.assertEqual(running.stdout.readline(), "begun\n")
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
         self.assertEqual(running.returncode, 130)
 
     def test_the_root_is_not_deleted_meanwhile(self):
-        running = self.user.popen("boot", "--kernel", UML, "--root", "fstests", "--", "sh", "-c", "echo begun; sleep 600",
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        running = self.user.start("boot", "--kernel", UML, "--root", "fstests", "--", "sh", "-c", "echo begun; sleep 600")
         self.assertEqual(running.stdout.readline(), "begun\n")
         self.refused(self.user.slipway("rootfs", "delete", "fstests"), 4, "in use", "end the machine")
         running.kill()

@@ -59,6 +59,7 @@ class RootfsCase(support.Case):
         self.user = support.OrdinaryUser(self.scratch, USER_CACHE)
         self.roots = self.user.home / ".local/share/slipway/rootfs"
         self.layers = USER_CACHE / "rootfs/layers"
+        self.others = set(self.layers.glob(".new-*"))
 
     def profile(self, text, name="small.toml"):
         path = self.user.home / name
@@ -75,7 +76,7 @@ class RootfsCase(support.Case):
     def left(self):
         """What stands in the place of roots, and of layers that are not whole."""
         roots = [entry.name for entry in self.roots.iterdir()] if self.roots.is_dir() else []
-        return sorted(roots), sorted(entry.name for entry in self.layers.glob(".new-*"))
+        return sorted(roots), sorted(entry.name for entry in set(self.layers.glob(".new-*")) - self.others)
 
 
 class TestMinimal(RootfsCase):
@@ -93,7 +94,7 @@ class TestMinimal(RootfsCase):
         listed = json.loads(self.ok(self.user.slipway("rootfs", "list", "--json")).stdout)
         self.assertEqual([each["name"] for each in listed["roots"]], ["minimal"])
         self.assertEqual(stat.S_IMODE(self.roots.stat().st_mode), 0o700, "others could start its set-uid programs")
-        self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal"), 2, "is there already", "--force")
+        self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal"), 4, "is there already", "--force")
         self.ok(self.user.slipway("rootfs", "delete", "minimal"))
         self.assertEqual(self.left(), ([], []))
         self.refused(self.user.slipway("rootfs", "check", "minimal"), 4, "there is no root", "slipway rootfs create")
@@ -220,7 +221,7 @@ class TestPlace(RootfsCase):
         (mine / "file").write_text("a", encoding="utf-8")
         (self.user.home / "link").symlink_to(mine)
         for command in (("create", "--profile", "minimal", "--force", "--path"), ("delete",), ("check",)):
-            for path, word in ((mine, "manifest"), (self.user.home / "link", "symbolic link"), (mine / "file", "directory")):
+            for path, word in ((mine, "no test root"), (self.user.home / "link", "symbolic link"), (mine / "file", "directory")):
                 self.refused(self.user.slipway("rootfs", *command, path), 2, word)
         for path in ("/", self.user.home):
             self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--path", path), 2, "no place for a test root")
@@ -235,7 +236,7 @@ class TestPlace(RootfsCase):
         try:
             fcntl.flock(root, fcntl.LOCK_SH)
             for command in (("delete", "r"), ("create", "r", "--profile", "minimal", "--force")):
-                self.assertIn("is in use", self.refused(self.user.slipway("rootfs", *command), 3).stderr)
+                self.assertIn("is in use", self.refused(self.user.slipway("rootfs", *command), 4).stderr)
         finally:
             os.close(root)
         self.assertEqual(self.check("r")["state"], "ready")
@@ -245,9 +246,9 @@ class TestPlace(RootfsCase):
         with support.small_filesystem(self.user.home / "full", "20m") as full:
             os.chown(full, OWN, OWN)
             self.user.mounts.append((full, full))
-            self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--path", full / "r"), 3, "No space left")
+            self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--path", full / "r"), 4, "no room", "choose another place")
             self.assertEqual(os.listdir(full), [])
-            self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--format", "tar", "--path", full / "r.tar"), 3)
+            self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--format", "tar", "--path", full / "r.tar"), 4, "No space left")
             self.assertEqual(os.listdir(full), [])
 
 
@@ -295,27 +296,20 @@ class TestInterrupted(RootfsCase):
             time.sleep(0.05)
         self.assertEqual(support.our_processes(), [])
 
-    def wait_for(self, pattern, process):
+    def unfinished_build(self):
+        """A build of packages that no other test wants, in the middle of its work."""
+        path = self.profile(SMALL.replace("procps", "sl"))
+        process = self.user.start("rootfs", "create", "r", "--profile", path)
         until = time.monotonic() + 120
-        while not list(self.layers.glob(pattern)):
+        while not {path.parents[1] for path in self.layers.glob(".new-*/usr/bin")} - self.others:
             self.assertIsNone(process.poll(), "it has ended early")
             self.assertLess(time.monotonic(), until)
             time.sleep(0.05)
-
-    def unfinished_build(self):
-        """A build of packages that no other test wants, in the middle of its work."""
-        path = self.profile(SMALL.replace("procps", f"procps', 'sl{'' if os.getpid() % 2 else ''}").replace('"', "'"))
-        process = self.user.start("rootfs", "create", "r", "--profile", path)
-        self.wait_for(".new-*/usr/bin", process)
         return process
-
-    def pid_of_slipway(self, process):
-        """unshare, sh, setpriv and env have each become the next."""
-        return process.pid
 
     def test_killed_while_packages_are_installed(self):
         process = self.unfinished_build()
-        os.kill(self.pid_of_slipway(process), signal.SIGKILL)
+        process.kill()  # unshare, sh, setpriv and env have each become the next
         self.settle(process)
         self.assertEqual(self.left()[0], [])
         self.assertEqual(len(self.left()[1]), 1)
@@ -326,7 +320,7 @@ class TestInterrupted(RootfsCase):
 
     def test_stopped_by_the_user(self):
         process = self.unfinished_build()
-        os.kill(self.pid_of_slipway(process), signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         self.settle(process)
         self.assertEqual(process.returncode, 130)
         self.assertEqual(self.left(), ([], []))
@@ -337,8 +331,7 @@ class TestInterrupted(RootfsCase):
         for delay in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):
             process = self.user.start("rootfs", "create", "r", "--profile", "minimal")
             time.sleep(delay)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid_of_slipway(process), signal.SIGKILL)
+            process.kill()
             self.settle(process)
             if (self.roots / "r").exists():
                 self.assertEqual(self.check("r")["state"], "ready")
@@ -351,7 +344,7 @@ class TestInterrupted(RootfsCase):
         statuses = [process.wait(120) for process in ends]
         for process in ends:
             process.communicate()
-        self.assertEqual(sorted(statuses), [0, 0, 2], "one of the two of one name comes too late")
+        self.assertEqual(sorted(statuses), [0, 0, 4], "one of the two of one name comes too late")
         self.assertEqual(self.left()[0], ["a", "b"])
         self.assertEqual(fingerprint(self.roots / "a"), fingerprint(self.roots / "b"))
 
@@ -371,7 +364,7 @@ class TestFiles(RootfsCase):
         file = members["./srv/deep/file"]
         self.assertEqual((file.uid, file.gid, file.mode), (1005, 1, 0o4711))
         first = digest(tar)
-        self.refused(self.user.slipway("rootfs", "create", "--profile", self.user.home / "small.toml", "--format", "tar", "--path", tar), 2, "--force")
+        self.refused(self.user.slipway("rootfs", "create", "--profile", self.user.home / "small.toml", "--format", "tar", "--path", tar), 4, "--force")
         tar.unlink()
         self.assertEqual(digest(self.image("tar")), first)
         listing = subprocess.run(["unsquashfs", "-lln", self.image("squashfs"), "srv/deep/file"], check=True, capture_output=True, text=True).stdout
@@ -397,9 +390,9 @@ class TestFiles(RootfsCase):
         self.assertEqual(self.check("copy", 0, "--profile", path)["state"], "ready")
         self.ok(slipway("rootfs", "import", file, "--path", self.scratch / "by-root"))
         self.assertEqual(fingerprint(self.scratch / "by-root"), fingerprint(self.roots / "r"))
-        self.refused(self.user.slipway("rootfs", "export", "r", file), 2, "--force")
+        self.refused(self.user.slipway("rootfs", "export", "r", file), 4, "--force")
         self.refused(self.user.slipway("rootfs", "export", "r", self.user.home / "r.zip"), 2, ".tar.zst")
-        self.refused(self.user.slipway("rootfs", "import", file, "r"), 2, "is there already")
+        self.refused(self.user.slipway("rootfs", "import", file, "r"), 4, "is there already")
         self.refused(self.user.slipway("rootfs", "import", file, "other", "--sha256", "0" * 64), 4, "checksum")
         self.refused(self.user.slipway("rootfs", "import", file, "other", "--sha256", "12"), 2, "64 hexadecimal")
         with open(file, "r+b") as archive:
@@ -412,7 +405,7 @@ class TestFiles(RootfsCase):
             archive.add(path, "etc/passwd")
         foreign = self.user.home / "no-root.tar"
         foreign.chmod(0o644)
-        self.refused(self.user.slipway("rootfs", "import", foreign, "other", "--sha256", digest(foreign)), 4, "manifest")
+        self.refused(self.user.slipway("rootfs", "import", foreign, "other", "--sha256", digest(foreign)), 4, "no test root")
         self.assertEqual(self.left(), (["copy", "r"], []))
 
 

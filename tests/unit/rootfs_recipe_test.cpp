@@ -80,6 +80,9 @@ TEST(Recipe, KeysTellLayersApart) {
     auto newer = jammy;
     newer.snapshot += 1;
     EXPECT_NE(base_key(newer, profile), base);
+    auto other_keys = jammy;
+    other_keys.keys = "k";
+    EXPECT_NE(base_key(other_keys, profile), base) << "who vouched for a layer is part of it";
     auto elsewhere = jammy;
     elsewhere.mirror = "http://m/ubuntu";
     EXPECT_NE(base_key(elsewhere, profile), base);

@@ -70,6 +70,17 @@ TEST(QemuSpec, GivesADiskLargeSectors) {
                           testing::HasSubstr("logical_block_size=4096,physical_block_size=4096")));
 }
 
+TEST(QemuSpec, SharesDirectories) {
+    expect_snapshot(
+        {.shares = {{.path = "/proc/self/fd/20", .tag = "share0"},
+                    {.path = "/proc/self/fd/21",
+                     .tag = "share1",
+                     .writable = true,
+                     .changes_owners = true}},
+         .direct = DirectKernel{"/proc/self/fd/41", "/proc/self/fd/42", "console=ttyS0"}},
+        "shares");
+}
+
 TEST(QemuSpec, NamesReadBack) {
     for (auto bus : {Bus::Virtio, Bus::Sata, Bus::Scsi})
         EXPECT_EQ(*parse_bus(name_of(bus)), bus);

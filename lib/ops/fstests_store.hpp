@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where runs, durations and baselines are kept.
+#pragma once
+
+#include <string>
+
+#include "fstests/check_time.hpp"
+#include "ops/fstests.hpp"
+
+namespace slipway::ops {
+
+/// "2026-01-31T12:00:00Z".
+[[nodiscard]] std::string utc_now();
+/// Makes the directory of a run: `wanted`, which must be new or empty, or a new one below the state
+/// directory ($XDG_STATE_HOME/slipway/fstests/runs). Absolute.
+[[nodiscard]] Result<std::string> make_run_directory(const std::string& wanted);
+/// DIRECTORY/result.json.
+[[nodiscard]] Status keep_run(const fstests::Run& run);
+
+/// Of earlier runs on this type of file system; empty where there are none.
+[[nodiscard]] fstests::Durations known_durations(const std::string& fstype);
+/// Adds these to them.
+[[nodiscard]] Status keep_durations(const std::string& fstype, const fstests::Durations& new_ones);
+
+} // namespace slipway::ops

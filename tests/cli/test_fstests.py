@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""slipway fstests on our small suite, in machines of User-mode Linux with this host's tree as their root."""
+import json
+import shutil
+import unittest
+from pathlib import Path
+from xml.etree import ElementTree
+
+from support import Case, slipway
+
+SUITE = Path(__file__).resolve().parents[1] / "fstests-suite"
+UML = shutil.which("linux.uml")
+
+
+@unittest.skipUnless(UML, "linux.uml is missing (package user-mode-linux)")
+class Run(Case):
+    def fstests(self, *arguments, timeout=600):
+        homes = {f"XDG_{name}_HOME": str(self.scratch / name.lower()) for name in ("DATA", "STATE")}
+        return slipway("fstests", *arguments, env=homes, timeout=timeout)
+
+    def run_suite(self, *arguments):
+        return self.fstests("run", "--kernel", UML, "--root", "host", "--fstests", SUITE, "--disk-size", "1G", *arguments)
+
+    def test_a_run_goes_on_after_a_hang_and_a_crash(self):
+        config = self.scratch / "local.config"
+        config.write_text("[plain]\nFSTYP=ext4\nCRASH_TRIGGER=/proc/sysrq-trigger\nTEST_DEV=/dev/sda\n")
+        junit, html = self.scratch / "junit.xml", self.scratch / "page.html"
+        done = self.run_suite("--sections", config, "--tests", "generic/* ext4/001 -e generic/009", "--timeout", "30",
+                              "--save-baseline", "first", "--junit", junit, "--html", html, "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        run = json.loads(done.stdout)
+        found = {test["name"]: test["status"] for test in run["tests"]}
+        self.assertEqual(found, {
+            "ext4/001": "passed", "generic/001": "passed", "generic/002": "passed", "generic/003": "failed",
+            "generic/004": "failed", "generic/005": "not run", "generic/006": "not run", "generic/007": "timed out",
+            "generic/008": "crashed", "generic/009": "expunged", "generic/010": "failed", "generic/011": "passed"})
+        tests = {test["name"]: test for test in run["tests"]}
+        self.assertEqual(tests["generic/008"]["complaints"][0]["kind"], "panic")
+        self.assertIn("+a line that is not expected", tests["generic/003"]["diff"])
+        self.assertTrue((Path(run["run"]["directory"]) / tests["generic/003"]["full"]).exists())
+        self.assertEqual(len(run["machines"]), 3)
+        self.assertEqual([need["name"] for need in run["needs"]], ["fio", "no-such-fsgqa"])
+        self.assertIn("[plain] TEST_DEV", run["notes"][0])
+        suite = ElementTree.parse(junit).getroot().find("testsuite")
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")), ("12", "3", "2", "3"))
+        page = html.read_text()
+        self.assertIn("generic/008", page)
+        self.assertNotIn("http", page.replace("http-equiv", ""))
+
+        again = self.run_suite("--sections", config, "--tests", "generic/001 generic/004", "--compare", "first", "--json")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        comparison = json.loads(again.stdout)["comparison"]
+        self.assertEqual((comparison["unchanged"], comparison["still_bad"], comparison["not_selected"]), (2, 1, 10))
+        self.assertEqual(self.fstests("baseline", "compare", "first").returncode, 0)
+        self.assertIn("first", self.ok(self.fstests("baseline", "list")).stdout)
+
+    def test_shards_run_at_the_same_time(self):
+        done = self.run_suite("--fstype", "xfs", "--shards", "2", "--tests", "-g quick -x broken", "--json")
+        run = json.loads(self.ok(done).stdout)
+        self.assertEqual(len(run["machines"]), 2)
+        self.assertEqual({machine["shard"] for machine in run["machines"]}, {1, 2})
+        self.assertEqual(run["summary"]["passed"], 4)
+
+    def test_a_kernel_without_the_file_system(self):
+        done = self.run_suite("--fstype", "zonefs", "--tests", "generic/001")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("has no driver zonefs", done.stderr)
+
+
+class WithoutMachines(Case):
+    def test_groups(self):
+        groups = json.loads(self.ok(slipway("fstests", "groups", "--fstests", SUITE, "--fstype", "xfs", "--json")).stdout)
+        self.assertEqual({group["name"]: group["tests"] for group in groups["groups"]}["quick"], 8)
+
+    def test_what_cannot_be(self):
+        for arguments, code, words in (
+                (("run", "--kernel", "host", "--fstests", "/nowhere"), 4, "/nowhere"),
+                (("run", "--kernel", "host", "--fstests", SUITE, "--fstype", "nfs"), 2, "needs a server"),
+                (("run", "--kernel", "host", "--fstests", SUITE, "--tests", "generic/999"), 4, "generic/999"),
+                (("run", "--kernel", "host", "--fstests", SUITE, "--compare", "no-such"), 4, "no-such"),
+                (("run", "--kernel", "/nowhere", "--fstests", SUITE, "--root", "host", "--tests", "generic/001"), 4, "/nowhere"),
+                (("baseline", "show", "../x"), 2, "no name of a baseline")):
+            with self.subTest(arguments=arguments):
+                done = slipway("fstests", *arguments, env={"XDG_DATA_HOME": str(self.scratch), "XDG_STATE_HOME": str(self.scratch)})
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(words, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
