@@ -9,6 +9,8 @@ Tools all_tools(Jobs& jobs) {
     add_fix_tools(tools);
     add_root_tools(tools);
     add_kernel_tools(tools);
+    add_fstests_tools(tools);
+    add_baseline_tools(tools);
     add_job_tools(tools, jobs);
     return tools;
 }

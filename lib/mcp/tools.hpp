@@ -15,5 +15,6 @@ void add_fix_tools(Tools& tools);
 void add_root_tools(Tools& tools);
 void add_kernel_tools(Tools& tools);
 void add_fstests_tools(Tools& tools);
+void add_baseline_tools(Tools& tools);
 
 } // namespace slipway::mcp

@@ -15,8 +15,10 @@ import schema_check
 from mcp_peers import CLIENT, Client, RawPeer
 from support import SLIPWAY, Case, digest, mini, mini_tree, mounted, slipway
 
-READ_ONLY = {"inspect_image", "prove_boot", "doctor", "plan_fix", "check_test_rootfs", "list_test_rootfs", "job_list", "job_status", "job_result", "job_read"}
+READ_ONLY = {"inspect_image", "prove_boot", "doctor", "plan_fix", "check_test_rootfs", "list_test_rootfs", "fstests_groups", "fstests_baseline_list",
+             "fstests_baseline_show", "fstests_baseline_compare", "job_list", "job_status", "job_result", "job_read"}
 UML = "/usr/bin/linux.uml"
+SUITE = str(Path(__file__).resolve().parents[1] / "fstests-suite")
 SLEEP = ("/bin/sh", "-c", "echo begun; sleep 600")
 MOST = 4000  # characters: under 1,000 tokens
 
@@ -315,6 +317,27 @@ class Kernels(WithClient):
             client.process.kill()
             client.process.wait()
             self.assertEqual(self.settled_leaks(20), {})
+
+    def test_fstests(self):
+        with Client(env={f"XDG_{name}_HOME": str(self.scratch / name.lower()) for name in ("DATA", "STATE")}) as client:
+            self.assertEqual(self.done(client.call("fstests_groups", fstests_path=SUITE, fstype="xfs"))["groups"]["quick"], 8)
+            self.failed(client.call("fstests_vm_boot_and_run", kernel_path=UML, fstests_path=str(self.scratch)), "notFound")
+            self.failed(client.call("fstests_vm_boot_and_run", kernel_path=UML, fstests_path=SUITE, use_custom_rootfs=False, custom_rootfs_path="x"),
+                        "invalidArgument", "use_custom_rootfs")
+            result = client.call("fstests_vm_boot_and_run", timeout=300_000, wait_seconds=290, kernel_path=UML, fstests_path=SUITE, fstype="ext4",
+                                 use_custom_rootfs=False, tests=["generic/001", "generic/003"])
+            run = self.done(result)
+            self.assertEqual((run["passed"], run["failed"], [each["test"] for each in run["bad"]]), (1, 1, ["generic/003"]))
+            log = client.call("job_read", job_id=result["structuredContent"]["job_id"])["content"][0]["text"]
+            self.assertIn("generic/003", log)
+            saved = self.done(client.call("fstests_baseline_save", name="first", run=run["directory"]))
+            self.assertEqual(saved["statuses"], {"failed": 1, "passed": 1})
+            self.failed(client.call("fstests_baseline_save", name="first"), "exists")
+            self.assertEqual([each["name"] for each in self.done(client.call("fstests_baseline_list"))["baselines"]], ["first"])
+            self.assertEqual([each["test"] for each in self.done(client.call("fstests_baseline_show", name="first"))["bad"]], ["generic/003"])
+            compared = self.done(client.call("fstests_baseline_compare", name="first"))
+            self.assertEqual((compared["regressions"], compared["unchanged"], compared["still_bad"]), ([], 2, 1))
+            self.failed(client.call("fstests_baseline_compare", name="none"), "notFound")
 
     def test_roots(self):
         place = {"XDG_DATA_HOME": str(self.scratch / "data")}
