@@ -5,7 +5,10 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -128,9 +131,11 @@ public:
                 note(entry, reader_.get());
             SLIPWAY_CHECK(write(entry));
         }
-        // Now it gives the directories their modes and times.
+        // Now it gives the directories their modes and times, but for the one that all is in.
         if (::archive_write_close(writer_.get()) < ARCHIVE_WARN)
             return fail(error_of(writer_.get()));
+        if (top_time_ && ::utimensat(AT_FDCWD, ".", top_time_->data(), 0) != 0)
+            return fail_errno("setting the time of the directory");
         return std::move(unpacked_);
     }
 
@@ -172,6 +177,11 @@ private:
             note(entry, writer_.get());
             return {};
         }
+        const char* path = ::archive_entry_pathname(entry);
+        std::string_view name(path == nullptr ? "" : path);
+        if (name == "." || name == "./")
+            top_time_ = {timespec{.tv_nsec = UTIME_OMIT},
+                         timespec{::archive_entry_mtime(entry), ::archive_entry_mtime_nsec(entry)}};
         int status = ::archive_write_header(writer_.get(), entry);
         if (status == ARCHIVE_FATAL || out_of_space())
             return fail(error_of(writer_.get()));
@@ -236,6 +246,7 @@ private:
     Input input_;
     const UnpackOptions& options_;
     Unpacked unpacked_;
+    std::optional<std::array<timespec, 2>> top_time_; ///< for utimensat(2)
 };
 
 } // namespace
