@@ -11,6 +11,8 @@ from pathlib import Path
 
 from support import SLIPWAY, Case, guest, mini, mini_tree, slipway
 
+from builder import cache
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted((DOCS / "commands").glob("*.md"))
 
@@ -59,15 +61,22 @@ class Examples(Case):
         shutil.copy("/bin/busybox", system / "bin/true")
         subprocess.run(["tar", "-C", system, "-czf", self.scratch / "rootfs.tar.gz", "."], check=True)
         (self.scratch / "resolv.conf").write_text("nameserver 192.0.2.1\n")
-        for name in ("images", "out"):
+        for name in ("images", "out", "home"):
             (self.scratch / name).mkdir()
+        # A kernel of the user's own, a root to boot it with, and a test.
+        (self.scratch / "home/linux").symlink_to("/usr/bin/linux.uml")
+        self.ok(self.shell("slipway rootfs create fstests"))
+        script = self.scratch / "test.sh"
+        script.write_text("#!/bin/sh\ntrue\n")
+        script.chmod(0o755)
 
     def shell(self, line):
         line = line.replace("/var/lib/images", "images").replace("/srv/out", "out")
         if output := re.search(r"--output (\S+)", line):
             (self.scratch / output[1]).unlink(missing_ok=True)
         return subprocess.run(["/bin/bash", "-euo", "pipefail", "-c", line], cwd=self.scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              check=False, timeout=300, env=dict(os.environ, PATH=f"{os.path.dirname(SLIPWAY)}:{os.environ['PATH']}"))
+                              check=False, timeout=300, env=dict(os.environ, HOME=str(self.scratch / "home"), SLIPWAY_CACHE=str(cache.root()),
+                                       PATH=f"{os.path.dirname(SLIPWAY)}:{os.environ['PATH']}"))
 
     def test_all_that_do_not_boot(self):
         lines = [line for page in PAGES for line in examples(page) if "prove" not in line and "--network" not in line]
