@@ -64,7 +64,7 @@ Result<std::vector<SectionPlan>> make_plans(const FstestsRequest& request,
         SLIPWAY_TRY(auto selected, fstests::select(suite, selection, fstype));
         plan.tests = std::move(selected.tests);
         plan.expunged = std::move(selected.expunged);
-        plan.durations = known_durations(fstype);
+        plan.durations = known_durations({suite_directory, fstype});
         tests += plan.tests.size();
         if (std::find(types.begin(), types.end(), fstype) == types.end())
             types.push_back(fstype);
@@ -86,7 +86,8 @@ std::string describe_selection(const FstestsRequest& request) {
 }
 
 // Of tests that passed, by the type of their file system.
-Status keep_new_durations(const std::vector<SectionPlan>& plans, const fstests::Run& run) {
+Status keep_new_durations(const std::string& suite, const std::vector<SectionPlan>& plans,
+                          const fstests::Run& run) {
     for (const auto& plan : plans) {
         fstests::Durations durations;
         for (const auto& test : run.tests)
@@ -94,7 +95,7 @@ Status keep_new_durations(const std::vector<SectionPlan>& plans, const fstests::
                                                   worst.status == fstests::TestStatus::Passed &&
                                                   worst.seconds)
                 durations[test.name] = *worst.seconds;
-        SLIPWAY_CHECK(keep_durations(plan.section.get("FSTYP"), durations));
+        SLIPWAY_CHECK(keep_durations({suite, plan.section.get("FSTYP")}, durations));
     }
     return {};
 }
@@ -164,7 +165,7 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
         return fail(std::move(error));
     }
     SLIPWAY_CHECK(keep_run(run));
-    if (auto kept = keep_new_durations(plans, run); !kept)
+    if (auto kept = keep_new_durations(request.fstests, plans, run); !kept)
         host.log.warning("{}", render_line(kept.error()));
     return run;
 }

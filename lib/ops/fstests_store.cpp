@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "archive/digest.hpp"
 #include "base/strings.hpp"
 #include "sys/output_file.hpp"
 
@@ -94,10 +95,14 @@ Result<std::string> newest_run() {
     return newest;
 }
 
-Result<std::string> durations_path(const std::string& fstype) {
+Result<std::string> durations_path(const Timed& timed) {
+    constexpr std::size_t digits = 16;
     SLIPWAY_TRY(auto directory, state_directory("fstests/times"));
     SLIPWAY_CHECK(make_directories(directory));
-    return fmt::format("{}/{}.time", directory, fstype);
+    SLIPWAY_TRY(auto digest, archive::open_digest("sha256"));
+    digest->add(timed.suite);
+    return fmt::format("{}/{}-{}.time", directory, digest->finish().substr(0, digits),
+                       timed.fstype);
 }
 
 } // namespace
@@ -131,18 +136,18 @@ Status keep_run(const fstests::Run& run) {
                         render_json_pretty(fstests::to_json(run)) + "\n");
 }
 
-fstests::Durations known_durations(const std::string& fstype) {
-    auto path = durations_path(fstype);
+fstests::Durations known_durations(const Timed& timed) {
+    auto path = durations_path(timed);
     auto text = path ? sys::read_file(*path) : fail(Code::NotFound, "none");
     return text ? fstests::parse_check_time(*text) : fstests::Durations{};
 }
 
-Status keep_durations(const std::string& fstype, const fstests::Durations& new_ones) {
+Status keep_durations(const Timed& timed, const fstests::Durations& new_ones) {
     if (new_ones.empty())
         return {};
-    SLIPWAY_TRY(auto path, durations_path(fstype));
+    SLIPWAY_TRY(auto path, durations_path(timed));
     auto all = new_ones;
-    all.merge(known_durations(fstype));
+    all.merge(known_durations(timed));
     return replace_file(path, fstests::render_check_time(all));
 }
 

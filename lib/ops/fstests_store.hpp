@@ -17,9 +17,14 @@ namespace slipway::ops {
 /// DIRECTORY/result.json.
 [[nodiscard]] Status keep_run(const fstests::Run& run);
 
-/// Of earlier runs on this type of file system; empty where there are none.
-[[nodiscard]] fstests::Durations known_durations(const std::string& fstype);
+/// What durations are told apart by: the same name in another directory of tests is another test.
+struct Timed {
+    std::string suite; ///< canonical path
+    std::string fstype;
+};
+/// Of earlier runs; empty where there are none.
+[[nodiscard]] fstests::Durations known_durations(const Timed& timed);
 /// Adds these to them.
-[[nodiscard]] Status keep_durations(const std::string& fstype, const fstests::Durations& new_ones);
+[[nodiscard]] Status keep_durations(const Timed& timed, const fstests::Durations& new_ones);
 
 } // namespace slipway::ops

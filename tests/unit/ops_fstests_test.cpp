@@ -53,6 +53,7 @@ protected:
 
     Result<BootKernelResult> boot(const sys::Host& host, const BootKernelRequest& request,
                                   const session::CallHooks& hooks) {
+        given_times_ = sys::read_file(request.shared.at(1).host + "/results/check.time").value();
         auto argv = request.argv;
         for (auto& word : argv)
             for (const auto& shared : request.shared)
@@ -92,6 +93,7 @@ protected:
     std::string directory_;
     FstestsRequest request_;
     Cancel cancel_;
+    std::string given_times_; ///< check.time of the last machine, before it ran
 };
 
 std::vector<std::string> results(const fstests::Run& run) {
@@ -137,6 +139,20 @@ TEST_F(Fstests, GoesOnAfterATestThatHangsAndOneThatCrashes) {
     auto kept = load_run("");
     ASSERT_TRUE(kept.has_value()) << render_text(kept.error());
     EXPECT_EQ(fstests::to_json(*kept), fstests::to_json(*run));
+}
+
+TEST_F(Fstests, KnowsHowLongTestsOfTheSameSuiteTook) {
+    request_.tests = {"generic/001"};
+    ASSERT_TRUE(run().has_value());
+    EXPECT_EQ(given_times_, "");
+    ASSERT_TRUE(run().has_value());
+    EXPECT_THAT(given_times_, HasSubstr("generic/001 "));
+    // The same name elsewhere is another test.
+    auto other = directory_ + "/suite";
+    fs::copy(request_.fstests, other, fs::copy_options::recursive);
+    request_.fstests = other;
+    ASSERT_TRUE(run().has_value());
+    EXPECT_EQ(given_times_, "");
 }
 
 TEST_F(Fstests, FindsFlakyTests) {
