@@ -131,7 +131,7 @@ Result<OpenFiles> open_files(const Context& context, const BootKernelRequest& re
         SLIPWAY_TRY(files.modules, sys::open_file(kernel.modules, O_RDONLY | O_DIRECTORY));
     }
     for (const auto& shared : request.shared) {
-        SLIPWAY_TRY(auto directory, sys::open_file(shared.host, O_RDONLY | O_DIRECTORY));
+        SLIPWAY_TRY(auto directory, open_shown_directory(shared.host));
         files.shared.push_back(std::move(directory));
     }
     for (const auto& disk : request.disks) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "ops/rootfs.hpp"
+#include "sys/mount.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -18,7 +19,7 @@ constexpr int first_image_number = 60; // of descriptors, see session/testbed_pl
 
 Result<BootRoot> open_directory(const std::string& path) {
     BootRoot root{.path = path};
-    SLIPWAY_TRY(root.directory, sys::open_file(path, O_RDONLY | O_DIRECTORY));
+    SLIPWAY_TRY(root.directory, open_shown_directory(path));
     struct stat info {};
     if (::fstat(root.directory.raw(), &info) != 0)
         return fail_errno(fmt::format("looking at {}", path));
@@ -55,6 +56,13 @@ Result<BootRoot> open_minimal_root(const Context& context) {
 }
 
 } // namespace
+
+Result<sys::OwnedFd> open_shown_directory(const std::string& path) {
+    SLIPWAY_TRY(auto plain, sys::open_file(path, O_RDONLY | O_DIRECTORY));
+    if (::geteuid() != 0)
+        return plain;
+    return sys::open_mount_without_devices(path);
+}
 
 Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest& request) {
     const auto& named = request.root;

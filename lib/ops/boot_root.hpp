@@ -19,6 +19,10 @@ struct BootRoot {
     bool in_own_namespace = false;
 };
 
+/// A directory to be shown to a machine. Where root starts that, no device in it can be opened: the
+/// machine's process has more rights than a kernel under test should get by it.
+[[nodiscard]] Result<sys::OwnedFd> open_shown_directory(const std::string& path);
+
 /// A test root by name, a directory, an image, or this host's tree. "minimal" is made where it is
 /// not there yet. Errors are those of find_rootfs, create_rootfs, image::Source::open.
 [[nodiscard]] Result<BootRoot> open_boot_root(const Context& context,

@@ -138,20 +138,32 @@ Status enter_private_mount_namespace() {
     return mount({.source = "none", .target = "/", .type = "", .flags = MS_REC | MS_PRIVATE});
 }
 
-Result<OwnedFd> open_read_only_mount(const std::string& file) {
-    OwnedFd mount(::open_tree(AT_FDCWD, file.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+namespace {
+
+Result<OwnedFd> open_mount(const std::string& path, unsigned depth, std::uint64_t attributes) {
+    OwnedFd mount(::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | depth));
     if (!mount.valid())
-        return fail_errno(fmt::format("mounting {} for itself", file));
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+        return fail_errno(fmt::format("mounting {} for itself", path));
+    mount_attr wanted{};
+    wanted.attr_set = attributes;
     bool done =
-        ::mount_setattr(mount.raw(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0;
+        ::mount_setattr(mount.raw(), "", AT_EMPTY_PATH | depth, &wanted, sizeof wanted) == 0;
     if (!done && errno == ENOSYS)
         return fail(Code::Unsupported, "this kernel has no mount_setattr(2)",
                     "use Linux 5.12 or newer");
     if (!done)
-        return fail_errno(fmt::format("mounting {} read-only for itself", file));
+        return fail_errno(fmt::format("restricting a mount of {} for itself", path));
     return mount;
+}
+
+} // namespace
+
+Result<OwnedFd> open_read_only_mount(const std::string& file) {
+    return open_mount(file, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+Result<OwnedFd> open_mount_without_devices(const std::string& directory) {
+    return open_mount(directory, AT_RECURSIVE, MOUNT_ATTR_NODEV);
 }
 
 Result<std::vector<std::string>> kernel_filesystems() {

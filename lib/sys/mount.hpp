@@ -37,6 +37,9 @@ struct MountSpec {
 /// the file is in use: whoever gets hold of it there can change neither content nor attributes
 /// (Linux 5.12, mount_setattr(2)). An O_PATH descriptor.
 [[nodiscard]] Result<OwnedFd> open_read_only_mount(const std::string& file);
+/// A directory, and all that is mounted below it, through mounts of its own where no device can be
+/// opened (Linux 5.12). An O_PATH descriptor. Needs root.
+[[nodiscard]] Result<OwnedFd> open_mount_without_devices(const std::string& directory);
 /// Filesystem types that this kernel has now (/proc/filesystems).
 [[nodiscard]] Result<std::vector<std::string>> kernel_filesystems();
 
