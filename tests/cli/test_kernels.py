@@ -123,7 +123,7 @@ class TestUserModeLinux(Kernels):
         result = self.ok(self.boot("sh", "-c", CRASH), 125)
         self.assertRegex(result.stderr, r"kernel panic at \d+\.\d+ s in sysrq\w+ \(line \d+ of the console\): Kernel panic - not syncing: sysrq triggered crash")
         told = json.loads(self.user.slipway("boot", "--kernel", UML, "--root", "fstests", "--json", "--", "sh", "-c",
-                                            "echo before; " + CRASH).stdout)
+                                            "echo before; sleep 1; " + CRASH).stdout)
         self.assertEqual((told["end"], told["status"], told["stdout"]), ("panicked", None, "before\n"))
         self.assertEqual([(report["kind"], report["fatal"]) for report in told["reports"]], [("panic", True)])
 
