@@ -14,6 +14,7 @@
 #include "appliance/kernel.hpp"
 #include "appliance/kernel_modules.hpp"
 #include "base/strings.hpp"
+#include "sys/cache.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::appliance {
@@ -113,23 +114,6 @@ Status make_directory(const std::string& path) {
     return {};
 }
 
-// A directory of the cache that is whole under its name; `fill` makes it under another.
-Status make_cached(const std::string& directory,
-                   const std::function<Status(const std::string&)>& fill) {
-    if (exists(directory))
-        return {};
-    SLIPWAY_CHECK(make_directory(std::string(dirname_of(directory))));
-    auto temporary = fmt::format("{}.{}", directory, ::getpid());
-    std::error_code ignored;
-    auto filled = make_directory(temporary);
-    if (filled)
-        filled = fill(temporary);
-    if (filled && ::rename(temporary.c_str(), directory.c_str()) != 0 && !exists(directory))
-        filled = fail_errno(fmt::format("naming {}", directory));
-    fs::remove_all(temporary, ignored);
-    return filled;
-}
-
 // What tells one state of a file from another, for a name in the cache.
 Result<std::string> fingerprint(const std::string& file) {
     struct stat info {};
@@ -137,6 +121,11 @@ Result<std::string> fingerprint(const std::string& file) {
         return fail_errno(file);
     return fmt::format("{}-{:x}-{:x}-{:x}", basename_of(file), info.st_size, info.st_mtim.tv_sec,
                        info.st_mtim.tv_nsec);
+}
+
+Result<std::string> place_in_cache(const std::string& name) {
+    SLIPWAY_TRY(auto cache, sys::cache_directory());
+    return fmt::format("{}/kernels/{}", cache, name);
 }
 
 Status add_dependencies(const sys::Host& host, const std::string& root) {
@@ -175,14 +164,12 @@ Status unpack_package(const sys::Host& host, const std::string& package, const s
     return add_dependencies(host, place);
 }
 
-Result<TestedKernel> from_package(const sys::Host& host, const std::string& package,
-                                  const std::string& cache) {
+Result<TestedKernel> from_package(const sys::Host& host, const std::string& package) {
     SLIPWAY_TRY(auto key, fingerprint(package));
-    auto directory = fmt::format("{}/kernels/{}", cache, key);
-    auto unpacked = make_cached(
-        directory, [&](const std::string& place) { return unpack_package(host, package, place); });
-    if (!unpacked)
-        return fail(std::move(unpacked).error());
+    SLIPWAY_TRY(auto directory, place_in_cache(key));
+    SLIPWAY_CHECK(sys::make_cached(
+        directory, [&](const std::string& place) { return unpack_package(host, package, place); },
+        host.cancel, host.log));
     for (const auto& found : {first_match(directory + "/boot", "vmlinuz-"),
                               first_match(directory + "/usr/bin", "linux")})
         if (!found.empty()) {
@@ -228,8 +215,7 @@ Status gather_modules(const sys::Host& host, const std::string& tree, const std:
                     fmt::format("listing the modules of {}", tree));
 }
 
-Result<TestedKernel> from_build_tree(const sys::Host& host, const std::string& tree,
-                                     const std::string& cache) {
+Result<TestedKernel> from_build_tree(const sys::Host& host, const std::string& tree) {
     auto config = text_of(tree + "/.config");
     if (config.empty())
         return fail(Code::NotFound,
@@ -253,12 +239,13 @@ Result<TestedKernel> from_build_tree(const sys::Host& host, const std::string& t
         return kernel;
     SLIPWAY_TRY(auto image, fingerprint(*file));
     SLIPWAY_TRY(auto order, fingerprint(tree + "/modules.order"));
-    auto place = fmt::format("{}/kernels/{}-{}-{}", cache, kernel.release, image, order);
-    auto gathered = make_cached(place, [&](const std::string& directory) {
-        return gather_modules(host, tree, kernel.release, directory);
-    });
-    if (!gathered)
-        return fail(std::move(gathered).error());
+    SLIPWAY_TRY(auto place, place_in_cache(fmt::format("{}-{}-{}", kernel.release, image, order)));
+    SLIPWAY_CHECK(sys::make_cached(
+        place,
+        [&](const std::string& directory) {
+            return gather_modules(host, tree, kernel.release, directory);
+        },
+        host.cancel, host.log));
     kernel.modules = fmt::format("{}/lib/modules/{}", place, kernel.release);
     return kernel;
 }
@@ -286,8 +273,7 @@ Result<TestedKernel> running_kernel() {
 
 } // namespace
 
-Result<TestedKernel> find_tested_kernel(const sys::Host& host, const std::string& named,
-                                        const std::string& cache_directory) {
+Result<TestedKernel> find_tested_kernel(const sys::Host& host, const std::string& named) {
     if (named == "host")
         return running_kernel();
     std::error_code failed;
@@ -298,10 +284,10 @@ Result<TestedKernel> find_tested_kernel(const sys::Host& host, const std::string
             "give a bzImage, a vmlinux, a kernel's build tree, a User-mode Linux program, a "
             "DEB package, or 'host'");
     if (fs::is_directory(path, failed))
-        return from_build_tree(host, path, cache_directory);
+        return from_build_tree(host, path);
     SLIPWAY_TRY(auto kernel, from_file(path));
     if (kernel.kind == KernelKind::Package)
-        return from_package(host, path, cache_directory);
+        return from_package(host, path);
     add_neighbours(kernel);
     return kernel;
 }

@@ -23,11 +23,9 @@ struct TestedKernel {
 };
 
 /// "host" (the running one), a file, a build tree or a DEB package, which is unpacked into the
-/// cache below `cache_directory`. Errors are those of kernel_kind, NotFound, Permission,
-/// ToolFailed.
+/// cache. Errors are those of kernel_kind and sys::make_cached, NotFound, Permission, ToolFailed.
 [[nodiscard]] Result<TestedKernel> find_tested_kernel(const sys::Host& host,
-                                                      const std::string& named,
-                                                      const std::string& cache_directory);
+                                                      const std::string& named);
 
 enum class Driver { Absent, Module, BuiltIn, Unknown };
 /// Of a module by name, such as "9pnet_virtio", and its option, such as "NET_9P_VIRTIO".

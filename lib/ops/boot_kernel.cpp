@@ -255,8 +255,7 @@ public:
 
     Result<BootKernelResult> run(const session::CallHooks& hooks) {
         SLIPWAY_CHECK(check_request(request_));
-        auto cache = cache_base();
-        SLIPWAY_TRY(kernel_, appliance::find_tested_kernel(context_.host, request_.kernel, cache));
+        SLIPWAY_TRY(kernel_, appliance::find_tested_kernel(context_.host, request_.kernel));
         SLIPWAY_TRY(files_, open_files(context_, request_, kernel_));
         SLIPWAY_CHECK(check_drivers(kernel_, request_));
         SLIPWAY_TRY(auto accelerator, accelerator_for(context_, request_, kernel_));

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/mend.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
 #include "base/units.hpp"
+#include "sys/cache.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -88,10 +88,10 @@ Status verify(const Context&, OpenImage& opened, const MendOptions&, report::Rep
 } // namespace
 
 std::string cache_directory() {
-    auto base = cache_base();
-    if (base.empty())
+    auto base = sys::cache_directory();
+    if (!base)
         return {};
-    auto directory = base + "/initramfs";
+    auto directory = *base + "/initramfs";
     std::error_code failed;
     std::filesystem::create_directories(directory, failed);
     return failed ? std::string{} : directory;

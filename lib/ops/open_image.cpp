@@ -120,16 +120,6 @@ Status open_source(const Context& context, const DiskOptions& options, const Ope
 
 } // namespace
 
-std::string cache_base() {
-    if (const char* own = std::getenv("SLIPWAY_CACHE"); own != nullptr && *own == '/')
-        return own;
-    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
-        return std::string(cache) + "/slipway";
-    if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-        return std::string(home) + "/.cache/slipway";
-    return {};
-}
-
 std::string scratch_directory() {
     const char* temporary = std::getenv("TMPDIR");
     return temporary != nullptr && *temporary == '/' ? temporary : "/var/tmp";

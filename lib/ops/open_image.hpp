@@ -44,10 +44,6 @@ struct ImageOptions : EngineOptions {
 /// Where files without a name are made: TMPDIR or /var/tmp.
 [[nodiscard]] std::string scratch_directory();
 
-/// What may be made again: SLIPWAY_CACHE, or slipway in XDG_CACHE_HOME or ~/.cache; "" where none
-/// of them is known.
-[[nodiscard]] std::string cache_base();
-
 /// What an operation does with a disk.
 enum class Use {
     Look,    ///< nothing is written

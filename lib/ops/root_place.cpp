@@ -94,7 +94,7 @@ Result<RootPlace> RootPlace::open(const sys::Host& host, const std::string& path
     auto parent = std::string(dirname_of(path));
     SLIPWAY_CHECK(make_parent(parent));
     SLIPWAY_TRY(auto lock, sys::open_file(parent, O_RDONLY | O_DIRECTORY));
-    SLIPWAY_CHECK(rootfs::wait_for_lock(lock, rootfs::LockMode::Alone, host.cancel, host.log));
+    SLIPWAY_CHECK(sys::wait_for_lock(lock, sys::LockMode::Alone, parent, host.cancel, host.log));
     return RootPlace(path, std::move(lock));
 }
 

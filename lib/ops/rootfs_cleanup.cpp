@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What killed commands have left of test roots.
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "ops/cleanup.hpp"
 #include "ops/root_place.hpp"
@@ -35,6 +36,12 @@ Found find_leftovers(const CleanupRequest& request) {
         found.locks.push_back(std::move(*lock));
         found.paths.insert(found.paths.end(), paths.begin(), paths.end());
     }
+    if (auto cache = sys::cache_directory())
+        if (auto lock = lock_now(*cache + "/kernels/lock");
+            lock && ::access((*cache + "/kernels/.new").c_str(), F_OK) == 0) {
+            found.locks.push_back(std::move(*lock));
+            found.paths.push_back(*cache + "/kernels/.new");
+        }
     auto place = rootfs::Cache::directory();
     auto lock = place ? lock_now(*place + "/lock") : std::nullopt;
     auto cache = lock ? rootfs::Cache::open() : Result<rootfs::Cache>(fail(Code::NotFound, ""));

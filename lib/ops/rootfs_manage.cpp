@@ -125,7 +125,7 @@ Result<std::string> clear_rootfs_cache(const Context& context) {
         return directory;
     SLIPWAY_TRY(auto own, enter_own_namespace(context));
     SLIPWAY_TRY(auto cache, rootfs::Cache::open());
-    SLIPWAY_TRY(auto lock, cache.lock(rootfs::LockMode::Alone, own.host.cancel, own.host.log));
+    SLIPWAY_TRY(auto lock, cache.lock(sys::LockMode::Alone, own.host.cancel, own.host.log));
     for (const auto* part : {"layers", "packages", "mirrors", "tmp"})
         SLIPWAY_CHECK(rootfs::remove_tree(own.host, fmt::format("{}/{}", directory, part)));
     return directory;

@@ -173,13 +173,13 @@ Result<Layer> ensure_layer(const Workshop& workshop, const LayerWish& wish) {
     manifest.layer = layer_key(manifest.base, wish.profile);
     Layer layer;
     layer.path = cache.layer(manifest.layer);
-    SLIPWAY_TRY(layer.lock, cache.lock(LockMode::Shared, host.cancel, host.log));
+    SLIPWAY_TRY(layer.lock, cache.lock(sys::LockMode::Shared, host.cancel, host.log));
     while (!cache.has_layer(manifest.layer)) {
-        SLIPWAY_CHECK(wait_for_lock(layer.lock, LockMode::Alone, host.cancel, host.log));
+        SLIPWAY_CHECK(cache.wait(layer.lock, sys::LockMode::Alone, host.cancel, host.log));
         if (!cache.has_layer(manifest.layer)) // nobody else has made it meanwhile
             SLIPWAY_CHECK(build(workshop, wish, manifest, layer));
         // Not in one step: so look again.
-        SLIPWAY_CHECK(wait_for_lock(layer.lock, LockMode::Shared, host.cancel, host.log));
+        SLIPWAY_CHECK(cache.wait(layer.lock, sys::LockMode::Shared, host.cancel, host.log));
     }
     cache.touch(manifest.base);
     cache.touch(manifest.layer);

@@ -2,11 +2,8 @@
 #include "rootfs/cache.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <thread>
 
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,11 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view used_ending = ".used";
 
-std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr ? value : "";
-}
-
 Status make_private_directory(const std::string& path) {
     std::error_code failed;
     fs::create_directories(fs::path(path).parent_path(), failed);
@@ -37,30 +29,9 @@ Status make_private_directory(const std::string& path) {
 
 } // namespace
 
-Status wait_for_lock(sys::BorrowedFd file, LockMode mode, const Cancel& cancel, const Log& log) {
-    auto operation = (mode == LockMode::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
-    bool told = false;
-    while (::flock(file.raw(), operation) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return fail_errno("locking");
-        SLIPWAY_CHECK(cancel.check());
-        if (!told)
-            log.info("waiting for another slipway that makes a root");
-        told = true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    return {};
-}
-
 Result<std::string> Cache::directory() {
-    if (auto given = variable("SLIPWAY_CACHE"); !given.empty())
-        return fs::absolute(given).string() + "/rootfs";
-    if (auto given = variable("XDG_CACHE_HOME"); given.starts_with('/'))
-        return given + "/slipway/rootfs";
-    if (auto home = variable("HOME"); home.starts_with('/'))
-        return home + "/.cache/slipway/rootfs";
-    return fail(Code::InvalidArgument, "there is no place for the cache: HOME is not set",
-                "set SLIPWAY_CACHE to a directory");
+    SLIPWAY_TRY(auto base, sys::cache_directory());
+    return base + "/rootfs";
 }
 
 Result<Cache> Cache::open() {
@@ -83,10 +54,15 @@ Result<std::string> Cache::packages(const std::string& suite,
     return path;
 }
 
-Result<sys::OwnedFd> Cache::lock(LockMode mode, const Cancel& cancel, const Log& log) const {
+Result<sys::OwnedFd> Cache::lock(sys::LockMode mode, const Cancel& cancel, const Log& log) const {
     SLIPWAY_TRY(auto file, sys::open_file(path_ + "/lock", O_RDWR | O_CREAT, 0600));
-    SLIPWAY_CHECK(wait_for_lock(file, mode, cancel, log));
+    SLIPWAY_CHECK(wait(file, mode, cancel, log));
     return file;
+}
+
+Status Cache::wait(sys::BorrowedFd lock, sys::LockMode mode, const Cancel& cancel,
+                   const Log& log) const {
+    return sys::wait_for_lock(lock, mode, "the roots in " + path_, cancel, log);
 }
 
 void Cache::touch(const std::string& key) const {

@@ -1,29 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where layers, packages and what mirrors said are kept: $SLIPWAY_CACHE, else $XDG_CACHE_HOME/
-// slipway, else ~/.cache/slipway; in it, rootfs/.
+// Where layers, packages and what mirrors said are kept: rootfs/ of sys::cache_directory.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/cancel.hpp"
-#include "base/log.hpp"
-#include "sys/fd.hpp"
+#include "sys/cache.hpp"
 
 namespace slipway::rootfs {
-
-enum class LockMode { Shared, Alone };
-/// Waits for the lock (flock(2)) of a file or directory; says so once. Cancelled.
-[[nodiscard]] Status wait_for_lock(sys::BorrowedFd file, LockMode mode, const Cancel& cancel,
-                                   const Log& log);
 
 class Cache {
 public:
     /// Makes the directories, for the user alone: a layer has set-uid programs. Permission,
     /// NoSpace.
     [[nodiscard]] static Result<Cache> open();
-    /// The path, whether or not it is there. InvalidArgument without SLIPWAY_CACHE and HOME.
+    /// The path, whether or not it is there. Errors are those of sys::cache_directory.
     [[nodiscard]] static Result<std::string> directory();
 
     [[nodiscard]] std::string layers() const { return path_ + "/layers"; }
@@ -42,8 +34,11 @@ public:
     [[nodiscard]] const std::string& path() const { return path_; }
 
     /// Shared: layers may be used; alone: they may be made and removed.
-    [[nodiscard]] Result<sys::OwnedFd> lock(LockMode mode, const Cancel& cancel,
+    [[nodiscard]] Result<sys::OwnedFd> lock(sys::LockMode mode, const Cancel& cancel,
                                             const Log& log) const;
+    /// Changes how what `lock` returned is locked; for a moment it may not be.
+    [[nodiscard]] Status wait(sys::BorrowedFd lock, sys::LockMode mode, const Cancel& cancel,
+                              const Log& log) const;
     /// Notes that a layer is used now.
     void touch(const std::string& key) const;
     /// Paths that a killed build has left. Only with the lock, alone.

@@ -34,7 +34,8 @@ class Run(Case):
         self.assertEqual(found, {
             "ext4/001": "passed", "generic/001": "passed", "generic/002": "passed", "generic/003": "failed",
             "generic/004": "failed", "generic/005": "not run", "generic/006": "not run", "generic/007": "timed out",
-            "generic/008": "crashed", "generic/009": "expunged", "generic/010": "failed", "generic/011": "passed"})
+            "generic/008": "crashed", "generic/009": "expunged", "generic/010": "failed", "generic/011": "passed",
+            "generic/012": "passed"})
         tests = {test["name"]: test for test in run["tests"]}
         self.assertEqual(tests["generic/008"]["complaints"][0]["kind"], "panic")
         self.assertIn("+a line that is not expected", tests["generic/003"]["diff"])
@@ -43,7 +44,7 @@ class Run(Case):
         self.assertEqual([need["name"] for need in run["needs"]], ["fio", "no-such-fsgqa"])
         self.assertIn("[plain] TEST_DEV", run["notes"][0])
         suite = ElementTree.parse(junit).getroot().find("testsuite")
-        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")), ("12", "3", "2", "3"))
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")), ("13", "3", "2", "3"))
         page = html.read_text()
         self.assertIn("generic/008", page)
         self.assertNotIn("http", page.replace("http-equiv", ""))
@@ -51,7 +52,7 @@ class Run(Case):
         again = self.run_suite("--sections", config, "--tests", "generic/001 generic/004", "--compare", "first", "--json")
         self.assertEqual(again.returncode, 0, again.stderr)
         comparison = json.loads(again.stdout)["comparison"]
-        self.assertEqual((comparison["unchanged"], comparison["still_bad"], comparison["not_selected"]), (2, 1, 10))
+        self.assertEqual((comparison["unchanged"], comparison["still_bad"], comparison["not_selected"]), (2, 1, 11))
         self.assertEqual(self.fstests("baseline", "compare", "first").returncode, 0)
         self.assertIn("first", self.ok(self.fstests("baseline", "list")).stdout)
 
@@ -60,7 +61,7 @@ class Run(Case):
         run = json.loads(self.ok(done).stdout)
         self.assertEqual(len(run["machines"]), 2)
         self.assertEqual({machine["shard"] for machine in run["machines"]}, {1, 2})
-        self.assertEqual(run["summary"]["passed"], 4)
+        self.assertEqual(run["summary"]["passed"], 5)
 
     def test_a_kernel_without_the_file_system(self):
         done = self.run_suite("--fstype", "zonefs", "--tests", "generic/001")
@@ -71,7 +72,7 @@ class Run(Case):
 class WithoutMachines(Case):
     def test_groups(self):
         groups = json.loads(self.ok(slipway("fstests", "groups", "--fstests", SUITE, "--fstype", "xfs", "--json")).stdout)
-        self.assertEqual({group["name"]: group["tests"] for group in groups["groups"]}["quick"], 8)
+        self.assertEqual({group["name"]: group["tests"] for group in groups["groups"]}["quick"], 9)
 
     def test_what_cannot_be(self):
         for arguments, code, words in (
