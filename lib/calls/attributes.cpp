@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "calls/file_attributes.hpp"
 #include "calls/files.hpp"
+#include "sys/file_copy.hpp"
 
 namespace slipway::calls {
 namespace {
@@ -71,14 +71,14 @@ Status utimens(Machine& machine, const GuestPath& path, std::int64_t access_seco
 template <bool follow>
 Result<std::string> get_value(Machine& machine, const GuestPath& path, const std::string& name) {
     SLIPWAY_TRY(auto file, open_to_look(machine, path, follow));
-    return attribute_of(file, path.str(), name);
+    return sys::attribute_of(file, path.str(), name);
 }
 
 Result<Json> records_of(sys::BorrowedFd file, const std::string& shown) {
-    SLIPWAY_TRY(auto names, attribute_names(file, shown));
+    SLIPWAY_TRY(auto names, sys::attribute_names(file, shown));
     auto records = Json::array();
     for (const auto& name : names) {
-        SLIPWAY_TRY(auto value, attribute_of(file, shown, name));
+        SLIPWAY_TRY(auto value, sys::attribute_of(file, shown, name));
         records.push_back({{"attrname", name}, {"attrval", std::move(value)}});
     }
     return records;
@@ -143,7 +143,7 @@ Status copy_attributes(Machine& machine, const GuestPath& source, const GuestPat
         SLIPWAY_CHECK(failed_unless(
             ::fchownat(to.raw(), "", info.st_uid, info.st_gid, AT_EMPTY_PATH), target));
     if (attributes.value_or(rest))
-        SLIPWAY_CHECK(copy_extended_attributes(from, to, target.str()));
+        SLIPWAY_CHECK(sys::copy_extended_attributes(from, to, target.str()));
     if (mode.value_or(rest))
         SLIPWAY_CHECK(
             failed_unless(::chmod(sys::proc_path(to.raw()).c_str(), info.st_mode & 07777), target));
@@ -151,47 +151,6 @@ Status copy_attributes(Machine& machine, const GuestPath& source, const GuestPat
 }
 
 } // namespace
-
-Result<std::string> attribute_of(sys::BorrowedFd file, const std::string& shown,
-                                 const std::string& name) {
-    std::string value(largest_value, '\0');
-    auto size =
-        ::getxattr(sys::proc_path(file.raw()).c_str(), name.c_str(), value.data(), value.size());
-    if (size < 0)
-        return fail_errno(shown);
-    value.resize(static_cast<std::size_t>(size));
-    return value;
-}
-
-Result<Strings> attribute_names(sys::BorrowedFd file, const std::string& shown) {
-    std::string list(largest_value, '\0');
-    auto size = ::listxattr(sys::proc_path(file.raw()).c_str(), list.data(), list.size());
-    if (size < 0)
-        return fail_errno(shown);
-    list.resize(static_cast<std::size_t>(size));
-    Strings names;
-    for (auto name : split(list, '\0'))
-        if (!name.empty())
-            names.emplace_back(name);
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
-Status copy_extended_attributes(sys::BorrowedFd from, sys::BorrowedFd to,
-                                const std::string& shown) {
-    auto names = attribute_names(from, shown);
-    if (!names && names.error().errno_value == ENOTSUP)
-        return {};
-    if (!names)
-        return fail(std::move(names).error());
-    auto target = sys::proc_path(to.raw());
-    for (const auto& name : *names) {
-        SLIPWAY_TRY(auto value, attribute_of(from, shown, name));
-        if (::setxattr(target.c_str(), name.c_str(), value.data(), value.size(), 0) != 0)
-            return fail_errno(fmt::format("{}: {}", shown, printable(name)));
-    }
-    return {};
-}
 
 Calls attributes_calls() {
     static constexpr Call calls[] = {

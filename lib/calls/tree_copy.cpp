@@ -7,15 +7,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "calls/file_attributes.hpp"
+#include "sys/file_copy.hpp"
 #include "sys/tree_walk.hpp"
 
 namespace slipway::calls {
@@ -34,12 +32,6 @@ struct Node {
         return sys::open_at(directory, name, flags | O_NOFOLLOW, mode);
     }
 };
-
-Status copy_extent(sys::BorrowedFd from, sys::BorrowedFd to, off_t size, const std::string& shown,
-                   const Cancel& cancel) {
-    return each_piece(content_of(cancel, from, shown, static_cast<std::uint64_t>(size)),
-                      [&](std::string_view piece) { return sys::write_all(to, piece); });
-}
 
 class Copier {
 public:
@@ -75,7 +67,7 @@ public:
         }
         if (!file)
             return fail(os_error(shown(path), file.error().errno_value));
-        return copy_data(from, *file, shown(path), cancel_);
+        return sys::copy_content(from, *file, shown(path), cancel_);
     }
 
 private:
@@ -206,7 +198,7 @@ private:
         // The owner first, as its change takes away setuid and capabilities.
         if (::fchownat(target.raw(), "", info.st_uid, info.st_gid, AT_EMPTY_PATH) != 0)
             return failed(path);
-        if (auto copied = copy_extended_attributes(source, target, shown(path));
+        if (auto copied = sys::copy_extended_attributes(source, target, shown(path));
             !copied && copied.error().errno_value != ENOTSUP)
             return copied;
         if (!S_ISLNK(info.st_mode) &&
@@ -251,29 +243,6 @@ Status copy_followed(Machine& machine, const GuestPath& source, const GuestPath&
 }
 
 } // namespace
-
-Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& shown,
-                 const Cancel& cancel) {
-    if (::ioctl(to.raw(), FICLONE, from.raw()) == 0)
-        return {};
-    auto end = ::lseek(from.raw(), 0, SEEK_END);
-    for (off_t at = 0; end > 0;) {
-        auto data = ::lseek(from.raw(), at, SEEK_DATA);
-        if (data < 0 && errno == ENXIO)
-            break;
-        auto hole = data < 0 ? end : ::lseek(from.raw(), data, SEEK_HOLE);
-        data = std::max<off_t>(data, at);
-        if (::lseek(from.raw(), data, SEEK_SET) < 0 || ::lseek(to.raw(), data, SEEK_SET) < 0)
-            return fail_errno(shown);
-        if (auto copied = copy_extent(from, to, (hole < 0 ? end : hole) - data, shown, cancel);
-            !copied)
-            return fail(std::move(copied.error()).in(shown));
-        at = hole < 0 ? end : hole;
-        if (at >= end)
-            break;
-    }
-    return end <= 0 || ::ftruncate(to.raw(), end) == 0 ? Status{} : Status(fail_errno(shown));
-}
 
 GuestPath place_under(const sys::RootDir& root, const GuestPath& source, const GuestPath& target) {
     return root.is_dir(target) && source.str() != "/" ? target / source.name() : target;

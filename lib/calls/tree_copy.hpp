@@ -2,8 +2,6 @@
 // Copies files and trees inside the guest.
 #pragma once
 
-#include <cstdint>
-
 #include "calls/files.hpp"
 
 namespace slipway::calls {
@@ -20,9 +18,5 @@ struct CopyStyle {
 /// Where a name goes: into the directory that `target` is, under the source's name, or `target`.
 [[nodiscard]] sys::GuestPath place_under(const sys::RootDir& root, const sys::GuestPath& source,
                                          const sys::GuestPath& target);
-
-/// Copies the data of a file from its position on to that of another; holes stay holes.
-[[nodiscard]] Status copy_data(sys::BorrowedFd from, sys::BorrowedFd to, const std::string& shown,
-                               const Cancel& cancel);
 
 } // namespace slipway::calls

@@ -241,12 +241,13 @@ struct GroupsRecord {
 Result<Told<GroupsRecord>> groups(Job& job, const GroupsArguments& arguments) {
     SLIPWAY_TRY(auto found, ops::fstests_groups(arguments.fstests_path, arguments.fstype));
     job.add("report", render_json_pretty(ops::to_json(found)) + "\n");
-    Told<GroupsRecord> told{.text = fmt::format("{} tests\n", found.tests),
-                            .record = {.tests = found.tests}};
+    Told<GroupsRecord> told{.record = {.tests = found.tests}};
+    std::vector<std::string> named;
     for (const auto& group : found.groups) {
         told.record.groups[group.name] = group.tests;
-        told.text += fmt::format("{} {}, ", group.name, group.tests);
+        named.push_back(fmt::format("{} {}", group.name, group.tests));
     }
+    told.text = fmt::format("{} tests\n{}\n", found.tests, join(named, ", "));
     return told;
 }
 

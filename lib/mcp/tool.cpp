@@ -189,11 +189,11 @@ Json result_of_job(const Job& job) {
         envelope.resources.push_back(job.uri(name));
     if (status.state == JobState::Running) {
         envelope.step = shortened(status.step, shortest_cut);
-        return finish(fmt::format("{} is still running as job {} after {}{}{}. Ask job_result with "
-                                  "job_id \"{}\" for its result, or stop it with job_cancel.",
-                                  job.tool(), job.id(), format_seconds(status.seconds),
-                                  status.step.empty() ? "" : ": ", *envelope.step, job.id()),
-                      std::move(envelope), false);
+        auto text = fmt::format("{} is still running as job {} after {}{}{}. Ask job_result with "
+                                "job_id \"{}\" for its result, or stop it with job_cancel.",
+                                job.tool(), job.id(), format_seconds(status.seconds),
+                                status.step.empty() ? "" : ": ", *envelope.step, job.id());
+        return finish(std::move(text), std::move(envelope), false);
     }
     if (status.error) {
         envelope.error = error_record(*status.error);

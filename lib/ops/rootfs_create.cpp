@@ -51,7 +51,7 @@ Result<std::string> destination(const CreateRootfsRequest& request, const std::s
 // Whole beside its place first; `look` reads back what was copied.
 Result<std::uint64_t> copy_into_place(const sys::Host& host, const RootPlace& place,
                                       const rootfs::Layer& layer) {
-    auto copied = rootfs::copy_tree(host, layer.path, place.passing());
+    auto copied = rootfs::copy_by_worker(host, layer.path, place.passing());
     auto facts = copied ? rootfs::look_by_worker(host, place.passing())
                         : Result<rootfs::Facts>(fail(std::move(copied).error()));
     Status done;

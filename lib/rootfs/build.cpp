@@ -86,7 +86,7 @@ Status fill_base(const Workshop& workshop, const LayerWish& wish, const std::str
 
 Status fill_layer(const Workshop& workshop, const LayerWish& wish, const Manifest& manifest,
                   const std::string& directory) {
-    SLIPWAY_CHECK(copy_tree(workshop.host, workshop.cache.layer(manifest.base), directory));
+    SLIPWAY_CHECK(copy_by_worker(workshop.host, workshop.cache.layer(manifest.base), directory));
     SLIPWAY_CHECK(apply_by_worker(workshop.host, directory, wish.profile, wish.source.snapshot));
     auto finished = finish_by_worker(workshop.host, directory, manifest);
     if (!finished)
@@ -139,11 +139,6 @@ Status build(const Workshop& workshop, const LayerWish& wish, const Manifest& ma
 }
 
 } // namespace
-
-Status copy_tree(const sys::Host& host, const std::string& from, const std::string& to) {
-    return run_tool(host, {"cp", "-a", "--reflink=auto", "--no-target-directory", "--", from, to},
-                    fmt::format("copying the root to {}", to));
-}
 
 Status remove_tree(const sys::Host& host, const std::string& path) {
     auto unstoppable = host;

@@ -38,10 +38,6 @@ struct Layer {
 /// apply_by_worker; Unsupported without mmdebstrap; Cancelled. What was begun is removed.
 [[nodiscard]] Result<Layer> ensure_layer(const Workshop& workshop, const LayerWish& wish);
 
-/// Copies a tree with everything that its files have, sharing their blocks where the filesystem
-/// can; never with hard links to it. NoSpace.
-[[nodiscard]] Status copy_tree(const sys::Host& host, const std::string& from,
-                               const std::string& to);
 /// Removes a tree, also when the user has asked to stop. An absent one is no error.
 [[nodiscard]] Status remove_tree(const sys::Host& host, const std::string& path);
 /// Removes what killed builds left, and layers that nobody has used for a month. Needs the lock of

@@ -12,6 +12,7 @@
 
 #include "archive/pack.hpp"
 #include "rootfs/task.hpp"
+#include "rootfs/tree_copy.hpp"
 #include "sys/mount.hpp"
 
 namespace slipway::rootfs {
@@ -37,6 +38,14 @@ Result<Json> do_task(std::string_view task, const Json& arguments) {
     }
     if (task == "look")
         return Json{{"facts", to_json(look(root))}};
+    if (task == "copy") {
+        auto to = json_get<std::string>(arguments, "to");
+        if (::mkdir(to.c_str(), 0700) != 0)
+            return fail_errno(fmt::format("making {}", to));
+        SLIPWAY_TRY(auto target, sys::open_file(to, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        SLIPWAY_CHECK(copy_tree(root.fd(), target));
+        return Json::object();
+    }
     if (task == "pack") {
         auto sink = [](std::string_view bytes) {
             return sys::write_all(sys::BorrowedFd(output_number), bytes);

@@ -101,6 +101,13 @@ Result<Facts> look_by_worker(const sys::Host& host, const std::string& directory
     return facts_from_json(json_at(answer, "facts"));
 }
 
+Status copy_by_worker(const sys::Host& host, const std::string& directory, const std::string& to) {
+    auto done = ask(host, directory, {.name = "copy", .arguments = {{"to", to}}});
+    if (!done)
+        return fail(std::move(done.error()).in(fmt::format("copying the root to {}", to)));
+    return {};
+}
+
 Status pack_by_worker(const sys::Host& host, const std::string& directory,
                       const std::string& compression, sys::BorrowedFd output) {
     auto done =

@@ -20,6 +20,9 @@ namespace slipway::rootfs {
 [[nodiscard]] Result<Manifest> finish_by_worker(const sys::Host& host, const std::string& directory,
                                                 const Manifest& manifest);
 [[nodiscard]] Result<Facts> look_by_worker(const sys::Host& host, const std::string& directory);
+/// Makes a directory `to` with a copy of the root. NoSpace, Exists and others of the system.
+[[nodiscard]] Status copy_by_worker(const sys::Host& host, const std::string& directory,
+                                    const std::string& to);
 /// Writes the root as a tar archive to `output`; compression "", "gzip", "xz" or "zstd".
 [[nodiscard]] Status pack_by_worker(const sys::Host& host, const std::string& directory,
                                     const std::string& compression, sys::BorrowedFd output);
