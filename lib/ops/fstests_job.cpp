@@ -56,8 +56,9 @@ disk() {
         ;;
     null_blk)
         local at=/sys/kernel/config/nullb/$1
+        # First the driver: it brings configfs where that is a module.
+        grep -q '^null_blk ' /proc/modules || modprobe -q null_blk nr_devices=0
         mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
-        [ -d /sys/kernel/config/nullb ] || modprobe -q null_blk nr_devices=0
         mkdir "$at" && echo "$slipway_mib" > "$at/size" && echo 1 > "$at/memory_backed" &&
             echo 1 > "$at/power" || lacks driver null_blk
         REPLY=/dev/$1

@@ -172,7 +172,7 @@ int keep_only_capabilities(std::uint64_t mask) {
     return set_capabilities(mask, 0);
 }
 
-int PreparedConfinement::enter() const {
+int PreparedConfinement::enter(int ruleset) const {
     for (const auto& [resource, value] : limits_) {
         rlimit limit{.rlim_cur = value, .rlim_max = value};
         if (::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) != 0)
@@ -184,7 +184,7 @@ int PreparedConfinement::enter() const {
         return error;
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return errno;
-    if (ruleset_.valid() && ::syscall(SYS_landlock_restrict_self, ruleset_.raw(), 0) != 0)
+    if (ruleset >= 0 && ::syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
         return errno;
     if (filter_.empty())
         return 0;

@@ -19,8 +19,9 @@ public:
     /// paths are not enforced, and `landlocked()` says so.
     [[nodiscard]] static Result<PreparedConfinement> prepare(const Confinement& wish,
                                                              std::span<const FdMapping> fds);
-    /// Returns 0 or an errno. Allocates nothing.
-    [[nodiscard]] int enter() const;
+    /// `ruleset`: where `ruleset()` is in the child. Returns 0 or an errno. Allocates nothing.
+    [[nodiscard]] int enter(int ruleset) const;
+    [[nodiscard]] BorrowedFd ruleset() const { return ruleset_; }
     [[nodiscard]] bool landlocked() const { return ruleset_.valid(); }
 
 private:

@@ -50,6 +50,7 @@ struct ChildPlan {
     pid_t parent = 0;
     bool new_pid_namespace = false;
     const PreparedConfinement* confinement = nullptr;
+    int ruleset = -1; ///< of it
 };
 
 [[noreturn]] void report_and_exit(const ChildPlan& plan, int error) {
@@ -65,6 +66,9 @@ void place_descriptors(ChildPlan& plan) {
     for (std::size_t i = 0; i < plan.fd_count; ++i)
         if ((plan.from[i] = ::fcntl(plan.from[i], F_DUPFD_CLOEXEC, staging_base)) < 0)
             report_and_exit(plan, errno);
+    if (plan.ruleset >= 0 &&
+        (plan.ruleset = ::fcntl(plan.ruleset, F_DUPFD_CLOEXEC, staging_base)) < 0)
+        report_and_exit(plan, errno);
     int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0)
         report_and_exit(plan, errno);
@@ -111,7 +115,7 @@ int child_body(void* argument) {
     if (::chdir(plan.cwd) != 0)
         report_and_exit(plan, errno);
     if (plan.confinement != nullptr) {
-        if (int error = plan.confinement->enter(); error != 0)
+        if (int error = plan.confinement->enter(plan.ruleset); error != 0)
             report_and_exit(plan, error);
         // A change of credentials clears it.
         if (plan.die_with_parent)
@@ -304,7 +308,8 @@ Result<std::unique_ptr<Child>> LocalRunner::start(const ProcessSpec& spec) {
                    .terminal = spec.terminal,
                    .parent = ::getpid(),
                    .new_pid_namespace = (spec.clone_flags & CLONE_NEWPID) != 0,
-                   .confinement = confinement ? &*confinement : nullptr};
+                   .confinement = confinement ? &*confinement : nullptr,
+                   .ruleset = confinement ? confinement->ruleset().raw() : -1};
     for (std::size_t i = 0; i < spec.fds.size(); ++i) {
         plan.from[i] = spec.fds[i].parent.raw();
         plan.to[i] = spec.fds[i].child;
