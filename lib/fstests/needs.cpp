@@ -98,7 +98,8 @@ std::optional<Need> device_in(std::string_view reason) {
     for (const auto& [name, option] :
          {std::pair<std::string, std::string>{"LOGWRITES_DEV", "--logwrites"},
           {"SCRATCH_DEV_POOL", "--pool 5"}})
-        if (reason.find("$" + name) != std::string_view::npos)
+        if (reason.find("$" + name) != std::string_view::npos ||
+            reason.find(" in " + name) != std::string_view::npos) // more of them
             return Need{
                 .kind = "device", .name = name, .remedy = fmt::format("run them with {}", option)};
     return std::nullopt;

@@ -12,6 +12,7 @@
 #include "ops/fstests_store.hpp"
 #include "ops/fstests_suite.hpp"
 #include "ops/rootfs.hpp"
+#include "rootfs/profile.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -115,12 +116,19 @@ void install_missing(const Context& context, fstests::Run& run) {
     auto checked = check_rootfs(context, {.root = run.root});
     if (!checked)
         return note(checked.error());
+    if (!rootfs::shipped_profile(checked->root.profile)) {
+        run.notes.push_back(fmt::format("the root {} has a profile of your own: add {} to it",
+                                        run.root, join(packages, ", ")));
+        return;
+    }
     bool is_path = run.root.find('/') != std::string::npos;
+    auto added = checked->root.added_packages;
+    added.insert(added.end(), packages.begin(), packages.end());
     auto made = create_rootfs(context, {.name = is_path ? "" : run.root,
                                         .profile = checked->root.profile,
                                         .release = checked->root.suite,
                                         .path = is_path ? run.root : "",
-                                        .packages = packages,
+                                        .packages = added,
                                         .force = true});
     if (!made)
         return note(made.error());

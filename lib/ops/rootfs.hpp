@@ -47,6 +47,7 @@ struct TestRoot {
     std::uint64_t size = 0;   ///< bytes on the disk; 0: not measured
     std::vector<RootUser> users{};
     std::map<std::string, std::string> packages{}; ///< version by name
+    std::vector<std::string> added_packages{};     ///< that were wished for beside the profile's
 };
 
 struct CreateRootfsRequest {

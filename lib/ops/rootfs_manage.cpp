@@ -39,7 +39,8 @@ TestRoot describe_root(const std::string& path, const rootfs::Manifest& manifest
                   .snapshot = rootfs::iso_date(manifest.snapshot),
                   .created = time_of_birth(path),
                   .recipe = manifest.layer,
-                  .packages = manifest.packages};
+                  .packages = manifest.packages,
+                  .added_packages = manifest.added_packages};
     for (const auto& user : manifest.profile.users)
         root.users.push_back({user.name, user.uid, user.gid, user.groups});
     return root;

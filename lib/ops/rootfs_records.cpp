@@ -63,6 +63,7 @@ Json to_json(const TestRoot& root) {
             {"snapshot", root.snapshot},
             {"created", root.created},
             {"recipe", root.recipe},
+            {"added_packages", root.added_packages},
             {"size", root.size},
             {"users", users},
             {"packages", map_to_json(root.packages)}};

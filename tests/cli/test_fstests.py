@@ -35,16 +35,16 @@ class Run(Case):
             "ext4/001": "passed", "generic/001": "passed", "generic/002": "passed", "generic/003": "failed",
             "generic/004": "failed", "generic/005": "not run", "generic/006": "not run", "generic/007": "timed out",
             "generic/008": "crashed", "generic/009": "expunged", "generic/010": "failed", "generic/011": "passed",
-            "generic/012": "passed"})
+            "generic/012": "passed", "generic/013": "not run"})
         tests = {test["name"]: test for test in run["tests"]}
         self.assertEqual(tests["generic/008"]["complaints"][0]["kind"], "panic")
         self.assertIn("+a line that is not expected", tests["generic/003"]["diff"])
         self.assertTrue((Path(run["run"]["directory"]) / tests["generic/003"]["full"]).exists())
         self.assertEqual(len(run["machines"]), 3)
-        self.assertEqual([need["name"] for need in run["needs"]], ["fio", "no-such-fsgqa"])
+        self.assertEqual([need["name"] for need in run["needs"]], ["SCRATCH_DEV_POOL", "fio", "no-such-fsgqa"])
         self.assertIn("[plain] TEST_DEV", run["notes"][0])
         suite = ElementTree.parse(junit).getroot().find("testsuite")
-        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")), ("13", "3", "2", "3"))
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")), ("14", "3", "2", "4"))
         page = html.read_text()
         self.assertIn("generic/008", page)
         self.assertNotIn("http", page.replace("http-equiv", ""))
@@ -52,7 +52,7 @@ class Run(Case):
         again = self.run_suite("--sections", config, "--tests", "generic/001 generic/004", "--compare", "first", "--json")
         self.assertEqual(again.returncode, 0, again.stderr)
         comparison = json.loads(again.stdout)["comparison"]
-        self.assertEqual((comparison["unchanged"], comparison["still_bad"], comparison["not_selected"]), (2, 1, 11))
+        self.assertEqual((comparison["unchanged"], comparison["still_bad"], comparison["not_selected"]), (2, 1, 12))
         self.assertEqual(self.fstests("baseline", "compare", "first").returncode, 0)
         self.assertIn("first", self.ok(self.fstests("baseline", "list")).stdout)
 
@@ -62,6 +62,29 @@ class Run(Case):
         self.assertEqual(len(run["machines"]), 2)
         self.assertEqual({machine["shard"] for machine in run["machines"]}, {1, 2})
         self.assertEqual(run["summary"]["passed"], 5)
+
+    def test_each_disk_for_its_purpose(self):
+        done = self.run_suite("--fstype", "ext4", "--pool", "3", "--logwrites", "--tests", "generic/002 generic/013", "--json")
+        tests = {test["name"]: test for test in json.loads(self.ok(done).stdout)["tests"]}
+        self.assertEqual(tests["generic/013"]["status"], "passed", tests)
+        self.assertEqual(tests["generic/002"]["status"], "not run")
+
+    def test_nothing_on_a_disk_of_this_host(self):
+        for arguments in (("--fstype", "tmpfs"), ("--fstype", "xfs", "--devices", "tmpfs")):
+            with self.subTest(arguments):
+                done = self.run_suite(*arguments, "--tests", "generic/001 generic/011", "--json")
+                self.assertEqual(json.loads(self.ok(done).stdout)["summary"]["passed"], 2)
+
+    def test_what_tests_missed_is_added_to_the_root(self):
+        root = self.scratch / "root"
+        self.ok(slipway("rootfs", "create", "--profile", "minimal", "--packages", "gawk", "--path", root, timeout=300))
+        done = self.fstests("run", "--kernel", UML, "--root", root, "--fstests", SUITE, "--disk-size", "1G", "--tests", "generic/001 generic/005",
+                            "--install-missing", "--json")
+        run = json.loads(self.ok(done).stdout)
+        self.assertEqual({test["name"]: test["status"] for test in run["tests"]}, {"generic/001": "passed", "generic/005": "not run"})
+        self.assertIn("was made anew with fio", run["notes"][0])
+        self.assertTrue((root / "usr/bin/fio").exists())
+        self.assertTrue((root / "usr/bin/gawk").exists(), "what was added before is kept")
 
     def test_a_kernel_without_the_file_system(self):
         done = self.run_suite("--fstype", "zonefs", "--tests", "generic/001")
