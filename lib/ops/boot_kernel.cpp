@@ -317,6 +317,8 @@ private:
 
     Result<BootKernelResult> converse(session::Session& session, const session::CallHooks& hooks) {
         result_.seconds_to_command = seconds_since(started_);
+        if (request_.on_begin)
+            request_.on_begin(result_);
         auto began = Clock::now();
         auto answer = session.call("command", command_of(request_), hooks);
         result_.seconds = seconds_since(began);

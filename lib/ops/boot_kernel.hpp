@@ -30,6 +30,8 @@ struct TestDisk {
     std::uint64_t size = 0; ///< bytes, of a sparse one
 };
 
+struct BootKernelResult;
+
 enum class RootUse {
     Overlay,  ///< changes stay in the machine's memory
     ReadWrite ///< changes go to the root itself
@@ -55,6 +57,8 @@ struct BootKernelRequest {
     bool has_input = false; ///< the hooks give input
     /// The console's text as it comes.
     std::function<void(std::string_view)> on_console{};
+    /// The command is about to begin; what is known of the machine until then.
+    std::function<void(const BootKernelResult&)> on_begin{};
 };
 
 /// How the machine came to its end.

@@ -29,8 +29,10 @@ lacks() {
 }
 
 # Tests write beside themselves, and cores land there: in memory, over the suite.
-mkdir -p /mnt/test /mnt/scratch /mnt/fstests /run/fstests/upper /run/fstests/work "$work/results"
-mount -t overlay -o "lowerdir=$suite,upperdir=/run/fstests/upper,workdir=/run/fstests/work" \
+mkdir -p /mnt/test /mnt/scratch /mnt/fstests /mnt/memory "$work/results"
+mount -t tmpfs fstests /mnt/memory
+mkdir /mnt/memory/upper /mnt/memory/work
+mount -t overlay -o "lowerdir=$suite,upperdir=/mnt/memory/upper,workdir=/mnt/memory/work" \
     fstests /mnt/fstests || lacks driver overlay
 cd /mnt/fstests || exit 125
 # Before each test check describes its whole machine in result.xml, with some 300 processes. Nobody

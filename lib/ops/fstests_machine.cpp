@@ -46,7 +46,7 @@ public:
         if (!result && !overdue_)
             return fail(std::move(result).error());
         if (result)
-            take(*result);
+            outcome_.machine.end = name_of(result->end);
         if (watch_.output().begun() == 0)
             return fail(no_start(result));
         judge(result);
@@ -93,6 +93,8 @@ private:
             [[maybe_unused]] auto written = sys::write_all(console_, bytes);
             watch_.hear_console(bytes);
         };
+        // Not its result: a machine that is stopped has none.
+        request.on_begin = [this](const BootKernelResult& known) { take(known); };
         return request;
     }
 
@@ -136,7 +138,6 @@ private:
     }
 
     void take(const BootKernelResult& result) {
-        outcome_.machine.end = name_of(result.end);
         outcome_.kernel_release = result.kernel_release;
         outcome_.kind =
             result.machine == "qemu"

@@ -24,14 +24,14 @@ std::string key_of(const Json& content) {
 }
 
 // "a" as it is: apt tells when there is none. Of "a | b" and what may be missing as a pattern
-// (apt-patterns(7)), which finds what there is.
+// (apt-patterns(7)), which finds what there is; names that others only mention are virtual.
 std::string include_argument(const std::string& package, bool optional) {
     auto choices = split(package, '|');
     if (choices.size() == 1 && !optional)
         return std::string(trim(package));
     std::vector<std::string> patterns;
     for (auto choice : choices)
-        patterns.push_back(fmt::format("?exact-name({})", trim(choice)));
+        patterns.push_back(fmt::format("?and(?exact-name({}),?not(?virtual))", trim(choice)));
     return patterns.size() == 1 ? patterns[0] : fmt::format("?or({})", join(patterns, ","));
 }
 

@@ -13,7 +13,7 @@
 namespace slipway::rootfs {
 
 /// Changed whenever the same profile gives another root.
-constexpr unsigned recipe_version = 1;
+constexpr unsigned recipe_version = 2;
 
 /// Where packages come from.
 struct Source {

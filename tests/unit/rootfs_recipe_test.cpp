@@ -47,8 +47,10 @@ TEST(Recipe, CommandForUbuntu) {
             "--dpkgopt=path-exclude=/usr/share/doc/*",
             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
             "--aptopt=Acquire::http::Proxy \"http://p:1\"", "--include=bash",
-            "--include=?or(?exact-name(libaio1),?exact-name(libaio1t64))", "--include=sudo",
-            "--include=?exact-name(fsverity)", "jammy", "/c/new",
+            "--include=?or(?and(?exact-name(libaio1),?not(?virtual)),?and(?exact-name(libaio1t64),?"
+            "not(?virtual)))",
+            "--include=sudo", "--include=?and(?exact-name(fsverity),?not(?virtual))", "jammy",
+            "/c/new",
             "deb [signed-by=/usr/share/keyrings/ubuntu-archive-keyring.gpg] "
             "http://archive.ubuntu.com/ubuntu jammy main universe"));
     EXPECT_THAT(spec.env, Contains("SOURCE_DATE_EPOCH=1650000000"));
