@@ -50,12 +50,6 @@ void declare_setup(CLI::App& fstests, Invocation& invocation) {
     });
 }
 
-std::string line_of(const fstests::Baseline& baseline) {
-    return fmt::format("{:<20} {} {:<8} {:<24} {:>5} tests  {}\n", baseline.name, baseline.saved,
-                       baseline.fstype, baseline.kernel_release, baseline.tests.size(),
-                       baseline.selection);
-}
-
 struct BaselineOptions {
     std::string name, run;
     bool force = false;
@@ -64,7 +58,7 @@ struct BaselineOptions {
 Result<int> save(Invocation& invocation, const BaselineOptions& options) {
     SLIPWAY_TRY(auto run, ops::load_run(options.run));
     SLIPWAY_TRY(auto baseline, ops::save_baseline(options.name, run, options.force));
-    SLIPWAY_CHECK(print(invocation, fstests::to_json(baseline), line_of(baseline)));
+    SLIPWAY_CHECK(print(invocation, fstests::to_json(baseline), fstests::render_line(baseline)));
     return 0;
 }
 
@@ -73,14 +67,14 @@ Result<int> list(Invocation& invocation) {
     SLIPWAY_TRY(auto baselines, ops::list_baselines(context));
     std::string text;
     for (const auto& baseline : baselines)
-        text += line_of(baseline);
+        text += fstests::render_line(baseline);
     SLIPWAY_CHECK(print(invocation, ops::to_json(baselines), text));
     return 0;
 }
 
 Result<int> show(Invocation& invocation, const BaselineOptions& options) {
     SLIPWAY_TRY(auto baseline, ops::show_baseline(options.name));
-    auto text = line_of(baseline);
+    auto text = fstests::render_line(baseline);
     for (const auto& [name, test] : baseline.tests)
         text += fmt::format("  {:<16} {}{}{}\n", name, fstests::name_of(test.status),
                             test.flaky ? ", flaky" : "",

@@ -68,6 +68,15 @@ bool has_section(std::string_view content, const Elf64_Ehdr& header, std::string
     return false;
 }
 
+bool is_dynamic(std::string_view content, const Elf64_Ehdr& header) {
+    for (unsigned index = 0; index < header.e_phnum; ++index) {
+        auto segment = record_at<Elf64_Phdr>(content, header.e_phoff + index * sizeof(Elf64_Phdr));
+        if (segment && segment->p_type == PT_INTERP)
+            return true;
+    }
+    return false;
+}
+
 // Where the kernel is entered by the PVH protocol: a note of the owner "Xen".
 bool has_pvh_entry(std::string_view content, const Elf64_Ehdr& header) {
     constexpr unsigned physical_entry = 18; // XEN_ELFNOTE_PHYS32_ENTRY
@@ -95,8 +104,13 @@ Result<KernelKind> kind_of_elf(std::string_view content) {
         return fail(Code::Corrupt, "this ELF file is cut off");
     if (header->e_machine != EM_X86_64 || header->e_ident[EI_CLASS] != ELFCLASS64)
         return fail(other_architecture(machine_name(header->e_machine)));
-    if (has_section(content, *header, ".uml."))
-        return KernelKind::Uml;
+    if (has_section(content, *header, ".uml.")) {
+        if (is_dynamic(content, *header))
+            return KernelKind::Uml;
+        return fail(Code::Unsupported, "this User-mode Linux is linked statically",
+                    "build it with CONFIG_STATIC_LINK=n (the default): Slipway gives it its memory "
+                    "and its disks by a library that it loads");
+    }
     if (release_in_banner(content).empty())
         return fail(Code::Corrupt, "this is a program, but no Linux kernel");
     if (!has_pvh_entry(content, *header))

@@ -70,6 +70,23 @@ void render(std::string& text, std::string_view title, const std::vector<Change>
 
 } // namespace
 
+std::map<std::string, std::size_t> count_statuses(const Baseline& baseline) {
+    std::map<std::string, std::size_t> numbers;
+    for (const auto& [test, kept] : baseline.tests)
+        ++numbers[std::string(name_of(kept.status))];
+    return numbers;
+}
+
+std::string render_line(const Baseline& baseline) {
+    std::string statuses;
+    for (const auto& [name, number] : count_statuses(baseline))
+        statuses += fmt::format(", {} {}", number, name);
+    return printable(fmt::format("{}: {} tests{}; {} on {}, {}", baseline.name,
+                                 baseline.tests.size(), statuses, baseline.fstype,
+                                 baseline.kernel_release, baseline.saved)) +
+           "\n";
+}
+
 Baseline make_baseline(const Run& run, std::string name, std::string saved) {
     Baseline baseline{.name = std::move(name),
                       .saved = std::move(saved),

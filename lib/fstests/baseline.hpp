@@ -27,6 +27,10 @@ struct Baseline {
     std::string selection;                       ///< of the run
     std::map<std::string, BaselineTest> tests{}; ///< by Test::id
 };
+/// How many tests there are of each status, by its name.
+[[nodiscard]] std::map<std::string, std::size_t> count_statuses(const Baseline& baseline);
+/// One line for people, with its end.
+[[nodiscard]] std::string render_line(const Baseline& baseline);
 [[nodiscard]] Baseline make_baseline(const Run& run, std::string name, std::string saved);
 
 /// A test whose result is another one now.

@@ -34,23 +34,13 @@ struct BaselineRecord {
 };
 
 BaselineRecord record_of(const fstests::Baseline& baseline) {
-    BaselineRecord record{.name = baseline.name,
-                          .saved = baseline.saved,
-                          .run = baseline.run,
-                          .kernel_release = baseline.kernel_release,
-                          .fstype = baseline.fstype,
-                          .tests = baseline.tests.size()};
-    for (const auto& [test, kept] : baseline.tests)
-        ++record.statuses[std::string(fstests::name_of(kept.status))];
-    return record;
-}
-
-std::string line_of(const BaselineRecord& record) {
-    std::string statuses;
-    for (const auto& [name, number] : record.statuses)
-        statuses += fmt::format(", {} {}", number, name);
-    return printable(fmt::format("{}: {} tests{}; {} on {}, {}\n", record.name, record.tests,
-                                 statuses, record.fstype, record.kernel_release, record.saved));
+    return {.name = baseline.name,
+            .saved = baseline.saved,
+            .run = baseline.run,
+            .kernel_release = baseline.kernel_release,
+            .fstype = baseline.fstype,
+            .tests = baseline.tests.size(),
+            .statuses = fstests::count_statuses(baseline)};
 }
 
 struct SaveArguments : Waiting {
@@ -70,8 +60,7 @@ struct SaveArguments : Waiting {
 Result<Told<BaselineRecord>> save(Job&, const SaveArguments& arguments) {
     SLIPWAY_TRY(auto run, ops::load_run(arguments.run));
     SLIPWAY_TRY(auto baseline, ops::save_baseline(arguments.name, run, arguments.replace));
-    auto record = record_of(baseline);
-    return Told<BaselineRecord>{"saved " + line_of(record), std::move(record)};
+    return Told<BaselineRecord>{"saved " + fstests::render_line(baseline), record_of(baseline)};
 }
 
 struct BaselinesRecord {
@@ -88,7 +77,7 @@ Result<Told<BaselinesRecord>> list(Job& job, const Waiting&) {
     Told<BaselinesRecord> told;
     for (const auto& baseline : baselines) {
         told.record.baselines.push_back(record_of(baseline));
-        told.text += line_of(told.record.baselines.back());
+        told.text += fstests::render_line(baseline);
     }
     if (told.text.empty())
         told.text = "no baselines";
@@ -130,7 +119,7 @@ Result<Told<ShownRecord>> show(Job& job, const ShowArguments& arguments) {
     SLIPWAY_TRY(auto baseline, ops::show_baseline(arguments.name));
     job.add("report", render_json_pretty(fstests::to_json(baseline)) + "\n");
     ShownRecord record{record_of(baseline)};
-    auto text = line_of(record);
+    auto text = fstests::render_line(baseline);
     for (const auto& [name, test] : baseline.tests)
         if (fstests::is_bad(test.status)) {
             record.bad.push_back({name, std::string(fstests::name_of(test.status)), test.reason});

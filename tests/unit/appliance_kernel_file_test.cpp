@@ -24,17 +24,18 @@ template <class T> void append(std::string& content, const T& record) {
     content.append(reinterpret_cast<const char*>(&record), sizeof record);
 }
 
-// An ELF file with one segment of notes and the names of sections.
-std::string elf(unsigned machine, bool pvh, std::string_view section, std::string_view text) {
+// An ELF file with a segment of notes, one of another type, and the names of sections.
+std::string elf(unsigned machine, bool pvh, std::string_view section, std::string_view text,
+                unsigned other = PT_INTERP) {
     Elf64_Ehdr header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
     header.e_ident[EI_CLASS] = ELFCLASS64;
     header.e_machine = static_cast<Elf64_Half>(machine);
     header.e_phoff = sizeof header;
-    header.e_phnum = 1;
+    header.e_phnum = 2;
     Elf64_Phdr segment{};
     segment.p_type = PT_NOTE;
-    segment.p_offset = sizeof header + sizeof segment;
+    segment.p_offset = sizeof header + 2 * sizeof segment;
     segment.p_filesz = sizeof(Elf64_Nhdr) + 8;
     header.e_shoff = segment.p_offset + segment.p_filesz;
     header.e_shnum = 2;
@@ -42,6 +43,7 @@ std::string elf(unsigned machine, bool pvh, std::string_view section, std::strin
     std::string content;
     append(content, header);
     append(content, segment);
+    append(content, Elf64_Phdr{.p_type = other});
     append(content, Elf64_Nhdr{.n_namesz = 4, .n_descsz = 4, .n_type = pvh ? 18U : 6U});
     content.append(std::string_view("Xen\0\0\0\0\0", 8));
     Elf64_Shdr named{}, names{};
@@ -69,6 +71,8 @@ TEST(KernelFile, WhatCannotBeBootedIsNamed) {
     auto refused = [](const std::string& content) { return kernel_kind(content).error(); };
     EXPECT_THAT(refused(elf(EM_X86_64, false, ".text", banner)).hint, HasSubstr("CONFIG_PVH"));
     EXPECT_THAT(refused(elf(EM_X86_64, true, ".text", "no kernel")).what, HasSubstr("no Linux"));
+    EXPECT_THAT(refused(elf(EM_X86_64, false, ".uml.setup.init", banner, PT_NULL)).hint,
+                HasSubstr("CONFIG_STATIC_LINK=n"));
     EXPECT_THAT(refused(elf(EM_AARCH64, true, ".text", banner)).what, HasSubstr("aarch64"));
     EXPECT_THAT(refused(with_text_at(0x38, "ARM\x64")).what, HasSubstr("aarch64"));
     EXPECT_EQ(refused("text").code, Code::Corrupt);
