@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """slipway fstests on our small suite, in machines of User-mode Linux with this host's tree as their root."""
 import json
+import re
 import shutil
+import subprocess
 import unittest
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,6 +23,15 @@ class Run(Case):
 
     def run_suite(self, *arguments):
         return self.fstests("run", "--kernel", UML, "--root", "host", "--fstests", SUITE, "--disk-size", "1G", *arguments)
+
+    def rows_in_a_browser(self, page, script=""):
+        """The names of the tests that a reader sees, after what the script does on the page; and how many bars the chart has."""
+        seen = self.scratch / "seen.html"
+        seen.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
+        done = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.scratch}/chromium", "--dump-dom",
+                               f"file://{seen}"], capture_output=True, text=True, timeout=120, check=True)
+        rows = re.findall(r'<tr class="[a-z]+" data-status="[a-z ]+"( hidden="")?><td>([^<]+)', done.stdout)
+        return [name.removeprefix("plain:") for hidden, name in rows if not hidden], len(re.findall("<rect ", done.stdout))
 
     def test_a_run_goes_on_after_a_hang_and_a_crash(self):
         config = self.scratch / "local.config"
@@ -48,6 +59,14 @@ class Run(Case):
         page = html.read_text()
         self.assertIn("generic/008", page)
         self.assertNotIn("http", page.replace("http-equiv", ""))
+        if shutil.which("chromium"):
+            rows, bars = self.rows_in_a_browser(html)
+            self.assertEqual(sorted(rows), sorted(found))
+            self.assertGreater(bars, 5)
+            rows, _ = self.rows_in_a_browser(html, "kind.value = 'bad'; kind.dispatchEvent(new Event('input'));")
+            self.assertEqual(sorted(rows), [f"generic/{number}" for number in ("003", "004", "007", "008", "010")])
+            rows, _ = self.rows_in_a_browser(html, "word.value = 'EXT4'; word.dispatchEvent(new Event('input'));")
+            self.assertEqual(rows, ["ext4/001"])
 
         again = self.run_suite("--sections", config, "--tests", "generic/001 generic/004", "--compare", "first", "--json")
         self.assertEqual(again.returncode, 0, again.stderr)
