@@ -320,7 +320,7 @@ class Kernels(WithClient):
 
     def test_fstests(self):
         with Client(env={f"XDG_{name}_HOME": str(self.scratch / name.lower()) for name in ("DATA", "STATE")}) as client:
-            self.assertEqual(self.done(client.call("fstests_groups", fstests_path=SUITE, fstype="xfs"))["groups"]["quick"], 8)
+            self.assertEqual(self.done(client.call("fstests_groups", fstests_path=SUITE, fstype="xfs"))["groups"]["quick"], 9)
             self.failed(client.call("fstests_vm_boot_and_run", kernel_path=UML, fstests_path=str(self.scratch)), "notFound")
             self.failed(client.call("fstests_vm_boot_and_run", kernel_path=UML, fstests_path=SUITE, use_custom_rootfs=False, custom_rootfs_path="x"),
                         "invalidArgument", "use_custom_rootfs")

@@ -204,7 +204,9 @@ TEST_F(McpServer, ACallThatTakesLongGivesTheJob) {
     EXPECT_EQ(at_once["state"], "running");
     EXPECT_EQ(at_once["job_id"], "1");
     line(call("2", R"({"wait_seconds":0.05})"));
-    auto later = next()["result"]["structuredContent"];
+    auto result = next()["result"];
+    EXPECT_THAT(result["content"][0]["text"].get<std::string>(), HasSubstr("s: step: 50 %. Ask"));
+    auto later = result["structuredContent"];
     EXPECT_EQ(later["state"], "running");
     EXPECT_EQ(later["job_id"], "2");
     EXPECT_EQ(later["step"], "step: 50 %");
