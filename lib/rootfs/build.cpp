@@ -23,14 +23,7 @@ Status run_tool(const sys::Host& host, std::vector<std::string> argv, std::strin
     sys::ProcessSpec spec{.argv = std::move(argv)};
     SLIPWAY_TRY(auto captured,
                 sys::run(*host.runner, spec, {.deadline = deadline, .cancel = host.cancel}));
-    auto checked = sys::check_tool(spec, captured, std::move(what));
-    if (!checked && captured.err.find("No space left on device") != std::string::npos) {
-        checked.error().code = Code::NoSpace;
-        checked.error().what += ": there is no room for it";
-        checked.error().tool.reset(); // it names every file
-        checked.error().hint = "make room there, or choose another place";
-    }
-    return checked;
+    return sys::check_tool(spec, captured, std::move(what));
 }
 
 Status make_directory(const std::string& path) {

@@ -103,9 +103,13 @@ Result<Facts> look_by_worker(const sys::Host& host, const std::string& directory
 
 Status copy_by_worker(const sys::Host& host, const std::string& directory, const std::string& to) {
     auto done = ask(host, directory, {.name = "copy", .arguments = {{"to", to}}});
-    if (!done)
-        return fail(std::move(done.error()).in(fmt::format("copying the root to {}", to)));
-    return {};
+    if (done)
+        return {};
+    auto what = fmt::format("copying the root to {}", to);
+    if (done.error().code == Code::NoSpace)
+        return fail(Code::NoSpace, what + ": there is no room for it",
+                    "make room there, or choose another place");
+    return fail(std::move(done.error()).in(what));
 }
 
 Status pack_by_worker(const sys::Host& host, const std::string& directory,
