@@ -18,7 +18,7 @@ struct Provided {
     std::string_view package;
     std::string_view programs; ///< that tests ask for
 };
-constexpr std::array packages{
+constexpr std::array known_packages{
     Provided{"acct", "accton"},
     Provided{"acl", "chacl getfacl setfacl"},
     Provided{"attr", "attr getfattr setfattr"},
@@ -155,7 +155,7 @@ std::optional<Need> program_in(std::string_view reason,
 } // namespace
 
 std::string package_of(std::string_view program) {
-    for (const auto& [package, programs] : packages)
+    for (const auto& [package, programs] : known_packages)
         for (auto each : split_words(programs))
             if (each == program)
                 return std::string(package);
