@@ -83,6 +83,17 @@ Result<std::string> wanted_sum(const ImportRootfsRequest& request) {
     return wanted;
 }
 
+// It is read twice: once for the checksum.
+Result<sys::OwnedFd> open_archive(const std::string& path) {
+    SLIPWAY_TRY(auto file, sys::open_file(path, O_RDONLY | O_NONBLOCK));
+    struct stat info {};
+    if (::fstat(file.raw(), &info) != 0)
+        return fail_errno(path);
+    if (!S_ISREG(info.st_mode))
+        return fail(Code::InvalidArgument, fmt::format("{} is no regular file", path));
+    return file;
+}
+
 Status unpack(const sys::Host& host, sys::BorrowedFd archive, std::uint64_t size,
               const std::string& directory) {
     if (::mkdir(directory.c_str(), 0755) != 0)
@@ -136,7 +147,7 @@ Result<ExportRootfsResult> export_rootfs(const Context& context,
 
 Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest& request) {
     SLIPWAY_TRY(auto wanted, wanted_sum(request));
-    SLIPWAY_TRY(auto archive, sys::open_file(request.file, O_RDONLY));
+    SLIPWAY_TRY(auto archive, open_archive(request.file));
     SLIPWAY_TRY(auto sum, sum_of(archive, context.host.cancel));
     if (sum.sha256 != wanted)
         return fail(Code::Corrupt,

@@ -401,6 +401,8 @@ class TestFiles(RootfsCase):
         self.refused(self.user.slipway("rootfs", "import", file, "other", "--sha256", digest(file)), 4)
         Path(f"{file}.sha256").unlink()
         self.refused(self.user.slipway("rootfs", "import", file, "other"), 2, "--sha256")
+        os.mkfifo(self.user.home / "pipe.tar", 0o666)
+        self.refused(self.user.slipway("rootfs", "import", self.user.home / "pipe.tar", "other", "--sha256", "0" * 64), 2, "no regular file")
         with tarfile.open(self.user.home / "no-root.tar", "w") as archive:
             archive.add(path, "etc/passwd")
         foreign = self.user.home / "no-root.tar"
