@@ -190,8 +190,9 @@ private:
             return {};
         }
         bool complete = status == ARCHIVE_OK;
-        if (::archive_entry_size_is_set(entry) == 0 || ::archive_entry_size(entry) > 0)
-            SLIPWAY_CHECK(copy_data());
+        if (::archive_entry_size_is_set(entry) == 0 || ::archive_entry_size(entry) > 0) {
+            SLIPWAY_TRY(complete, copy_data(complete));
+        }
         if (::archive_write_finish_entry(writer_.get()) != ARCHIVE_OK)
             complete = false;
         if (out_of_space())
@@ -201,7 +202,8 @@ private:
         return {};
     }
 
-    Status copy_data() {
+    // A write that fails is but a warning to libarchive. Returns whether all is there, still.
+    Result<bool> copy_data(bool complete) {
         const void* block = nullptr;
         std::size_t size = 0;
         la_int64_t offset = 0;
@@ -210,10 +212,13 @@ private:
                ARCHIVE_EOF) {
             if (status < ARCHIVE_WARN)
                 return fail(error_of(reader_.get()));
-            if (::archive_write_data_block(writer_.get(), block, size, offset) < ARCHIVE_WARN)
+            int written =
+                static_cast<int>(::archive_write_data_block(writer_.get(), block, size, offset));
+            if (written < ARCHIVE_WARN || (written < ARCHIVE_OK && out_of_space()))
                 return fail(error_of(writer_.get()));
+            complete = complete && written >= ARCHIVE_OK;
         }
-        return {};
+        return complete;
     }
 
     bool out_of_space() {

@@ -38,21 +38,29 @@ Result<BootRoot> open_image_root(const std::string& path, RootUse use) {
     return root;
 }
 
-// One of ours by its name; what a machine runs on is not deleted meanwhile.
-Result<BootRoot> open_test_root(const std::string& name) {
-    SLIPWAY_TRY(auto path, find_rootfs(name));
-    SLIPWAY_TRY(auto root, open_directory(path));
-    SLIPWAY_TRY(root.lock, lock_root(path, RootLock::Use));
+// What a machine runs on is not deleted meanwhile, and what one changes no other one reads.
+Result<BootRoot> open_locked(const std::string& path, RootUse use) {
+    std::error_code failed; // the directory itself is locked, not a link to it
+    auto real = std::filesystem::canonical(path, failed).string();
+    SLIPWAY_TRY(auto root, open_directory(failed ? path : real));
+    SLIPWAY_TRY(root.lock,
+                lock_root(root.path, use == RootUse::ReadWrite ? RootLock::Change : RootLock::Use));
     return root;
 }
 
-Result<BootRoot> open_minimal_root(const Context& context) {
-    auto found = open_test_root(standard_root);
+// One of ours by its name.
+Result<BootRoot> open_test_root(const std::string& name, RootUse use) {
+    SLIPWAY_TRY(auto path, find_rootfs(name));
+    return open_locked(path, use);
+}
+
+Result<BootRoot> open_minimal_root(const Context& context, RootUse use) {
+    auto found = open_test_root(standard_root, use);
     if (found || found.error().code != Code::NotFound)
         return found;
     context.host.log.info("making the root '{}', which is there for the next time", standard_root);
     SLIPWAY_TRY([[maybe_unused]] auto made, create_rootfs(context, {.profile = standard_root}));
-    return open_test_root(standard_root);
+    return open_test_root(standard_root, use);
 }
 
 } // namespace
@@ -67,7 +75,7 @@ Result<sys::OwnedFd> open_shown_directory(const std::string& path) {
 Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest& request) {
     const auto& named = request.root;
     if (named.empty())
-        return open_minimal_root(context);
+        return open_minimal_root(context, request.root_use);
     if (named == "host") {
         if (request.root_use == RootUse::ReadWrite)
             return fail(Code::InvalidArgument, "this host's tree is only read", "leave --rw out");
@@ -78,18 +86,14 @@ Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest&
     std::error_code failed;
     bool is_path = named.find('/') != std::string::npos;
     if (!is_path) {
-        auto root = open_test_root(named);
+        auto root = open_test_root(named, request.root_use);
         if (root || root.error().code != Code::NotFound || !std::filesystem::exists(named, failed))
             return root;
     }
     auto path = std::filesystem::absolute(named, failed).lexically_normal().string();
     if (!std::filesystem::is_directory(path, failed))
         return open_image_root(path, request.root_use);
-    SLIPWAY_TRY(auto root, open_directory(path));
-    if (find_rootfs(path)) {
-        SLIPWAY_TRY(root.lock, lock_root(path, RootLock::Use));
-    }
-    return root;
+    return open_locked(path, request.root_use);
 }
 
 } // namespace slipway::ops

@@ -48,7 +48,11 @@ Result<Manifest> manifest_from_json(const Json& json) {
     for (const auto& [name, version] : json_at(json, "packages").items())
         if (version.is_string())
             manifest.packages[name] = version.get<std::string>();
-    if (manifest.layer.empty() || manifest.suite.empty() || !is_root_name(manifest.profile.name))
+    // These stand in commands that a user is advised to run, and a test may have written them.
+    bool are_names = std::all_of(manifest.added_packages.begin(), manifest.added_packages.end(),
+                                 [](const auto& name) { return is_package_name(name); });
+    if (manifest.layer.empty() || !are_names || !is_root_name(manifest.suite) ||
+        !is_root_name(manifest.profile.name))
         return fail(Code::Corrupt, fmt::format("{} is incomplete", manifest_path));
     return manifest;
 }
