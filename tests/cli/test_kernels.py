@@ -159,9 +159,12 @@ class TestUserModeLinux(Kernels):
         self.assertEqual(running.returncode, 130)
 
     def test_the_root_is_not_deleted_meanwhile(self):
-        running = self.user.start("boot", "--kernel", UML, "--root", "fstests", "--", "sh", "-c", "echo begun; sleep 600")
+        link = self.user.home / "link"
+        link.symlink_to(json.loads(self.ok(self.user.slipway("rootfs", "check", "fstests", "--json")).stdout)["root"]["path"])
+        running = self.user.start("boot", "--kernel", UML, "--root", link, "--", "sh", "-c", "echo begun; sleep 600")
         self.assertEqual(running.stdout.readline(), "begun\n")
         self.refused(self.user.slipway("rootfs", "delete", "fstests"), 4, "in use", "end the machine")
+        self.refused(self.boot("true", options=["--rw"]), 125, "in use", "end the machine")
         running.kill()
         running.communicate()
 

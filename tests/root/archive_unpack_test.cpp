@@ -5,6 +5,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -28,11 +31,15 @@ protected:
     }
     // In a process of its own, whose root is "to": the number of incomplete entries, or 100 for
     // an error.
-    [[nodiscard]] int unpack() const {
+    [[nodiscard]] int unpack(const char* room = nullptr) const {
         auto archive = sys::open_file(path("a.tar"), O_RDONLY);
         auto size = fs::file_size(path("a.tar"));
         auto child = ::fork();
         if (child == 0) {
+            if (room != nullptr && (::unshare(CLONE_NEWNS) != 0 ||
+                                    ::mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0 ||
+                                    ::mount("tmpfs", path("to").c_str(), "tmpfs", 0, room) != 0))
+                ::_exit(102);
             if (::chroot(path("to").c_str()) != 0 || ::chdir("/") != 0)
                 ::_exit(101);
             ::umask(0);
@@ -106,6 +113,14 @@ TEST_F(Unpack, ACutOffArchiveIsAnError) {
     pack("");
     fs::resize_file(path("a.tar"), 50'000);
     EXPECT_EQ(unpack(), 100);
+}
+
+// The name and the length fit; libarchive only warns of what does not.
+TEST_F(Unpack, ContentThatDoesNotFitIsAnError) {
+    write("from/file", std::string(4'000'000, 'x'));
+    pack("");
+    EXPECT_EQ(unpack("size=1m"), 100);
+    EXPECT_EQ(unpack("size=8m"), 0);
 }
 
 } // namespace
