@@ -34,9 +34,13 @@ Status complete(Options& options) {
 
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(complete(options));
-    if (!options.compare.empty()) { // a name that is wrong is not worth the wait
+    if (!options.compare.empty()) { // what is wrong is told before the long work
         SLIPWAY_TRY([[maybe_unused]] auto known, ops::show_baseline(options.compare));
     }
+    if (!options.save.empty())
+        SLIPWAY_CHECK(ops::check_baseline_name(options.save));
+    SLIPWAY_TRY(auto junit, open_page(options.junit));
+    SLIPWAY_TRY(auto html, open_page(options.html));
     SLIPWAY_TRY(auto context, invocation.context());
     context.host.progress = {};
     auto& request = options.request;
@@ -44,10 +48,8 @@ Result<int> run(Invocation& invocation, Options& options) {
         context.host.log.info("[{}/{}] {}", done, total, fstests::render_text(test));
     };
     SLIPWAY_TRY(auto result, ops::run_fstests(context, request));
-    if (!options.junit.empty())
-        SLIPWAY_CHECK(sys::write_file(options.junit, fstests::render_junit(result)));
-    if (!options.html.empty())
-        SLIPWAY_CHECK(sys::write_file(options.html, fstests::render_html(result)));
+    SLIPWAY_CHECK(publish_page(junit, fstests::render_junit(result)));
+    SLIPWAY_CHECK(publish_page(html, fstests::render_html(result)));
     auto code = ops::exit_code_of(result);
     auto json = fstests::to_json(result);
     auto text = fstests::render_text(result);

@@ -160,6 +160,21 @@ Result<std::optional<sys::OutputFile>> open_report(const std::string& path) {
     return std::optional(std::move(*file));
 }
 
+Result<std::optional<sys::OutputFile>> open_page(const std::string& path) {
+    std::optional<sys::OutputFile> file;
+    if (!path.empty()) {
+        SLIPWAY_TRY(file, sys::OutputFile::create(path, {.replace = true}));
+    }
+    return file;
+}
+
+Status publish_page(std::optional<sys::OutputFile>& file, std::string_view text) {
+    if (!file)
+        return {};
+    SLIPWAY_CHECK(sys::write_all(file->fd(), text));
+    return file->publish();
+}
+
 namespace {
 
 const char* summary_of(const report::Findings& findings) {

@@ -60,6 +60,10 @@ void add_policy_options(CLI::App& command, report::Policy& policy, std::string& 
                                  std::optional<sys::OutputFile> file);
 /// The file of --report, which replaces an earlier report and no other file; none for "".
 [[nodiscard]] Result<std::optional<sys::OutputFile>> open_report(const std::string& path);
+/// A file that is written at the end, replacing what is there, but opened before the long work;
+/// none for "".
+[[nodiscard]] Result<std::optional<sys::OutputFile>> open_page(const std::string& path);
+[[nodiscard]] Status publish_page(std::optional<sys::OutputFile>& file, std::string_view text);
 
 /// The actions of a dry run, with their changes.
 [[nodiscard]] std::string plan_text(const report::Report& report);

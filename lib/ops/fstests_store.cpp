@@ -167,6 +167,11 @@ Result<fstests::Run> load_run(const std::string& path) {
     return run;
 }
 
+Status check_baseline_name(const std::string& name) {
+    auto path = baseline_path(name);
+    return path ? Status{} : Status(fail(std::move(path).error()));
+}
+
 Result<fstests::Baseline> save_baseline(const std::string& name, const fstests::Run& run,
                                         bool replace) {
     SLIPWAY_TRY(auto path, baseline_path(name));
@@ -176,9 +181,15 @@ Result<fstests::Baseline> save_baseline(const std::string& name, const fstests::
                     "run the tests to their end");
     SLIPWAY_CHECK(make_directories(std::string(dirname_of(path))));
     auto baseline = fstests::make_baseline(run, name, utc_now());
-    SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = replace}));
-    SLIPWAY_CHECK(sys::write_all(file.fd(), render_json_pretty(fstests::to_json(baseline)) + "\n"));
-    SLIPWAY_CHECK(file.publish());
+    auto file = sys::OutputFile::create(path, {.replace = replace});
+    if (!file && file.error().code == Code::Exists)
+        return fail(Code::Exists, fmt::format("there is a baseline {} already", name),
+                    "choose another name, or replace it (--force)");
+    if (!file)
+        return fail(std::move(file).error());
+    SLIPWAY_CHECK(
+        sys::write_all(file->fd(), render_json_pretty(fstests::to_json(baseline)) + "\n"));
+    SLIPWAY_CHECK(file->publish());
     return baseline;
 }
 

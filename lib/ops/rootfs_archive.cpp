@@ -160,6 +160,10 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
         name = basename_of(request.file);
         name = name.substr(0, name.find(".tar"));
     }
+    if (request.path.empty() && !rootfs::is_root_name(name))
+        return fail(Code::InvalidArgument,
+                    fmt::format("'{}' is no name of a root", printable(name)),
+                    "use letters, digits, '.', '_' and '-'; another directory goes with --path");
     SLIPWAY_TRY(auto path,
                 root_path(request.path.empty()                          ? name
                           : request.path.find('/') == std::string::npos ? "./" + request.path

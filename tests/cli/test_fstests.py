@@ -123,6 +123,8 @@ class WithoutMachines(Case):
                 (("run", "--kernel", "host", "--fstests", SUITE, "--tests", "generic/999"), 4, "generic/999"),
                 (("run", "--kernel", "host", "--fstests", SUITE, "--compare", "no-such"), 4, "no-such"),
                 (("run", "--kernel", "/nowhere", "--fstests", SUITE, "--root", "host", "--tests", "generic/001"), 4, "/nowhere"),
+                (("run", "--kernel", UML or "host", "--root", "host", "--fstests", SUITE, "--save-baseline", "../x"), 2, "no name of a baseline"),
+                (("run", "--kernel", UML or "host", "--root", "host", "--fstests", SUITE, "--html", "/nowhere/page"), 4, "/nowhere"),
                 (("baseline", "show", "../x"), 2, "no name of a baseline")):
             with self.subTest(arguments=arguments):
                 done = slipway("fstests", *arguments, env={"XDG_DATA_HOME": str(self.scratch), "XDG_STATE_HOME": str(self.scratch)})
