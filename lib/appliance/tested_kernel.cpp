@@ -15,6 +15,7 @@
 #include "appliance/kernel_modules.hpp"
 #include "base/strings.hpp"
 #include "sys/cache.hpp"
+#include "sys/directories.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::appliance {
@@ -106,14 +107,6 @@ Status run_tool(const sys::Host& host, std::vector<std::string> argv, const std:
     return sys::check_tool(spec, ran, what);
 }
 
-Status make_directory(const std::string& path) {
-    std::error_code failed;
-    fs::create_directories(path, failed);
-    if (failed)
-        return fail_errno(fmt::format("making the directory {}", path), failed.value());
-    return {};
-}
-
 // What tells one state of a file from another, for a name in the cache.
 Result<std::string> fingerprint(const std::string& file) {
     struct stat info {};
@@ -186,7 +179,7 @@ Result<TestedKernel> from_package(const sys::Host& host, const std::string& pack
 Status gather_modules(const sys::Host& host, const std::string& tree, const std::string& release,
                       const std::string& place) {
     auto directory = fmt::format("{}/lib/modules/{}", place, release);
-    SLIPWAY_CHECK(make_directory(directory));
+    SLIPWAY_CHECK(sys::make_directories(directory));
     auto order = text_of(tree + "/modules.order");
     for (auto line : split_lines(order)) {
         auto path = std::string(trim(line));
@@ -195,7 +188,7 @@ Status gather_modules(const sys::Host& host, const std::string& tree, const std:
         if (path.empty())
             continue;
         auto target = fmt::format("{}/kernel/{}", directory, path);
-        SLIPWAY_CHECK(make_directory(std::string(dirname_of(target))));
+        SLIPWAY_CHECK(sys::make_directories(std::string(dirname_of(target))));
         std::error_code failed;
         fs::create_hard_link(fmt::format("{}/{}", tree, path), target, failed);
         if (failed) {

@@ -2,7 +2,6 @@
 #include "ops/fstests_machine.hpp"
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "base/strings.hpp"
 #include "fstests/evidence.hpp"
 #include "ops/fstests_watch.hpp"
+#include "sys/directories.hpp"
 #include "sys/root_dir.hpp"
 
 namespace slipway::ops {
@@ -55,10 +55,7 @@ public:
 
 private:
     Status write_files() {
-        std::error_code failed;
-        std::filesystem::create_directories(shared_ + "/results", failed);
-        if (failed)
-            return fail_errno(fmt::format("making {}", shared_), failed.value());
+        SLIPWAY_CHECK(sys::make_directories(shared_ + "/results"));
         SLIPWAY_CHECK(sys::write_file(shared_ + "/run.sh", run_script()));
         SLIPWAY_CHECK(
             sys::write_file(shared_ + "/config", config_text(job_.request, job_.section)));

@@ -13,6 +13,7 @@
 
 #include "archive/digest.hpp"
 #include "base/strings.hpp"
+#include "sys/directories.hpp"
 #include "sys/output_file.hpp"
 
 namespace slipway::ops {
@@ -35,14 +36,6 @@ Result<std::string> state_directory(const char* name) {
 }
 Result<std::string> baseline_directory() {
     return user_directory("XDG_DATA_HOME", ".local/share", "baselines");
-}
-
-Status make_directories(const std::string& path) {
-    std::error_code failed;
-    fs::create_directories(path, failed);
-    if (failed)
-        return fail_errno(fmt::format("making {}", path), failed.value());
-    return {};
 }
 
 Status replace_file(const std::string& path, std::string_view content) {
@@ -98,7 +91,7 @@ Result<std::string> newest_run() {
 Result<std::string> durations_path(const Timed& timed) {
     constexpr std::size_t digits = 16;
     SLIPWAY_TRY(auto directory, state_directory("fstests/times"));
-    SLIPWAY_CHECK(make_directories(directory));
+    SLIPWAY_CHECK(sys::make_directories(directory));
     SLIPWAY_TRY(auto digest, archive::open_digest("sha256"));
     digest->add(timed.suite);
     return fmt::format("{}/{}-{}.time", directory, digest->finish().substr(0, digits),
@@ -115,14 +108,14 @@ Result<std::string> make_run_directory(const std::string& wanted) {
     std::error_code failed;
     if (!wanted.empty()) {
         auto path = fs::absolute(wanted, failed).lexically_normal().string();
-        SLIPWAY_CHECK(make_directories(path));
+        SLIPWAY_CHECK(sys::make_directories(path));
         if (!fs::is_empty(path, failed) || failed)
             return fail(Code::Exists, fmt::format("{} is not empty", path),
                         "name a new directory for the files of the run");
         return path;
     }
     SLIPWAY_TRY(auto runs, state_directory("fstests/runs"));
-    SLIPWAY_CHECK(make_directories(runs));
+    SLIPWAY_CHECK(sys::make_directories(runs));
     // Two runs that begin in the same second do not meet.
     auto path = fmt::format("{}/{}-XXXXXX", runs, utc("%Y%m%d-%H%M%S"));
     if (::mkdtemp(path.data()) == nullptr)
@@ -179,7 +172,7 @@ Result<fstests::Baseline> save_baseline(const std::string& name, const fstests::
         return fail(Code::InvalidArgument,
                     fmt::format("the run {} ended early, and is no baseline", run.id),
                     "run the tests to their end");
-    SLIPWAY_CHECK(make_directories(std::string(dirname_of(path))));
+    SLIPWAY_CHECK(sys::make_directories(std::string(dirname_of(path))));
     auto baseline = fstests::make_baseline(run, name, utc_now());
     auto file = sys::OutputFile::create(path, {.replace = replace});
     if (!file && file.error().code == Code::Exists)

@@ -150,8 +150,9 @@ Result<sys::OwnedFd> lock_root(const std::string& directory, RootLock lock) {
         if (errno != EWOULDBLOCK)
             return fail_errno(fmt::format("locking {}", directory));
         return fail(Code::Busy, fmt::format("{} is in use", directory),
-                    lock == RootLock::Use ? "a machine changes it (--rw), or it is being deleted or replaced"
-                                          : "end the machine that runs on it first");
+                    lock == RootLock::Use
+                        ? "a machine changes it (--rw), or it is being deleted or replaced"
+                        : "end the machine that runs on it first");
     }
     // While we opened it, it may have been renamed away.
     struct stat now {

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "sys/directories.hpp"
 
 namespace slipway::sys {
 namespace {
@@ -21,14 +22,6 @@ namespace fs = std::filesystem;
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
     return value != nullptr ? value : "";
-}
-
-Status make_directories(const std::string& path) {
-    std::error_code failed;
-    fs::create_directories(path, failed);
-    if (failed)
-        return fail_errno(fmt::format("making the directory {}", path), failed.value());
-    return {};
 }
 
 Status remove_all(const std::string& path) {
