@@ -82,6 +82,12 @@ int clone(int (*function)(void*), void* stack, int flags, void* argument, ...) {
     return real(&die_with_parent, stack, flags, start);
 }
 
+// Called in one place, to boot again when the guest restarts: that is the machine's end, as it is
+// with QEMU's -no-reboot.
+int execvp(const char*, char* const*) {
+    ::_exit(0);
+}
+
 // Otherwise a program of the guest would go on as one of the host when the machine, which answers
 // its system calls, is killed.
 long ptrace(int request, pid_t pid, void* address, void* data) {

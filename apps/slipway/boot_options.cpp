@@ -11,14 +11,6 @@
 namespace slipway::app {
 namespace {
 
-Result<std::uint64_t> parse_memory(const std::string& text) {
-    auto size = parse_size(text);
-    if (!size || *size < (std::uint64_t{64} << 20))
-        return fail(Code::InvalidArgument, fmt::format("'{}' is no memory of a machine", text),
-                    "write it as 512M or 2G; a machine needs 64M at least");
-    return *size;
-}
-
 Result<ops::SharedDirectory> parse_shared(const std::string& text, bool writable) {
     auto equals = text.find('=');
     // One name: the same in the machine as here.
@@ -50,6 +42,15 @@ Result<ops::TestDisk> parse_disk(const std::string& text, std::size_t index) {
 }
 
 } // namespace
+
+Result<unsigned> parse_memory(const std::string& text) {
+    constexpr std::uint64_t least = std::uint64_t{64} << 20, most = std::uint64_t{1} << 44;
+    auto size = parse_size(text);
+    if (!size || *size < least || *size > most)
+        return fail(Code::InvalidArgument, fmt::format("'{}' is no memory of a machine", text),
+                    "write it as 512M or 2G; a machine needs 64M at least");
+    return static_cast<unsigned>(*size >> 20);
+}
 
 void add_boot_options(CLI::App& command, BootOptions& options) {
     auto& request = options.request;
@@ -83,7 +84,7 @@ void add_boot_options(CLI::App& command, BootOptions& options) {
     command
         .add_option("--timeout", options.timeout,
                     "Seconds after which the machine is stopped (exit code 124)")
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(0.001, longest_timeout));
     command.add_option("--append", request.append, "More for the kernel's command line");
     command.add_option("--env", request.env, "NAME=value for the command; may be repeated")
         ->allow_extra_args(false);
@@ -95,8 +96,7 @@ void add_boot_options(CLI::App& command, BootOptions& options) {
 
 Status understand(BootOptions& options) {
     auto& request = options.request;
-    SLIPWAY_TRY(auto memory, parse_memory(options.memory));
-    request.memory_mib = static_cast<unsigned>(memory >> 20);
+    SLIPWAY_TRY(request.memory_mib, parse_memory(options.memory));
     request.root_use = options.read_write ? ops::RootUse::ReadWrite : ops::RootUse::Overlay;
     request.timeout = std::chrono::milliseconds(static_cast<long>(options.timeout * 1000));
     for (const auto* list : {&options.shared, &options.shared_read_only})
@@ -108,7 +108,7 @@ Status understand(BootOptions& options) {
         SLIPWAY_TRY(auto disk, parse_disk(text, request.disks.size()));
         request.disks.push_back(std::move(disk));
     }
-    return {};
+    return ops::check(request);
 }
 
 } // namespace slipway::app

@@ -11,6 +11,8 @@
 
 namespace slipway::app {
 
+constexpr double longest_timeout = 1e9; // seconds
+
 struct BootOptions {
     ops::BootKernelRequest request{};
     bool read_write = false;
@@ -23,9 +25,12 @@ struct BootOptions {
     double timeout = 0;
 };
 
+/// "2G" in MiB. InvalidArgument, also for what no machine can work with.
+[[nodiscard]] Result<unsigned> parse_memory(const std::string& text);
 /// Adds --kernel, --root and all that the machine has.
 void add_boot_options(CLI::App& command, BootOptions& options);
-/// Completes the request by what stands in the other options as text. InvalidArgument.
+/// Completes the request by what stands in the other options as text, and checks it.
+/// InvalidArgument.
 [[nodiscard]] Status understand(BootOptions& options);
 
 } // namespace slipway::app

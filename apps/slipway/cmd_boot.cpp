@@ -57,10 +57,11 @@ int exit_code(Invocation& invocation, const BootOptions& options,
 }
 
 Result<int> run(Invocation& invocation, BootOptions& options) {
-    SLIPWAY_CHECK(understand(options));
     auto& request = options.request;
     request.argv = invocation.guest_argv;
     use_terminal(request, invocation);
+    if (auto understood = understand(options); !understood)
+        return invocation.say_usage(understood.error());
     SLIPWAY_TRY(auto context, invocation.context());
     context.host.progress = {};
     sys::OwnedFd console;

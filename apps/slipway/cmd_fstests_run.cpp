@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/strings.hpp"
+#include "boot_options.hpp"
 #include "fstests/junit.hpp"
 #include "invocation.hpp"
 #include "ops/fstests.hpp"
@@ -11,13 +12,11 @@ struct Options {
     ops::FstestsRequest request{};
     std::string tests{};
     std::string devices = "file";
-    std::string memory = "2G";
-    std::string disk_size = "10G";
+    std::string memory = "2G", disk_size = "10G";
     double timeout = 1800;
-    std::string junit{};
-    std::string html{};
-    std::string compare{};
-    std::string save{};
+    std::string junit{}, html{};   ///< files
+    std::string compare{}, save{}; ///< baselines
+    bool replace = false;          ///< what is saved
 };
 
 Status complete(Options& options) {
@@ -26,8 +25,7 @@ Status complete(Options& options) {
         request.tests.emplace_back(word);
     SLIPWAY_TRY(request.devices, ops::device_kind_named(options.devices));
     SLIPWAY_TRY(request.disk_size, parse_size(options.disk_size));
-    SLIPWAY_TRY(auto memory, parse_size(options.memory));
-    request.memory_mib = static_cast<unsigned>(memory >> 20);
+    SLIPWAY_TRY(request.memory_mib, parse_memory(options.memory));
     request.timeout = std::chrono::milliseconds(static_cast<long>(options.timeout * 1000));
     return {};
 }
@@ -38,7 +36,7 @@ Result<int> run(Invocation& invocation, Options& options) {
         SLIPWAY_TRY([[maybe_unused]] auto known, ops::show_baseline(options.compare));
     }
     if (!options.save.empty())
-        SLIPWAY_CHECK(ops::check_baseline_name(options.save));
+        SLIPWAY_CHECK(ops::check_new_baseline(options.save, options.replace));
     SLIPWAY_TRY(auto junit, open_page(options.junit));
     SLIPWAY_TRY(auto html, open_page(options.html));
     SLIPWAY_TRY(auto context, invocation.context());
@@ -61,7 +59,8 @@ Result<int> run(Invocation& invocation, Options& options) {
             code = comparison.regressions.empty() ? 0 : 1;
     }
     if (!options.save.empty()) {
-        SLIPWAY_TRY([[maybe_unused]] auto saved, ops::save_baseline(options.save, result, true));
+        SLIPWAY_TRY([[maybe_unused]] auto saved,
+                    ops::save_baseline(options.save, result, options.replace));
     }
     SLIPWAY_CHECK(
         invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n" : text));
@@ -121,7 +120,7 @@ void add_options_of_tests(CLI::App& command, Options& options) {
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     command.add_option("--timeout", options.timeout, "Seconds that one test may take; 0: any time")
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(0.0, longest_timeout))
         ->capture_default_str();
 }
 
@@ -139,6 +138,7 @@ void declare_fstests_run(CLI::App& fstests, Invocation& invocation) {
     command->add_option("--compare", options->compare,
                         "With this baseline: then only regressions make the exit code 1");
     command->add_option("--save-baseline", options->save, "Keep the results under this name");
+    command->add_flag("--force", options->replace, "Replace a baseline of that name");
     command->add_flag("--install-missing", options->request.install_missing,
                       "Afterwards, make the root anew with the packages that tests missed");
     add_output_options(*command, invocation);

@@ -58,7 +58,8 @@ void declare_create(CLI::App& rootfs, Invocation& invocation) {
     auto* verb = add_rootfs_verb(rootfs, invocation, "create", "Make a test root");
     auto request = std::make_shared<ops::CreateRootfsRequest>();
     auto format = std::make_shared<std::string>("dir");
-    verb->add_option("NAME", request->name, "Name of the root; the profile's without it");
+    verb->add_option("NAME", request->name, "Name of the root; the profile's without it")
+        ->check([](const std::string& name) { return name.empty() ? "it is empty" : ""; });
     verb->add_option("--profile", request->profile, "fstests, minimal, selftests, or a TOML file")
         ->capture_default_str();
     verb->add_option("--release", request->release,

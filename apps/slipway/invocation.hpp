@@ -38,6 +38,9 @@ struct Invocation {
     [[nodiscard]] Log log();
     /// Starts the supervisor on first use.
     [[nodiscard]] Result<ops::Context> context();
+    /// Says what is wrong with the options, for verbs whose exit codes are those of a program that
+    /// they run. Returns the exit code.
+    [[nodiscard]] int say_usage(const Error& error) const;
     /// The image options after --source-format and --key were understood.
     [[nodiscard]] Result<ops::ImageOptions> image_options() const;
 };

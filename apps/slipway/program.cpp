@@ -55,6 +55,11 @@ int report_error(Invocation& invocation, const Error& error) {
 
 } // namespace
 
+int Invocation::say_usage(const Error& error) const {
+    terminal.say(fmt::format("slipway: {}", render_text(error)));
+    return usage_error;
+}
+
 int run_program(const std::vector<std::string>& argv, Terminal& terminal, const Cancel& cancel) {
     CLI::App app{"Opens, inspects, repairs and boots operating system images.", "slipway"};
     Invocation invocation{.argv = argv, .terminal = terminal, .cancel = cancel};

@@ -149,6 +149,14 @@ int compare_versions(std::string_view a, std::string_view b) {
     return i == a.size() ? -1 : 1;
 }
 
+std::string shell_quote(std::string_view word) {
+    constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789_./:=@%+,-";
+    if (!word.empty() && word.find_first_not_of(plain) == std::string_view::npos)
+        return std::string(word);
+    return "'" + replace_all(std::string(word), "'", "'\\''") + "'";
+}
+
 std::string printable(std::string_view text) {
     std::string out;
     out.reserve(text.size());

@@ -30,6 +30,8 @@ namespace slipway {
 [[nodiscard]] int compare_versions(std::string_view a, std::string_view b);
 /// Control characters and broken UTF-8 replaced, for text of a guest that goes to a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
+/// A word as one writes it in a shell, for commands that a message proposes: in quotes if it must be.
+[[nodiscard]] std::string shell_quote(std::string_view word);
 [[nodiscard]] std::string to_hex(const unsigned char* bytes, std::size_t size);
 
 } // namespace slipway

@@ -30,7 +30,6 @@ using appliance::WantedDriver;
 
 constexpr std::size_t tail_lines = 25;
 constexpr int root_number = 60, modules_number = 61; // of images, in the machine's process
-constexpr std::size_t longest_serial = 20;           // of virtio-blk
 
 constexpr std::array machine_drivers{WantedDriver{"virtio_pci", "VIRTIO_PCI"},
                                      WantedDriver{"virtio_blk", "VIRTIO_BLK"},
@@ -38,32 +37,6 @@ constexpr std::array machine_drivers{WantedDriver{"virtio_pci", "VIRTIO_PCI"},
 constexpr std::array share_drivers{WantedDriver{"9pnet_virtio", "NET_9P_VIRTIO"},
                                    WantedDriver{"9p", "9P_FS"}};
 constexpr std::array overlay_driver{WantedDriver{"overlay", "OVERLAY_FS"}};
-
-Status check_request(const BootKernelRequest& request) {
-    if (request.argv.empty())
-        return fail(Code::InvalidArgument, "no command was given",
-                    "write it after --, such as: slipway boot --kernel K -- uname -a");
-    for (const auto& disk : request.disks) {
-        bool usual = disk.serial.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST"
-                                                   "UVWXYZ0123456789_.-") == std::string::npos;
-        if (disk.serial.empty() || disk.serial.size() > longest_serial || !usual)
-            return fail(
-                Code::InvalidArgument,
-                fmt::format("'{}' cannot be a disk's serial number", printable(disk.serial)),
-                "use up to 20 letters, digits, '.', '_' and '-'");
-        auto same = std::count_if(request.disks.begin(), request.disks.end(),
-                                  [&](const auto& other) { return other.serial == disk.serial; });
-        if (same > 1)
-            return fail(Code::InvalidArgument,
-                        fmt::format("two disks have the serial number {}", disk.serial));
-    }
-    for (const auto& shared : request.shared)
-        if (!shared.guest.starts_with('/'))
-            return fail(Code::InvalidArgument,
-                        fmt::format("'{}' is no absolute path in the machine", shared.guest),
-                        "write --rwdir /in/the/machine=/on/this/host");
-    return {};
-}
 
 bool can_show_directories(const appliance::TestedKernel& kernel) {
     if (kernel.kind == KernelKind::Uml)
@@ -202,16 +175,16 @@ session::TestbedMachine describe(const BootKernelRequest& request,
 
 Result<vm::Accelerator> accelerator_for(const Context& context, const BootKernelRequest& request,
                                         const appliance::TestedKernel& kernel) {
+    if (kernel.kind == KernelKind::Uml && request.accelerator == "kvm")
+        return fail(Code::InvalidArgument,
+                    "User-mode Linux is a program of this host: it has no accelerator",
+                    "leave --accel out");
     if (kernel.kind == KernelKind::Uml)
         return vm::Accelerator{"none", "User-mode Linux is a program of this host"};
     if (request.accelerator == "auto")
         return vm::choose_accelerator(context.host);
     if (request.accelerator == "tcg")
         return vm::Accelerator{"tcg", "asked for"};
-    if (request.accelerator != "kvm")
-        return fail(Code::InvalidArgument,
-                    fmt::format("'{}' is no accelerator", printable(request.accelerator)),
-                    "use auto, kvm or tcg");
     SLIPWAY_TRY(auto proven, vm::prove_accelerator(context.host, "kvm"));
     if (proven.name != "kvm")
         return fail(Code::Unsupported, fmt::format("KVM does not work here: {}", proven.reason),
@@ -254,7 +227,7 @@ public:
         : context_(context), request_(request), listener_(request) {}
 
     Result<BootKernelResult> run(const session::CallHooks& hooks) {
-        SLIPWAY_CHECK(check_request(request_));
+        SLIPWAY_CHECK(check(request_));
         SLIPWAY_TRY(kernel_, appliance::find_tested_kernel(context_.host, request_.kernel));
         SLIPWAY_TRY(files_, open_files(context_, request_, kernel_));
         SLIPWAY_CHECK(check_drivers(kernel_, request_));

@@ -86,6 +86,9 @@ struct BootKernelResult {
 
 [[nodiscard]] Json to_json(const BootKernelResult& result);
 
+/// What is wrong with the request itself, whatever there is on this host: InvalidArgument.
+[[nodiscard]] Status check(const BootKernelRequest& request);
+
 /// Needs no privilege. Errors: what is asked cannot be done (NotFound, InvalidArgument,
 /// Unsupported with the names of missing drivers, Corrupt: no kernel) or the machine did not get
 /// to the command (ToolFailed, with the console's end). A command that fails, a kernel that

@@ -81,9 +81,9 @@ struct FstestsGroups {
 [[nodiscard]] Result<fstests::Run> load_run(const std::string& path);
 
 /// Baselines lie in $XDG_DATA_HOME/slipway/baselines. A name has letters, digits and "._-".
-/// InvalidArgument where it is none.
-[[nodiscard]] Status check_baseline_name(const std::string& name);
-/// Exists where there is one of that name and `replace` is not set.
+/// InvalidArgument where it is none; Exists where there is one and `replace` is not set.
+[[nodiscard]] Status check_new_baseline(const std::string& name, bool replace);
+/// The same errors.
 [[nodiscard]] Result<fstests::Baseline> save_baseline(const std::string& name,
                                                       const fstests::Run& run, bool replace);
 /// By name. One that cannot be read is left out with a warning to the log.

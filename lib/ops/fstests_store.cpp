@@ -98,6 +98,11 @@ Result<std::string> durations_path(const Timed& timed) {
                        timed.fstype);
 }
 
+auto taken(const std::string& baseline) {
+    return fail(Code::Exists, fmt::format("there is a baseline {} already", baseline),
+                "choose another name, or replace it (--force)");
+}
+
 } // namespace
 
 std::string utc_now() {
@@ -160,9 +165,10 @@ Result<fstests::Run> load_run(const std::string& path) {
     return run;
 }
 
-Status check_baseline_name(const std::string& name) {
-    auto path = baseline_path(name);
-    return path ? Status{} : Status(fail(std::move(path).error()));
+Status check_new_baseline(const std::string& name, bool replace) {
+    SLIPWAY_TRY(auto path, baseline_path(name));
+    std::error_code ignored;
+    return fs::exists(path, ignored) && !replace ? Status(taken(name)) : Status{};
 }
 
 Result<fstests::Baseline> save_baseline(const std::string& name, const fstests::Run& run,
@@ -176,8 +182,7 @@ Result<fstests::Baseline> save_baseline(const std::string& name, const fstests::
     auto baseline = fstests::make_baseline(run, name, utc_now());
     auto file = sys::OutputFile::create(path, {.replace = replace});
     if (!file && file.error().code == Code::Exists)
-        return fail(Code::Exists, fmt::format("there is a baseline {} already", name),
-                    "choose another name, or replace it (--force)");
+        return taken(name);
     if (!file)
         return fail(std::move(file).error());
     SLIPWAY_CHECK(

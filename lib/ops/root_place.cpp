@@ -187,7 +187,7 @@ std::string exposure_of(const std::string& path) {
     }
     return fmt::format("others can reach {}, and set-uid programs in it run with the rights of the "
                        "user who owns it: chmod 700 {}",
-                       path, dirname_of(path));
+                       path, shell_quote(dirname_of(path)));
 }
 
 } // namespace slipway::ops

@@ -182,6 +182,8 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
     }
     auto root = describe_root(path, *facts->manifest);
     root.size = facts->size;
+    if (auto exposure = exposure_of(path); !exposure.empty())
+        host.log.info("note: {}", exposure);
     return root;
 }
 

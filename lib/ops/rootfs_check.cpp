@@ -37,9 +37,10 @@ std::string remedy_for(const std::string& path, const CheckRootfsRequest& reques
     auto directory = default_root_directory();
     bool standard = directory && dirname_of(path) == *directory;
     std::string command = "slipway rootfs create";
-    command += standard ? fmt::format(" {}", basename_of(path)) : fmt::format(" --path {}", path);
+    command += standard ? fmt::format(" {}", basename_of(path))
+                        : fmt::format(" --path {}", shell_quote(path));
     if (!request.profile.empty())
-        command += fmt::format(" --profile {}", request.profile);
+        command += fmt::format(" --profile {}", shell_quote(request.profile));
     else if (manifest)
         command += fmt::format(" --profile {}", rootfs::shipped_profile(manifest->profile.name)
                                                     ? manifest->profile.name
@@ -51,7 +52,7 @@ std::string remedy_for(const std::string& path, const CheckRootfsRequest& reques
         return command + " --force";
     }
     return fmt::format("slipway rootfs delete {} --force; {}",
-                       standard ? basename_of(path) : std::string_view(path), command);
+                       standard ? std::string(basename_of(path)) : shell_quote(path), command);
 }
 
 } // namespace

@@ -34,6 +34,9 @@ Result<WholeProfile> whole_profile(const CreateRootfsRequest& request) {
 }
 
 Result<std::string> destination(const CreateRootfsRequest& request, const std::string& profile) {
+    if (!request.path.empty() && !request.name.empty())
+        return fail(Code::InvalidArgument, "a root has a name or a path, not both",
+                    "leave one of them out");
     if (!request.path.empty())
         return root_path(request.path.find('/') == std::string::npos ? "./" + request.path
                                                                      : request.path);

@@ -103,13 +103,16 @@ Result<std::string> delete_rootfs(const Context& context, const DeleteRootfsRequ
     auto manifest = root_manifest(path);
     bool named = request.root.find('/') == std::string::npos;
     struct stat info {};
+    // Of a directory elsewhere at least the marker must be there.
+    bool was_root = manifest || named || manifest.error().code == Code::Corrupt;
     bool may_be_broken =
-        request.force && named && ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+        request.force && was_root && ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     if (!manifest && !may_be_broken) {
         auto error = std::move(manifest).error();
         if (error.code != Code::NotFound)
-            error.hint = named ? "`slipway rootfs delete NAME --force` deletes it all the same"
-                               : "only roots of Slipway's are deleted";
+            error.hint = was_root ? fmt::format("slipway rootfs delete {} --force",
+                                                shell_quote(request.root))
+                                  : "only roots of Slipway's are deleted";
         return fail(std::move(error));
     }
     SLIPWAY_TRY(auto own, enter_own_namespace(context));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/strings.hpp"
 #include "rootfs/mirror.hpp"
 #include "rootfs/task.hpp"
+#include "sys/directories.hpp"
 
 namespace slipway::rootfs {
 namespace {
@@ -27,7 +29,7 @@ Status run_tool(const sys::Host& host, std::vector<std::string> argv, std::strin
 }
 
 Status make_directory(const std::string& path) {
-    if (::mkdir(path.c_str(), 0755) != 0)
+    if (::mkdir(path.c_str(), 0755) != 0 || ::chmod(path.c_str(), 0755) != 0)
         return fail_errno(fmt::format("making {}", path));
     return {};
 }
@@ -40,8 +42,8 @@ void tell(const sys::Host& host, std::string step) {
 // The packages of earlier runs lie where apt looks for them, and apt adds to them.
 Status mount_packages(const Workshop& workshop, const Source& source,
                       const std::string& directory) {
-    std::string path = directory;
-    for (const auto* part : {"/var", "/cache", "/apt", "/archives"})
+    auto path = directory + "/var";
+    for (const auto* part : {"/cache", "/apt", "/archives"})
         SLIPWAY_CHECK(make_directory(path += part));
     SLIPWAY_TRY(auto packages, workshop.cache.packages(source.suite, source.architecture));
     return run_tool(workshop.host, {"mount", "--bind", packages, path},
@@ -68,6 +70,9 @@ Status install_packages(const Workshop& workshop, const LayerWish& wish,
 
 Status fill_base(const Workshop& workshop, const LayerWish& wish, const std::string& directory) {
     SLIPWAY_CHECK(make_directory(directory));
+    SLIPWAY_TRY(auto top, sys::open_file(directory, O_RDONLY | O_DIRECTORY));
+    for (const auto* name : {"usr", "var"}) // nearly all files are in these
+        SLIPWAY_CHECK(sys::make_scattered_directory(top, name, 0755));
     SLIPWAY_CHECK(mount_packages(workshop, wish.source, directory));
     SLIPWAY_CHECK(install_packages(workshop, wish, directory));
     SLIPWAY_CHECK(run_tool(workshop.host, {"umount", directory + "/var/cache/apt/archives"},

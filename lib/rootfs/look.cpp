@@ -96,9 +96,13 @@ Facts look(const sys::RootDir& root) {
             facts.release = guest::parse_os_release(read_or_nothing(root, path))["PRETTY_NAME"];
     facts.size = size_of(root).value_or(0);
     for (const auto* path :
-         {"/bin/sh", "/etc/passwd", "/etc/group", "/var/lib/dpkg/status", "/usr/bin/env", "/lib"})
-        if (!root.exists(GuestPath(path)))
+         {"/bin/sh", "/etc/passwd", "/etc/group", "/var/lib/dpkg/status", "/usr/bin/env"})
+        if (auto info = root.stat(GuestPath(path)); !info)
             facts.unusable.push_back(fmt::format("{} is missing", path));
+        else if (!S_ISREG(info->st_mode))
+            facts.unusable.push_back(fmt::format("{} is no regular file", path));
+    if (!root.is_dir(GuestPath("/lib")))
+        facts.unusable.emplace_back("the directory /lib is missing");
     if (facts.manifest)
         look_for_wishes(root, facts.manifest->profile, facts);
     return facts;

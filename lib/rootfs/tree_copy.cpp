@@ -11,15 +11,11 @@
 #include <vector>
 
 #include <dirent.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
 #include "base/strings.hpp"
+#include "sys/directories.hpp"
 #include "sys/file_copy.hpp"
 #include "sys/tree_walk.hpp"
 
@@ -86,38 +82,12 @@ Status copy_special(sys::BorrowedFd from, sys::BorrowedFd to, const File& file) 
     return {};
 }
 
-// For minutes after files were deleted ext4 passes by their inodes, one by one for each file that is
-// made near them (recently_deleted in fs/ext4/ialloc.c): a copy takes ten times as long where a tree
-// was deleted just before. Directories in one with this mark are placed anywhere on the disk, by
-// their name (find_group_orlov). Other filesystems do not know it, and need not.
-void scatter(sys::BorrowedFd directory, bool wanted) {
-    int flags = 0;
-    if (::ioctl(directory.raw(), FS_IOC_GETFLAGS, &flags) != 0)
-        return;
-    flags = wanted ? flags | FS_TOPDIR_FL : flags & ~FS_TOPDIR_FL;
-    (void)::ioctl(directory.raw(), FS_IOC_SETFLAGS, &flags);
-}
-
-// A name that was never used is the place that was never used.
-Status make_scattered(sys::BorrowedFd top, const std::string& name) {
-    std::uint64_t number = 0;
-    (void)::getrandom(&number, sizeof number, 0);
-    auto passing = fmt::format("{:016x}", number);
-    if (::mkdirat(top.raw(), passing.c_str(), 0700) != 0 ||
-        ::renameat(top.raw(), passing.c_str(), top.raw(), name.c_str()) != 0)
-        return fail_errno(name);
-    return {};
-}
-
 class TreeCopy {
 public:
     TreeCopy(sys::BorrowedFd from, sys::BorrowedFd to) : from_(from), to_(to) {}
 
     Status run() {
-        scatter(to_, true);
-        auto made = make_folders();
-        scatter(to_, false);
-        SLIPWAY_CHECK(std::move(made));
+        SLIPWAY_CHECK(make_folders());
         SLIPWAY_CHECK(copy_batches());
         for (const auto& [first, other] : links_)
             if (::linkat(to_.raw(), first.c_str(), to_.raw(), other.c_str(), 0) != 0)
@@ -138,7 +108,7 @@ private:
                 return false;
             }
             if (open_.empty())
-                SLIPWAY_CHECK(make_scattered(to_, entry.path));
+                SLIPWAY_CHECK(sys::make_scattered_directory(to_, entry.path, 0700));
             else if (::mkdirat(to_.raw(), entry.path.c_str(), 0700) != 0)
                 return fail_errno(entry.path);
             open_.push_back(folders_.size());

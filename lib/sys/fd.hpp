@@ -77,6 +77,7 @@ private:
 [[nodiscard]] Status read_exactly_at(BorrowedFd fd, std::span<std::byte> buffer,
                                      std::uint64_t offset);
 [[nodiscard]] Status write_all_at(BorrowedFd fd, std::string_view bytes, std::uint64_t offset);
+/// A named pipe without a writer counts as empty.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit = 1 << 20);
 [[nodiscard]] Status write_file(const std::string& path, std::string_view content);
 /// "/proc/self/fd/N", a path by which a child that inherits the descriptor as N can open it again.

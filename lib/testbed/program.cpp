@@ -3,12 +3,16 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
 #include "sys/process.hpp"
 #include "work/pump.hpp"
 
@@ -105,6 +109,9 @@ Result<Json> run_program(const Json& arguments, work::Peer& peer) {
     auto spec = spec_of(arguments);
     if (spec.argv.empty())
         return fail(Code::InvalidArgument, "no command was given");
+    if (std::error_code ignored; !std::filesystem::is_directory(spec.cwd, ignored))
+        return fail(Code::NotFound,
+                    fmt::format("there is no directory {} in the machine", printable(spec.cwd)));
     std::pair<sys::OwnedFd, sys::OwnedFd> in, out, err;
     Terminal terminal;
     spec.terminal = json_get<bool>(arguments, "tty");

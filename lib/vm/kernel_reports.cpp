@@ -125,6 +125,8 @@ std::optional<Sign> sign_of(std::string_view text) {
     return std::nullopt;
 }
 
+constexpr std::string_view place_mark = "RIP: 0010:"; // of the kernel, not of a program
+
 // "name+0x12/0x34 [module]" without what follows the name, or "". What has a question mark before
 // it only lay on the stack.
 std::string function_in(std::string_view text) {
@@ -134,6 +136,10 @@ std::string function_in(std::string_view text) {
         bool is_certain = std::exchange(before, word) != "?";
         if (plus == std::string_view::npos || plus == 0 || !is_certain ||
             word.find('/') == std::string_view::npos)
+            continue;
+        // In a trace stand return addresses: after a call that never returns begins another
+        // function.
+        if (word.substr(plus).starts_with("+0x0/") && !text.starts_with(place_mark))
             continue;
         auto name = word.substr(0, plus);
         if (auto colon = name.rfind(':'); colon != std::string_view::npos) // "0010:name"
@@ -203,7 +209,7 @@ void KernelReports::see(std::string_view line) {
     if (report.process.empty())
         report.process = process_in(parsed.text);
     auto name = function_in(parsed.text);
-    bool is_place = parsed.text.starts_with("RIP: 0010:"); // of the kernel, not of a program
+    bool is_place = parsed.text.starts_with(place_mark);
     if (!name.empty() && (is_place || (report.function.empty() && !is_reporter(name))))
         report.function = name;
     // The end of a trace; what comes next is another matter.

@@ -68,6 +68,9 @@ class Run(Case):
             rows, _ = self.rows_in_a_browser(html, "word.value = 'EXT4'; word.dispatchEvent(new Event('input'));")
             self.assertEqual(rows, ["ext4/001"])
 
+        refused = self.run_suite("--tests", "generic/001", "--save-baseline", "first")
+        self.assertEqual(refused.returncode, 4)
+        self.assertIn("there is a baseline first already", refused.stderr)
         again = self.run_suite("--sections", config, "--tests", "generic/001 generic/004", "--compare", "first", "--json")
         self.assertEqual(again.returncode, 0, again.stderr)
         comparison = json.loads(again.stdout)["comparison"]

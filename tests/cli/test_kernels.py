@@ -94,7 +94,7 @@ class TestUserModeLinux(Kernels):
         self.assertEqual((mine / "file").stat().st_uid, UID)
         self.assertEqual(list(theirs.iterdir()), [theirs / "file"])
 
-    def test_disks_are_found_by_serial_number(self):
+    def test_trap13_disks_are_found_by_serial_number(self):
         disk = self.own("disks") / "disk.raw"
         with disk.open("wb") as file:
             file.truncate(64 << 20)
@@ -121,11 +121,15 @@ class TestUserModeLinux(Kernels):
 
     def test_panic_is_found_and_named(self):
         result = self.ok(self.boot("sh", "-c", CRASH), 125)
-        self.assertRegex(result.stderr, r"kernel panic at \d+\.\d+ s in sysrq\w+ \(line \d+ of the console\): Kernel panic - not syncing: sysrq triggered crash")
+        self.assertRegex(result.stderr, r"kernel panic at \d+\.\d+ s in \w*sysrq\w* \(line \d+ of the console\): Kernel panic - not syncing: sysrq triggered crash")
         told = json.loads(self.user.slipway("boot", "--kernel", UML, "--root", "fstests", "--json", "--", "sh", "-c",
                                             "echo before; sleep 1; " + CRASH).stdout)
         self.assertEqual((told["end"], told["status"], told["stdout"]), ("panicked", None, "before\n"))
         self.assertEqual([(report["kind"], report["fatal"]) for report in told["reports"]], [("panic", True)])
+
+    def test_a_restart_is_the_end(self):
+        result = self.boot("sh", "-c", CRASH.replace("echo c", "echo b"), options=["--timeout", "60"])
+        self.refused(result, 125, "the machine ended while the command ran")
 
     def test_hang_is_ended_by_the_timeout(self):
         started = time.monotonic()
@@ -208,15 +212,18 @@ class TestUserModeLinux(Kernels):
 
     def test_bad_requests(self):
         for options, status, words in (
-                (["--disk", "/dev/null"], 125, ["no regular file"]), (["--disk", "1G,serial=a/b"], 125, ["serial number"]),
-                (["--disk", "1G,serial=a", "--disk", "1G,serial=a"], 125, ["two disks"]), (["--disk", "1G,colour=red"], 125, ["no option of a disk"]),
-                (["--disk", "/none/disk.raw"], 125, ["/none/disk.raw"]), (["--rwdir", "relative=/tmp"], 125, ["absolute path"]),
-                (["--rwdir", "/x=/none"], 125, ["/none"]), (["--memory", "10"], 125, ["64M"]), (["--accel", "hax"], 0, []),
-                (["--rw", "--overlay"], 2, ["excludes"]), (["--timeout", "-1"], 2, ["--timeout"])):
-            if words:
-                self.refused(self.boot("true", options=options), status, *words)
+                (["--disk", "/dev/null"], 125, ["no regular file"]), (["--disk", "1G,serial=a/b"], 2, ["serial number"]),
+                (["--disk", "1G,serial=slipway-root"], 2, ["slipway-root is kept"]), (["--disk", "0"], 2, ["has no size", "./0"]),
+                (["--disk", "1G,serial=a", "--disk", "1G,serial=a"], 2, ["two disks"]), (["--disk", "1G,colour=red"], 2, ["no option of a disk"]),
+                (["--disk", "/none/disk.raw"], 125, ["/none/disk.raw"]), (["--rwdir", "relative=/tmp"], 2, ["absolute path"]),
+                (["--rwdir", "/x=/none"], 125, ["/none"]), (["--memory", "10"], 2, ["64M"]), (["--memory", "9999999T"], 2, ["no memory"]),
+                (["--accel", "hax"], 2, ["no accelerator", "auto, kvm or tcg"]), (["--accel", "kvm"], 125, ["User-mode Linux", "leave --accel out"]),
+                (["--env", "NAME"], 2, ["sets no variable", "NAME=value"]), (["--cwd", "tmp"], 2, ["absolute path"]),
+                (["--cwd", "/none"], 125, ["no directory /none in the machine"]),
+                (["--rw", "--overlay"], 2, ["excludes"]), (["--timeout", "-1"], 2, ["--timeout"]), (["--timeout", "1e300"], 2, ["--timeout"])):
+            self.refused(self.boot("true", options=options), status, *words)
         self.refused(self.boot("true", root="none"), 125, "there is no root", "rootfs create")
-        self.refused(self.boot(), 125, "no command was given")
+        self.refused(self.boot(), 2, "no command was given")
         self.refused(self.user.slipway("boot", "--", "true"), 2, "--kernel")
 
 

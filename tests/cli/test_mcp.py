@@ -13,7 +13,7 @@ from pathlib import Path
 
 import schema_check
 from mcp_peers import CLIENT, Client, RawPeer
-from support import SLIPWAY, Case, digest, mini, mini_tree, mounted, slipway
+from support import SLIPWAY, Case, digest, guest, mini, mini_tree, mounted, slipway
 
 READ_ONLY = {"inspect_image", "prove_boot", "doctor", "plan_fix", "check_test_rootfs", "list_test_rootfs", "fstests_groups", "fstests_baseline_list",
              "fstests_baseline_show", "fstests_baseline_compare", "job_list", "job_status", "job_result", "job_read"}
@@ -95,10 +95,10 @@ class Guests(WithClient):
 
     def test_inspect(self):
         with Client() as client:
-            guest = self.done(client.call("inspect_image", image=str(self.image), deep=True))
-            self.assertEqual((guest["distro"], guest["root"], guest["kernels"]), ("debian", "sda1", ["6.1.0-1-amd64"]))
+            found = self.done(client.call("inspect_image", image=str(self.image), deep=True))
+            self.assertEqual((found["distro"], found["root"], found["kernels"]), ("debian", "sda1", ["6.1.0-1-amd64"]))
             said = json.loads(slipway("inspect", self.image, "--json").stdout)
-            self.assertEqual([each["id"] for each in guest["findings"]][0], "kernel-root-unstable")
+            self.assertEqual([each["id"] for each in found["findings"]][0], "kernel-root-unstable")
             resource, = client.do("request", method="listResources")["resources"]
             contents, = client.do("request", method="readResource", params={"uri": resource["uri"]})["contents"]
             report = json.loads(contents["text"])
@@ -131,6 +131,14 @@ class Guests(WithClient):
             slow = self.done(client.call("run_in_image", image=str(self.image), argv=list(SLEEP), timeout_seconds=0.5))
             self.assertTrue(slow["timed_out"])
             self.failed(client.call("run_in_image", image=str(self.image), argv=[]), "invalidArgument", "'argv' is empty")
+
+    def test_proofs(self):
+        with Client() as client:
+            proof = self.done(client.call("prove_boot", image=guest("debian12-stock"), timeout_seconds=600))
+            self.assertTrue(proof["login"], proof)
+            proof = self.done(client.call("prove_boot", image=guest("prove-kernel"), timeout_seconds=600))
+            self.assertFalse(proof["login"])
+            self.assertIn("invalid magic number", proof["likely_cause"] + proof["console"])
 
     def test_much_output_is_short_in_the_result_and_whole_in_pages(self):
         with Client() as client:

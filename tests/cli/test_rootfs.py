@@ -137,7 +137,7 @@ class TestMinimal(RootfsCase):
 
 
 class TestFstests(RootfsCase):
-    def test_users_and_programs(self):
+    def test_trap12_users_and_programs(self):
         made = self.create("t")
         root = self.roots / "t"
         self.assertEqual([user["name"] for user in made["root"]["users"]], ["fsqa", "fsgqa2", "fsgqa", "123456-fsgqa"])
@@ -161,11 +161,20 @@ class TestFstests(RootfsCase):
         self.assertEqual(found["state"], "partial")
         self.assertEqual(found["problems"], ["the user fsgqa is missing", "the program xfs_io is missing"])
         self.assertRegex(found["remedy"], r"^slipway rootfs create t --profile fstests --release \w+ --force$")
+        passwd.rename(root / "etc/kept")
+        passwd.mkdir()
+        found = self.check("t", 4)
+        self.assertEqual((found["state"], found["problems"]), ("broken", ["/etc/passwd is no regular file"]))
         (root / "etc/slipway-rootfs.json").write_text("{}")
         self.assertEqual(self.check("t", 4)["state"], "broken")
-        self.refused(self.user.slipway("rootfs", "delete", root), 4, "manifest")
+        self.refused(self.user.slipway("rootfs", "delete", root), 4, "manifest", f"slipway rootfs delete {root} --force")
         self.refused(self.user.slipway("rootfs", "create", "t", "--force"), 4, "manifest")
-        self.ok(self.user.slipway("rootfs", "delete", "t", "--force"))
+        moved = self.user.home / "a broken root"
+        root.rename(moved)
+        remedy = self.check(moved, 4)["remedy"]
+        self.assertTrue(remedy.startswith(f"slipway rootfs delete '{moved}' --force; "), remedy)
+        self.ok(self.user.slipway("rootfs", "delete", moved, "--force"))
+        self.assertFalse(moved.exists())
         self.assertEqual(self.left(), ([], []))
 
 
@@ -209,6 +218,8 @@ content = "text"
         for text, words in (("name = 'a'\nnmae = 1\n", ("line 2", "'nmae'")), ("name = \n", ("line 1",)),
                             ("name = 'a'\npackages = ['no package']\n", ("'no package'",))):
             self.refused(self.user.slipway("rootfs", "create", "--profile", self.profile(text)), 2, "small.toml", *words)
+        os.mkfifo(self.user.home / "pipe.toml", 0o666)
+        self.refused(self.user.slipway("rootfs", "create", "--profile", self.user.home / "pipe.toml", timeout=30), 2, "pipe.toml")
         self.refused(self.user.slipway("rootfs", "create", "--profile", "nothing"), 4, "no profile 'nothing'", "fstests, minimal")
         self.assertIn('name = "fstests"', self.ok(self.user.slipway("rootfs", "profile", "fstests")).stdout)
         self.assertEqual(self.left(), ([], []))
@@ -226,8 +237,11 @@ class TestPlace(RootfsCase):
         for path in ("/", self.user.home):
             self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--path", path), 2, "no place for a test root")
             self.refused(self.user.slipway("rootfs", "delete", path), 2)
+        self.refused(self.user.slipway("rootfs", "delete", mine, "--force"), 2, "no test root")
         for name in ("..", "a b", ".hidden"):
             self.refused(self.user.slipway("rootfs", "create", name, "--profile", "minimal"), 2, "no name of a root")
+        self.refused(self.user.slipway("rootfs", "create", ""), 2, "NAME", "empty")
+        self.refused(self.user.slipway("rootfs", "create", "name", "--path", self.user.home / "path"), 2, "not both")
         self.assertEqual((mine / "file").read_text(encoding="utf-8"), "a")
 
     def test_a_root_in_use_stays(self):
@@ -307,7 +321,7 @@ class TestInterrupted(RootfsCase):
             time.sleep(0.05)
         return process
 
-    def test_killed_while_packages_are_installed(self):
+    def test_trap12_killed_while_packages_are_installed(self):
         process = self.unfinished_build()
         process.kill()  # unshare, sh, setpriv and env have each become the next
         self.settle(process)
@@ -325,7 +339,7 @@ class TestInterrupted(RootfsCase):
         self.assertEqual(process.returncode, 130)
         self.assertEqual(self.left(), ([], []))
 
-    def test_killed_while_the_root_is_copied(self):
+    def test_trap12_killed_while_the_root_is_copied(self):
         self.create("r", "--profile", "minimal")
         self.ok(self.user.slipway("rootfs", "delete", "r"))
         for delay in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6):

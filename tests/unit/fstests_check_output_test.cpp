@@ -50,7 +50,7 @@ const Verdict& verdict_on(const CheckOutput& output, const std::string& name) {
     return none;
 }
 
-TEST(CheckOutput, TellsEveryVerdictOfAFirstRun) {
+TEST(CheckOutput, Trap13_TellsEveryVerdictOfAFirstRun) {
     auto output = read(fixture("first.out"));
     EXPECT_THAT(summary(output),
                 ElementsAre("generic/001 passed", "generic/002 passed", "generic/903 failed",
@@ -67,7 +67,7 @@ TEST(CheckOutput, TellsEveryVerdictOfAFirstRun) {
     EXPECT_EQ(output.heading("FSTYP"), "ext4");
 }
 
-TEST(CheckOutput, TellsTheLastTimeInASecondRun) {
+TEST(CheckOutput, Trap13_TellsTheLastTimeInASecondRun) {
     auto output = read(fixture("second.out"));
     EXPECT_EQ(verdict_on(output, "generic/001").last_seconds, 10);
     EXPECT_EQ(verdict_on(output, "generic/001").seconds, 3);
@@ -76,7 +76,7 @@ TEST(CheckOutput, TellsTheLastTimeInASecondRun) {
     EXPECT_THAT(verdict_on(output, "generic/909").message, HasSubstr("- output mismatch (see"));
 }
 
-TEST(CheckOutput, KeepsSectionsApart) {
+TEST(CheckOutput, Trap13_KeepsSectionsApart) {
     auto output = read(fixture("sections.out"));
     EXPECT_THAT(summary(output),
                 ElementsAre("plain:generic/002 passed", "plain:generic/905 not run",
@@ -96,7 +96,7 @@ TEST(CheckOutput, IsTheSameInPiecesOfAnySize) {
     }
 }
 
-TEST(CheckOutput, KnowsWhatRunsBeforeItsLineEnds) {
+TEST(CheckOutput, Trap13_KnowsWhatRunsBeforeItsLineEnds) {
     CheckOutput output;
     output.feed("FSTYP         -- ext4\n\ngeneric/00");
     EXPECT_EQ(output.running(), "");
@@ -206,7 +206,7 @@ TEST(Evidence, DoesWithTheExcerptThatCheckPrints) {
     EXPECT_THAT(attempt.diff, Not(HasSubstr("to see the entire diff")));
 }
 
-TEST(Evidence, TellsExitStatusAndMismatchOfOneTest) {
+TEST(Evidence, Trap13_TellsExitStatusAndMismatchOfOneTest) {
     auto output =
         read("generic/001       [failed, exit status 1]- output mismatch (see /r/x.out.bad)\n"
              "    --- a\n    +++ b\nPassed all 1 tests\n");

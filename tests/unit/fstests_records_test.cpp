@@ -88,7 +88,7 @@ std::vector<std::string> names(const std::vector<Change>& changes) {
     return names;
 }
 
-TEST(Baseline, TellsWhatHasChanged) {
+TEST(Baseline, Trap14_TellsWhatHasChanged) {
     auto before =
         run({test("generic/001", {S::Passed}), test("generic/002", {S::Passed}),
              test("generic/003", {S::Failed}), test("generic/004", {S::Passed}),
@@ -114,7 +114,7 @@ TEST(Baseline, TellsWhatHasChanged) {
     EXPECT_THAT(render_text(comparison), HasSubstr("3 regressions"));
 }
 
-TEST(Baseline, TakesNothingForGoneThatWasNotSelected) {
+TEST(Baseline, Trap14_TakesNothingForGoneThatWasNotSelected) {
     auto part = run({test("generic/001", {S::Passed})});
     part.selection = "generic/001";
     auto comparison = compare(
