@@ -265,7 +265,7 @@ class TestQemu(Kernels):
         result = self.boot("true", kernel=self.package, options=["--accel", "kvm"])
         if result.returncode != 0:
             self.refused(result, 125, "KVM does not work here", "--accel auto or tcg")
-        self.refused(self.boot("true", kernel=self.package, options=["--accel", "hax"]), 125, "'hax' is no accelerator")
+        self.refused(self.boot("true", kernel=self.package, options=["--accel", "hax"]), 2, "'hax' is no accelerator")
 
 
 class TestAsRoot(Case):
