@@ -148,9 +148,11 @@ std::string render_text(const Error& error) {
     auto text = render_line(error);
     // What a tool said when it was stopped on request is of no interest.
     if (error.tool && error.code != Code::Cancelled) {
-        text +=
-            without_graphs(fmt::format("\n  command: {} (exit status {})",
-                                       fmt::join(error.tool->argv, " "), error.tool->exit_status));
+        if (!error.tool->argv.empty())
+            text +=
+                without_graphs(fmt::format("\n  command: {}", fmt::join(error.tool->argv, " ")));
+        if (error.tool->exit_status >= 0)
+            text += fmt::format(" (exit status {})", error.tool->exit_status);
         if (!error.tool->stderr_tail.empty())
             text +=
                 without_graphs(fmt::format("\n  it said: {}", printable(error.tool->stderr_tail)));

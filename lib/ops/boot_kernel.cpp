@@ -201,6 +201,8 @@ Error explain_start(Error error, const Listener& listener, const appliance::Test
         error.code = Code::ToolFailed;
         error.what = fmt::format("the kernel {} panicked before the command could start: {}",
                                  kernel.release, report->title);
+        if (report->title.find("memory") != std::string::npos)
+            error.hint = "give the machine more with --memory";
     } else if (tail.find("this machine has no device") != std::string::npos) {
         error.code = Code::Unsupported;
         error.what =
@@ -208,10 +210,10 @@ Error explain_start(Error error, const Listener& listener, const appliance::Test
         error.hint = "build in CONFIG_VIRTIO_PCI, CONFIG_VIRTIO_BLK and CONFIG_VIRTIO_CONSOLE, or "
                      "keep its modules beside it";
     } else if (tail.empty()) {
-        error.hint = "the kernel printed nothing: is it for this kind of machine, with "
-                     "CONFIG_SERIAL_8250_CONSOLE?";
+        error.hint = "the kernel printed nothing: is the file whole, --memory enough, and the "
+                     "kernel one with CONFIG_SERIAL_8250_CONSOLE?";
     }
-    error.tool = ToolFailure{{"the kernel"}, -1, tail};
+    error.tool = ToolFailure{{}, -1, tail};
     return error;
 }
 

@@ -152,8 +152,10 @@ Status mount_share(const Share& share, const std::string& target) {
             (void)::umount2(target.c_str(), MNT_DETACH);
         }
     return fail(Code::Unsupported,
-                fmt::format("no filesystem to be used was found on the disk {}", share.source),
-                "the kernel needs CONFIG_EROFS_FS, CONFIG_SQUASHFS or CONFIG_EXT4_FS");
+                fmt::format("no filesystem {}that the kernel knows is on the disk {}",
+                            share.guest.empty() ? "of a system " : "", share.source),
+                "give it one, or a kernel with its driver (CONFIG_EROFS_FS, CONFIG_SQUASHFS, "
+                "CONFIG_EXT4_FS)");
 }
 
 Status mount_overlay() {
