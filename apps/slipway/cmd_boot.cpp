@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdlib>
 #include <cstring>
+#include <utility>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -66,19 +69,22 @@ Result<int> run(Invocation& invocation, BootOptions& options) {
     context.host.progress = {};
     sys::OwnedFd console;
     if (!options.console.empty()) {
-        SLIPWAY_TRY(console,
-                    options.console == "-"
-                        ? sys::duplicate(sys::BorrowedFd(2))
-                        : sys::open_file(options.console, O_WRONLY | O_CREAT | O_TRUNC, 0644));
-        request.on_console = [&console](std::string_view bytes) {
+        SLIPWAY_TRY(console, options.console == "-"
+                                 ? sys::duplicate(sys::BorrowedFd(2))
+                                 : sys::open_file(options.console, O_WRONLY | O_CREAT, 0644));
+        request.on_console = [&console, begun = options.console == "-"](auto bytes) mutable {
+            if (!std::exchange(begun, true)) // what was there stays until there is something new
+                (void)::ftruncate(console.raw(), 0);
             (void)sys::write_all(console, bytes);
         };
     }
     std::string out, err;
+    std::uint64_t out_size = 0, err_size = 0;
     session::CallHooks hooks;
     hooks.on_data = [&](int stream, std::string_view bytes) -> Status {
         if (invocation.json) {
             auto& kept = stream == 2 ? err : out;
+            (stream == 2 ? err_size : out_size) += bytes.size();
             kept.append(bytes);
             kept.erase(0, kept.size() - std::min(kept.size(), most_output));
             return {};
@@ -107,6 +113,8 @@ Result<int> run(Invocation& invocation, BootOptions& options) {
         auto json = ops::to_json(*result);
         json["stdout"] = out;
         json["stderr"] = err;
+        json["stdout_bytes"] = out_size; // more than in stdout where its beginning was left out
+        json["stderr_bytes"] = err_size;
         SLIPWAY_CHECK(invocation.terminal.out(render_json(json) + "\n"));
     }
     say_reports(invocation, *result);

@@ -51,14 +51,13 @@ Result<int> run(Invocation& invocation, Options& options) {
     auto code = ops::exit_code_of(result);
     auto json = fstests::to_json(result);
     auto text = fstests::render_text(result);
-    if (!options.compare.empty()) {
+    if (!options.compare.empty() && !result.error) {
         SLIPWAY_TRY(auto comparison, ops::compare_baseline(options.compare, result));
         json["comparison"] = fstests::to_json(comparison);
         text += fstests::render_text(comparison);
-        if (!result.error)
-            code = comparison.regressions.empty() ? 0 : 1;
+        code = comparison.regressions.empty() ? 0 : 1;
     }
-    if (!options.save.empty()) {
+    if (!options.save.empty() && !result.error) {
         SLIPWAY_TRY([[maybe_unused]] auto saved,
                     ops::save_baseline(options.save, result, options.replace));
     }

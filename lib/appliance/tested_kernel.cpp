@@ -208,7 +208,18 @@ Status gather_modules(const sys::Host& host, const std::string& tree, const std:
                     fmt::format("listing the modules of {}", tree));
 }
 
-Result<TestedKernel> from_build_tree(const sys::Host& host, const std::string& tree) {
+// Where make put the file, or "".
+std::string build_tree_of(const std::string& file) {
+    for (const std::string_view built : {"/arch/x86/boot/bzImage", "/vmlinux", "/linux"})
+        if (auto tree = file.substr(0, file.size() - std::min(file.size(), built.size()));
+            file.ends_with(built) && exists(tree + "/.config") && exists(tree + "/modules.order"))
+            return tree;
+    return {};
+}
+
+// `wanted` of the files that make puts there; "": the one that is usually booted.
+Result<TestedKernel> from_build_tree(const sys::Host& host, const std::string& tree,
+                                     const std::string& wanted = {}) {
     auto config = text_of(tree + "/.config");
     if (config.empty())
         return fail(Code::NotFound,
@@ -217,6 +228,8 @@ Result<TestedKernel> from_build_tree(const sys::Host& host, const std::string& t
     std::vector<std::string> files{tree + "/arch/x86/boot/bzImage", tree + "/vmlinux"};
     if (config.find("\nCONFIG_UML=y") != std::string::npos || config.starts_with("CONFIG_UML=y"))
         files = {tree + "/linux", tree + "/vmlinux"};
+    if (!wanted.empty())
+        files = {wanted};
     auto file = std::find_if(files.begin(), files.end(), exists);
     if (file == files.end())
         return fail(Code::NotFound,
@@ -281,6 +294,8 @@ Result<TestedKernel> find_tested_kernel(const sys::Host& host, const std::string
     SLIPWAY_TRY(auto kernel, from_file(path));
     if (kernel.kind == KernelKind::Package)
         return from_package(host, path);
+    if (auto tree = build_tree_of(path); !tree.empty())
+        return from_build_tree(host, tree, path);
     add_neighbours(kernel);
     return kernel;
 }

@@ -18,6 +18,10 @@ bool is_skipped(TestStatus status) {
     return status == TestStatus::NotRun || status == TestStatus::Expunged;
 }
 
+bool ends_the_machine(TestStatus status) {
+    return status == TestStatus::Crashed || status == TestStatus::TimedOut;
+}
+
 void judge(Comparison& comparison, const BaselineTest* before, const BaselineTest& now,
            const std::string& test) {
     Change change{.test = test,
@@ -26,6 +30,10 @@ void judge(Comparison& comparison, const BaselineTest* before, const BaselineTes
                   .reason = now.reason};
     if (before == nullptr)
         comparison.new_tests.push_back(change);
+    if (ends_the_machine(now.status) && (before == nullptr || before->status != now.status)) {
+        comparison.regressions.push_back(change); // also of what failed, or was flaky
+        return;
+    }
     if (now.flaky || (before != nullptr && before->flaky && before->status != now.status)) {
         comparison.flaky.push_back(change);
         return;

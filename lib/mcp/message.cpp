@@ -33,7 +33,7 @@ Malformed invalid(Json id, std::string why) {
 }
 
 bool is_id(const Json& id) {
-    return id.is_string() || id.is_number();
+    return id.is_string() || id.is_number_integer(); // beyond 64 bits it would come back changed
 }
 
 } // namespace

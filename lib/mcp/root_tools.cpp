@@ -191,12 +191,13 @@ Result<Told<CheckedRecord>> check(Job& job, const CheckArguments& arguments) {
 }
 
 struct DeleteArguments : Waiting {
-    std::string rootfs_path = default_root;
+    std::string rootfs_path{};
     bool force = false;
     static Shape<DeleteArguments> shape() {
         using A = DeleteArguments;
         return Shape<A>()
-            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)")
+            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)",
+                 {.required = true})
             .add("force", &A::force, "By name: also one whose marker is missing")
             .with(Waiting::shape());
     }
@@ -248,7 +249,7 @@ void add_root_tools(Tools& tools) {
          .title = "Make a test root",
          .description = "Makes a root directory with packages and users for kernel tests, as an "
                         "ordinary user. A second one of the same profile comes from the cache.",
-         .effect = Effect::Adds,
+         .effect = Effect::Changes, // with `force`
          .repeatable = false,
          .uses_network = true},
         create));

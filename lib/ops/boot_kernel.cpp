@@ -109,8 +109,7 @@ Result<OpenFiles> open_files(const Context& context, const BootKernelRequest& re
     }
     for (const auto& disk : request.disks) {
         SLIPWAY_TRY(auto file, open_disk(disk));
-        // QEMU locks what it opens; User-mode Linux knows another lock.
-        if (!disk.file.empty() && kernel.kind == KernelKind::Uml)
+        if (!disk.file.empty())
             SLIPWAY_CHECK(image::lock_image(file, image::Access::Write, disk.file));
         files.disks.push_back(std::move(file));
     }

@@ -91,6 +91,8 @@ Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest&
             return root;
     }
     auto path = std::filesystem::absolute(named, failed).lexically_normal().string();
+    if (request.root_use == RootUse::ReadWrite && std::filesystem::equivalent(path, "/", failed))
+        return fail(Code::InvalidArgument, "this host's tree is only read", "leave --rw out");
     if (!std::filesystem::is_directory(path, failed))
         return open_image_root(path, request.root_use);
     return open_locked(path, request.root_use);

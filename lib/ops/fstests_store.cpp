@@ -178,6 +178,9 @@ Result<fstests::Baseline> save_baseline(const std::string& name, const fstests::
         return fail(Code::InvalidArgument,
                     fmt::format("the run {} ended early, and is no baseline", run.id),
                     "run the tests to their end");
+    if (run.tests.empty())
+        return fail(Code::InvalidArgument,
+                    fmt::format("the run {} has no tests, and is no baseline", run.id));
     SLIPWAY_CHECK(sys::make_directories(std::string(dirname_of(path))));
     auto baseline = fstests::make_baseline(run, name, utc_now());
     auto file = sys::OutputFile::create(path, {.replace = replace});
@@ -223,6 +226,12 @@ Result<fstests::Comparison> compare_baseline(const std::string& name, const fste
         return fail(Code::InvalidArgument,
                     fmt::format("the baseline {} is of {}, and the run of {}", name,
                                 baseline.fstype, run.fstype));
+    if (run.error)
+        return fail(Code::Corrupt,
+                    fmt::format("the run {} ended early, and cannot be compared: {}", run.id,
+                                render_line(*run.error)),
+                    "compare one that came to its end; `slipway fstests baseline compare NAME RUN` "
+                    "names it");
     return fstests::compare(baseline, run);
 }
 

@@ -111,6 +111,7 @@ Status RootPlace::check_free(bool force) const {
     if (auto manifest = root_manifest(path_); !manifest)
         return fail(std::move(manifest.error())
                         .advise("only a root of Slipway's is replaced: choose another place"));
+    SLIPWAY_CHECK(rootfs::check_no_mounts(path_));
     SLIPWAY_TRY(auto lock, lock_root(path_, RootLock::Change));
     return {};
 }
@@ -127,6 +128,7 @@ Status RootPlace::publish(const sys::Host& host) const {
     if (!is_there(path_))
         return rootfs::publish_tree(passing(), path_);
     SLIPWAY_TRY(auto lock, lock_root(path_, RootLock::Change));
+    SLIPWAY_CHECK(rootfs::check_no_mounts(path_));
     if (::renameat2(AT_FDCWD, passing().c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) != 0)
         return fail_errno(fmt::format("replacing {}", path_));
     if (::rename(passing().c_str(), old().c_str()) != 0 || ::fsync(lock_.raw()) != 0)
@@ -136,6 +138,7 @@ Status RootPlace::publish(const sys::Host& host) const {
 
 Status RootPlace::remove(const sys::Host& host) const {
     SLIPWAY_TRY(auto lock, lock_root(path_, RootLock::Change));
+    SLIPWAY_CHECK(rootfs::check_no_mounts(path_));
     if (::rename(path_.c_str(), old().c_str()) != 0)
         return fail_errno(fmt::format("removing {}", path_));
     return rootfs::remove_tree(host, old());

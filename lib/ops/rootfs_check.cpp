@@ -41,10 +41,11 @@ std::string remedy_for(const std::string& path, const CheckRootfsRequest& reques
                         : fmt::format(" --path {}", shell_quote(path));
     if (!request.profile.empty())
         command += fmt::format(" --profile {}", shell_quote(request.profile));
-    else if (manifest)
-        command += fmt::format(" --profile {}", rootfs::shipped_profile(manifest->profile.name)
-                                                    ? manifest->profile.name
-                                                    : "FILE");
+    else {
+        auto profile = manifest ? manifest->profile.name : std::string(basename_of(path));
+        command +=
+            fmt::format(" --profile {}", rootfs::shipped_profile(profile) ? profile : "PROFILE");
+    }
     if (manifest) {
         command += fmt::format(" --release {}", manifest->suite);
         if (!manifest->added_packages.empty())

@@ -26,6 +26,12 @@ std::string time_of_birth(const std::string& path) {
     return rootfs::iso_date(known ? info.stx_btime.tv_sec : info.stx_ctime.tv_sec);
 }
 
+// A manifest that is broken, but was one.
+bool has_marker(const std::string& path) {
+    auto root = sys::RootDir::open(path);
+    return root && rootfs::has_marker(*root);
+}
+
 } // namespace
 
 TestRoot describe_root(const std::string& path, const rootfs::Manifest& manifest) {
@@ -55,7 +61,18 @@ Result<rootfs::Profile> load_profile(const std::string& name_or_file) {
                     fmt::format("there are {}; a file's name has a slash or ends with .toml",
                                 join(rootfs::shipped_profiles(), ", ")));
     SLIPWAY_TRY(auto text, sys::read_file(name_or_file));
-    return rootfs::parse_profile(text, name_or_file);
+    SLIPWAY_TRY(auto profile, rootfs::parse_profile(text, name_or_file));
+    // By its name a root's profile is found again.
+    if (auto shipped = rootfs::shipped_profile(profile.name)) {
+        SLIPWAY_TRY(auto other, rootfs::parse_profile(*shipped, profile.name));
+        if (hash_of(other) != hash_of(profile))
+            return fail(Code::InvalidArgument,
+                        fmt::format("{} is called '{}', as a profile that comes with Slipway and "
+                                    "is another",
+                                    name_or_file, profile.name),
+                        "give it a name of its own");
+    }
+    return profile;
 }
 
 Result<std::string> rootfs_profile(const std::string& name) {
@@ -104,7 +121,7 @@ Result<std::string> delete_rootfs(const Context& context, const DeleteRootfsRequ
     bool named = request.root.find('/') == std::string::npos;
     struct stat info {};
     // Of a directory elsewhere at least the marker must be there.
-    bool was_root = manifest || named || manifest.error().code == Code::Corrupt;
+    bool was_root = manifest || named || has_marker(path);
     bool may_be_broken =
         request.force && was_root && ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
     if (!manifest && !may_be_broken) {

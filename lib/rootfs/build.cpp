@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "rootfs/mirror.hpp"
 #include "rootfs/task.hpp"
 #include "sys/directories.hpp"
+#include "sys/mount.hpp"
 
 namespace slipway::rootfs {
 namespace {
@@ -138,7 +140,21 @@ Status build(const Workshop& workshop, const LayerWish& wish, const Manifest& ma
 
 } // namespace
 
+Status check_no_mounts(const std::string& path) {
+    std::error_code failed;
+    auto real = std::filesystem::canonical(path, failed).string();
+    if (failed)
+        return {}; // nothing is there
+    SLIPWAY_TRY(auto mounts, sys::mounts_below(real));
+    if (mounts.empty())
+        return {};
+    return fail(Code::Busy, fmt::format("something is mounted at {}", mounts.back()),
+                fmt::format("umount {}", shell_quote(mounts.back())));
+}
+
 Status remove_tree(const sys::Host& host, const std::string& path) {
+    // --one-file-system does not see a bind mount of the same filesystem.
+    SLIPWAY_CHECK(check_no_mounts(path));
     auto unstoppable = host;
     unstoppable.cancel = Cancel();
     return run_tool(unstoppable, {"rm", "-rf", "--one-file-system", "--", path},

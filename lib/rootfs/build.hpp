@@ -38,7 +38,10 @@ struct Layer {
 /// apply_by_worker; Unsupported without mmdebstrap; Cancelled. What was begun is removed.
 [[nodiscard]] Result<Layer> ensure_layer(const Workshop& workshop, const LayerWish& wish);
 
+/// Busy where something is mounted at a path or below it, which must not be removed with it.
+[[nodiscard]] Status check_no_mounts(const std::string& path);
 /// Removes a tree, also when the user has asked to stop. An absent one is no error.
+/// Busy as above.
 [[nodiscard]] Status remove_tree(const sys::Host& host, const std::string& path);
 /// Removes what killed builds left, and layers that nobody has used for a month. Needs the lock of
 /// the cache, alone. Returns their paths.

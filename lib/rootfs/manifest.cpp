@@ -3,12 +3,19 @@
 
 #include <algorithm>
 
+#include <sys/stat.h>
+
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
 #include "guest/package_texts.hpp"
 
 namespace slipway::rootfs {
+namespace {
+
+constexpr std::size_t largest_manifest = 16 << 20;
+
+} // namespace
 
 Json to_json(const Manifest& manifest) {
     auto packages = Json::object();
@@ -58,14 +65,21 @@ Result<Manifest> manifest_from_json(const Json& json) {
 }
 
 Result<Manifest> read_manifest(const sys::RootDir& root) {
-    constexpr std::size_t most = 16 << 20;
-    auto text = root.read(sys::GuestPath(manifest_path), most);
+    auto text = root.read(sys::GuestPath(manifest_path), largest_manifest);
     if (!text)
         return fail(Code::InvalidArgument,
                     fmt::format("no test root of Slipway's: {} cannot be read ({})", manifest_path,
                                 render_line(text.error())));
     SLIPWAY_TRY(auto json, parse_json(*text, manifest_path));
     return manifest_from_json(json);
+}
+
+bool has_marker(const sys::RootDir& root) {
+    sys::GuestPath path(manifest_path);
+    auto info = root.stat(path, false);
+    auto text = info && S_ISREG(info->st_mode) ? root.read(path, largest_manifest)
+                                               : Result<std::string>(fail(Code::NotFound, ""));
+    return text && text->find("slipway.rootfs.") != std::string::npos;
 }
 
 Profile plain_profile(const Manifest& manifest) {

@@ -35,6 +35,8 @@ struct Manifest {
 [[nodiscard]] Result<Manifest> manifest_from_json(const Json& json);
 /// InvalidArgument: there is none, or it is a link or no file; Corrupt as above.
 [[nodiscard]] Result<Manifest> read_manifest(const sys::RootDir& root);
+/// Whether there is a file that was a manifest of ours, of whatever version and however broken.
+[[nodiscard]] bool has_marker(const sys::RootDir& root);
 
 /// The profile without what the command line added to it.
 [[nodiscard]] Profile plain_profile(const Manifest& manifest);

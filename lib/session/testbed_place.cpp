@@ -141,6 +141,7 @@ Result<vm::Sandbox> start_qemu(const SupervisedRunner& runner, const sys::Host& 
                                         {{"driver", "file"},
                                          {"filename", sys::proc_path(number)},
                                          {"read-only", !disk.writable},
+                                         {"locking", "off"}, // it is locked by who gave it
                                          {"discard", "unmap"}}}},
                               .fds = {{disk.file, number}},
                               .writable = disk.writable,

@@ -223,6 +223,7 @@ class TestUserModeLinux(Kernels):
                 (["--rw", "--overlay"], 2, ["excludes"]), (["--timeout", "-1"], 2, ["--timeout"]), (["--timeout", "1e300"], 2, ["--timeout"])):
             self.refused(self.boot("true", options=options), status, *words)
         self.refused(self.boot("true", root="none"), 125, "there is no root", "rootfs create")
+        self.refused(self.boot("true", root="/", options=["--rw"]), 125, "this host's tree is only read")
         self.refused(self.boot(), 2, "no command was given")
         self.refused(self.user.slipway("boot", "--", "true"), 2, "--kernel")
 
@@ -247,6 +248,20 @@ class TestQemu(Kernels):
         self.assertEqual([(report["kind"], report["function"], report["process"]) for report in told["reports"]],
                          [("panic", "sysrq_handle_crash", "sh")])
         self.assertEqual(self.settled_leaks(), {})
+        self.disk_of_one_machine()
+
+    def disk_of_one_machine(self):
+        disk = self.own("disk") / "disk.raw"
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        os.chown(disk, UID, UID)
+        with subprocess.Popen(["qemu-io", "-f", "raw", disk], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+            holder.stdin.write("read 0 512\n")
+            holder.stdin.flush()
+            self.assertIn("read 512/512", holder.stdout.readline())
+            self.refused(self.boot("true", kernel=self.package, options=["--disk", f"{disk},serial=one"]), 125, "in use")
+            holder.communicate("quit\n")
+        self.refused(self.boot("true", kernel=self.package, options=["--disk", f"{disk},serial=one", "--disk", f"{disk},serial=two"]), 125, "in use")
 
     def test_a_kernel_without_9p_gets_its_root_as_a_disk(self):
         cloud = kernel.cached()

@@ -165,7 +165,7 @@ class TestFstests(RootfsCase):
         passwd.mkdir()
         found = self.check("t", 4)
         self.assertEqual((found["state"], found["problems"]), ("broken", ["/etc/passwd is no regular file"]))
-        (root / "etc/slipway-rootfs.json").write_text("{}")
+        (root / "etc/slipway-rootfs.json").write_text('{"schema": "slipway.rootfs.v0"}')
         self.assertEqual(self.check("t", 4)["state"], "broken")
         self.refused(self.user.slipway("rootfs", "delete", root), 4, "manifest", f"slipway rootfs delete {root} --force")
         self.refused(self.user.slipway("rootfs", "create", "t", "--force"), 4, "manifest")
@@ -196,11 +196,12 @@ content = "text"
         path = self.profile(SMALL)
         self.create("r", "--profile", path)
         self.assertEqual(self.check("r", 0, "--profile", path)["state"], "ready")
-        self.profile(self.EDITED)
+        self.profile(self.EDITED.replace("text", f"text of {time.time_ns()}"))  # in no cache
         found = self.check("r", 1, "--profile", path)
         self.assertEqual((found["state"], found["problems"]), ("stale", ["the profile small has changed since"]))
         made = self.create("r", "--profile", path, "--force")
         self.assertEqual((made["base_built"], made["layer_built"]), (False, True))
+        self.addCleanup(shutil.rmtree, self.layers / json.loads((self.roots / "r/etc/slipway-rootfs.json").read_text())["layer"])
         self.assertEqual(self.check("r", 0, "--profile", path)["state"], "ready")
         root = self.roots / "r"
         self.assertEqual((root / "etc/by-command").read_text(), "made\n")
@@ -218,6 +219,9 @@ content = "text"
         for text, words in (("name = 'a'\nnmae = 1\n", ("line 2", "'nmae'")), ("name = \n", ("line 1",)),
                             ("name = 'a'\npackages = ['no package']\n", ("'no package'",))):
             self.refused(self.user.slipway("rootfs", "create", "--profile", self.profile(text)), 2, "small.toml", *words)
+        shipped = self.ok(self.user.slipway("rootfs", "profile", "minimal")).stdout
+        self.refused(self.user.slipway("rootfs", "create", "--profile", self.profile(shipped.replace("packages = [", "packages = ['bc', "))), 2,
+                     "is called 'minimal'", "a name of its own")
         os.mkfifo(self.user.home / "pipe.toml", 0o666)
         self.refused(self.user.slipway("rootfs", "create", "--profile", self.user.home / "pipe.toml", timeout=30), 2, "pipe.toml")
         self.refused(self.user.slipway("rootfs", "create", "--profile", "nothing"), 4, "no profile 'nothing'", "fstests, minimal")
@@ -237,11 +241,27 @@ class TestPlace(RootfsCase):
         for path in ("/", self.user.home):
             self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--path", path), 2, "no place for a test root")
             self.refused(self.user.slipway("rootfs", "delete", path), 2)
-        self.refused(self.user.slipway("rootfs", "delete", mine, "--force"), 2, "no test root")
+        (mine / "etc").mkdir()
+        for marker in ("", "{}"):
+            (mine / "etc/slipway-rootfs.json").write_text(marker)
+            self.refused(self.user.slipway("rootfs", "delete", mine, "--force"), 4, "only roots of Slipway's are deleted")
         for name in ("..", "a b", ".hidden"):
             self.refused(self.user.slipway("rootfs", "create", name, "--profile", "minimal"), 2, "no name of a root")
         self.refused(self.user.slipway("rootfs", "create", ""), 2, "NAME", "empty")
         self.refused(self.user.slipway("rootfs", "create", "name", "--path", self.user.home / "path"), 2, "not both")
+        self.assertEqual((mine / "file").read_text(encoding="utf-8"), "a")
+
+    def test_what_is_mounted_in_it_stays(self):
+        if os.geteuid() != 0:
+            self.skipTest("not root")
+        self.create("r", "--profile", "minimal")
+        root, mine = self.roots / "r", self.user.home / "mine"
+        mine.mkdir()
+        (mine / "file").write_text("a", encoding="utf-8")
+        subprocess.run(["mount", "--bind", mine, root / "mnt"], check=True)
+        self.addCleanup(subprocess.run, ["umount", root / "mnt"], check=True)
+        for command in (("delete", "r"), ("create", "r", "--profile", "minimal", "--force")):
+            self.refused(self.user.slipway("rootfs", *command), 4, f"something is mounted at {root}/mnt", "umount")
         self.assertEqual((mine / "file").read_text(encoding="utf-8"), "a")
 
     def test_a_root_in_use_stays(self):

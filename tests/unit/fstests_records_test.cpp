@@ -89,20 +89,20 @@ std::vector<std::string> names(const std::vector<Change>& changes) {
 }
 
 TEST(Baseline, Trap14_TellsWhatHasChanged) {
-    auto before =
-        run({test("generic/001", {S::Passed}), test("generic/002", {S::Passed}),
-             test("generic/003", {S::Failed}), test("generic/004", {S::Passed}),
-             test("generic/005", {S::Passed}), test("generic/006", {S::Failed}),
-             test("generic/007", {S::Passed, S::Failed}), test("generic/008", {S::NotRun})});
+    auto before = run({test("generic/001", {S::Passed}), test("generic/002", {S::Passed}),
+                       test("generic/003", {S::Failed}), test("generic/004", {S::Passed}),
+                       test("generic/005", {S::Passed}), test("generic/006", {S::Failed}),
+                       test("generic/007", {S::Passed, S::Failed}),
+                       test("generic/008", {S::NotRun}), test("generic/011", {S::Failed})});
     auto after = run({test("generic/001", {S::Crashed}, "panic"), test("generic/002", {S::Passed}),
                       test("generic/003", {S::Passed}), test("generic/004", {S::NotRun}),
                       test("generic/006", {S::TimedOut}), test("generic/007", {S::Passed}),
                       test("generic/008", {S::Failed}), test("generic/009", {S::Failed}),
-                      test("generic/010", {S::Passed})});
+                      test("generic/010", {S::Passed}), test("generic/011", {S::Failed})});
     auto comparison = compare(make_baseline(before, "b", "now"), after);
     EXPECT_THAT(names(comparison.regressions),
-                ElementsAre("generic/001 passed->crashed", "generic/008 not run->failed",
-                            "generic/009 ->failed"));
+                ElementsAre("generic/001 passed->crashed", "generic/006 failed->timed out",
+                            "generic/008 not run->failed", "generic/009 ->failed"));
     EXPECT_THAT(names(comparison.fixes), ElementsAre("generic/003 failed->passed"));
     EXPECT_THAT(names(comparison.new_skips), ElementsAre("generic/004 passed->not run"));
     EXPECT_THAT(names(comparison.removed), ElementsAre("generic/005 passed->"));
@@ -111,7 +111,7 @@ TEST(Baseline, Trap14_TellsWhatHasChanged) {
                 ElementsAre("generic/009 ->failed", "generic/010 ->passed"));
     EXPECT_EQ(comparison.unchanged, 2U);
     EXPECT_EQ(comparison.still_bad, 1U);
-    EXPECT_THAT(render_text(comparison), HasSubstr("3 regressions"));
+    EXPECT_THAT(render_text(comparison), HasSubstr("4 regressions"));
 }
 
 TEST(Baseline, Trap14_TakesNothingForGoneThatWasNotSelected) {

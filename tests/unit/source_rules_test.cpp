@@ -109,10 +109,10 @@ std::vector<Source> sources_below(const fs::path& top) {
 // Of the C++ library, the C library and the kernel.
 bool is_system_header(const std::string& header) {
     static const std::set<std::string> known{
-        "dirent.h", "dlfcn.h", "elf.h",     "endian.h", "fcntl.h",    "fnmatch.h", "glob.h",
-        "grp.h",    "iconv.h", "ifaddrs.h", "malloc.h", "poll.h",     "pwd.h",     "regex.h",
-        "sched.h",  "signal.h", "stdlib.h", "strings.h", "sysexits.h", "termios.h", "time.h",
-        "unistd.h"};
+        "dirent.h",   "dlfcn.h",   "elf.h",   "endian.h",  "fcntl.h",  "fnmatch.h",
+        "glob.h",     "grp.h",     "iconv.h", "ifaddrs.h", "malloc.h", "poll.h",
+        "pwd.h",      "regex.h",   "sched.h", "signal.h",  "stdlib.h", "strings.h",
+        "sysexits.h", "termios.h", "time.h",  "unistd.h"};
     if (header.find('.') == std::string::npos && header.find('/') == std::string::npos)
         return true;
     for (const std::string folder : {"sys/", "linux/", "net/", "netinet/", "arpa/"})
