@@ -77,6 +77,11 @@ class Run(Case):
         self.assertEqual((comparison["unchanged"], comparison["still_bad"], comparison["not_selected"]), (2, 1, 12))
         self.assertEqual(self.fstests("baseline", "compare", "first").returncode, 0)
         self.assertIn("first", self.ok(self.fstests("baseline", "list")).stdout)
+        failed = self.fstests("run", "--kernel", "/nowhere", "--root", "host", "--fstests", SUITE, "--fstype", "ext4", "--tests", "generic/001", "--compare", "first")
+        self.assertEqual(failed.returncode, 4)
+        compared = self.fstests("baseline", "compare", "first")  # with the newest, which that is
+        self.assertEqual(compared.returncode, 4, compared.stdout)
+        self.assertIn("ended early, and cannot be compared", compared.stderr)
 
     def test_shards_run_at_the_same_time(self):
         done = self.run_suite("--fstype", "xfs", "--shards", "2", "--tests", "-g quick -x broken", "--json")
