@@ -14,7 +14,7 @@ set(SLIPWAY_THIRD_PARTY
     "lz4hc.h:archive" "lzma.h:archive" "bzlib.h:archive"
     "blkid/:image" "libfdisk/:image" "libcryptsetup.h:storage" "nettle/:archive" "hivex.h:guest" "augeas.h:guest" "sqlite3.h:guest"
     "acl/:calls" "sys/acl.h:calls" "sys/capability.h:calls" "seccomp.h:sys" "fuse3/:guestfs" "pybind11/:bindings" "libkmod.h:sys"
-    "CLI/:apps:public" "toml++/:rootfs")
+    "event2/:http" "openssl/:http" "CLI/:apps:public" "toml++/:rootfs")
 
 function(slipway_layer_of name out)
     foreach(entry IN LISTS SLIPWAY_LAYERS)

@@ -156,8 +156,7 @@ std::string text_of(const RunRecord& record) {
 }
 
 Result<Told<RunRecord>> run(Job& job, const RunArguments& arguments) {
-    if (arguments.argv.empty())
-        return fail(Code::InvalidArgument, "'argv' is empty", "name a program of the guest");
+    SLIPWAY_CHECK(check_command(arguments.argv));
     SLIPWAY_CHECK(check_environment(arguments.env));
     SLIPWAY_TRY(auto context, job.context());
     SLIPWAY_TRY(auto image, arguments.options(context.host.cancel));

@@ -176,6 +176,7 @@ std::string text_of(const BootRecord& record) {
 }
 
 Result<Told<BootRecord>> boot(Job& job, const BootArguments& arguments) {
+    SLIPWAY_CHECK(check_command(arguments.argv));
     SLIPWAY_CHECK(check_environment(arguments.env));
     SLIPWAY_TRY(auto context, job.context());
     auto request = arguments.request();

@@ -43,6 +43,12 @@ session::CallHooks keep_streams(Job& job) {
     }};
 }
 
+Status check_command(const std::vector<std::string>& argv) {
+    if (argv.empty())
+        return fail(Code::InvalidArgument, "'argv' is empty", "name a program and its arguments");
+    return {};
+}
+
 Status check_environment(const std::vector<std::string>& words) {
     for (const auto& word : words)
         if (word.find('=') == std::string::npos || word.front() == '=')

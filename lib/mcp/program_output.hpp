@@ -21,6 +21,8 @@ struct ProgramOutput {
 
 /// Keeps the program's streams in the job's texts.
 [[nodiscard]] session::CallHooks keep_streams(Job& job);
+/// InvalidArgument where there is none.
+[[nodiscard]] Status check_command(const std::vector<std::string>& argv);
 /// InvalidArgument unless each is NAME=value.
 [[nodiscard]] Status check_environment(const std::vector<std::string>& words);
 [[nodiscard]] std::chrono::milliseconds milliseconds_of(double seconds);

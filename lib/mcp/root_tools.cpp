@@ -191,13 +191,12 @@ Result<Told<CheckedRecord>> check(Job& job, const CheckArguments& arguments) {
 }
 
 struct DeleteArguments : Waiting {
-    std::string rootfs_path{};
+    std::string rootfs_path = default_root;
     bool force = false;
     static Shape<DeleteArguments> shape() {
         using A = DeleteArguments;
         return Shape<A>()
-            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)",
-                 {.required = true})
+            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)")
             .add("force", &A::force, "By name: also one whose marker is missing")
             .with(Waiting::shape());
     }

@@ -2,6 +2,7 @@
 #include "mcp/tool.hpp"
 
 #include <algorithm>
+#include <regex>
 
 #include <fmt/format.h>
 
@@ -91,6 +92,25 @@ Json error_record(const Error& error) {
                                        .hint = shortened(error.hint, most)});
 }
 
+// Hints name options of the command line; the parameters of tools are called as these are. What is
+// a whole command stays one.
+Error for_client(Error error) {
+    if (error.hint.find("slipway ") != std::string::npos)
+        return error;
+    static const std::regex option("(^|[ (])--([a-z][a-z-]*)");
+    std::string hint;
+    auto at = error.hint.cbegin();
+    for (std::sregex_iterator match(at, error.hint.cend(), option), end; match != end; ++match) {
+        hint.append(at, (*match)[1].second);
+        auto name = (*match)[2].str();
+        std::replace(name.begin(), name.end(), '-', '_');
+        hint += fmt::format("'{}'", name);
+        at = (*match)[0].second;
+    }
+    error.hint = hint.append(at, error.hint.cend());
+    return error;
+}
+
 std::string more_text(const Job& job, const JobStatus& status) {
     std::string names;
     for (const auto& [name, size] : status.texts)
@@ -176,7 +196,8 @@ Json result_of_answer(const Tool& tool, const Answer& answer) {
     return finish(shortened(answer.text, most_text), {.result = answer.record}, false);
 }
 
-Json result_of_error(const Error& error) {
+Json result_of_error(const Error& failure) {
+    auto error = for_client(failure);
     return finish(shortened(render_text(error), most_text),
                   {.state = "failed", .error = error_record(error)}, true);
 }
@@ -196,8 +217,9 @@ Json result_of_job(const Job& job) {
         return finish(std::move(text), std::move(envelope), false);
     }
     if (status.error) {
-        envelope.error = error_record(*status.error);
-        return finish(shortened(render_text(*status.error), most_text) + more_text(job, status),
+        auto error = for_client(*status.error);
+        envelope.error = error_record(error);
+        return finish(shortened(render_text(error), most_text) + more_text(job, status),
                       std::move(envelope), true);
     }
     envelope.result = status.answer.record;

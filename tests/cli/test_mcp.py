@@ -315,6 +315,7 @@ class Kernels(WithClient):
             self.assertEqual(self.done(client.call("boot_kernel", kernel_path=UML, root="host"))["status"], 0)
             self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "none"), root="host"), "notFound", "there is no kernel", "bzImage")
             self.failed(client.call("boot_kernel", kernel_path=str(self.scratch / "text"), root="host"), "corrupt", "no Linux kernel")
+            self.failed(client.call("boot_kernel", kernel_path=UML, root="host", argv=[]), "invalidArgument", "'argv' is empty")
             self.failed(client.call("boot_kernel", kernel_path=UML, root="host", memory_mib=1), "invalidArgument", "'memory_mib'")
             self.failed(client.call("boot_kernel", kernel_path=UML, root="host", shared=[{"guest": "/x"}]), "invalidArgument", "'shared[0].host'")
 
@@ -359,7 +360,7 @@ class Kernels(WithClient):
             root = self.done(client.call("create_test_rootfs", timeout=600_000, wait_seconds=590, profile="minimal", rootfs_path="small"))["root"]
             self.assertEqual(root["path"], str(self.scratch / "data/slipway/rootfs/small"))
             self.assertEqual(self.done(client.call("check_test_rootfs", rootfs_path="small"))["state"], "ready")
-            self.failed(client.call("create_test_rootfs", profile="minimal", rootfs_path="small"), "exists")
+            self.failed(client.call("create_test_rootfs", profile="minimal", rootfs_path="small"), "exists", "'force' replaces a root")
             self.assertEqual([each["name"] for each in self.done(client.call("list_test_rootfs"))["roots"]], ["small"])
             booted = self.done(client.call("boot_kernel", kernel_path=UML, root="small", argv=["cat", "/etc/os-release"]))
             self.assertIn(root["release"], booted["output"])
