@@ -36,6 +36,7 @@ constexpr std::uintptr_t exit_kill = 1 << 20; // PTRACE_O_EXITKILL
 struct Start {
     int (*function)(void*);
     void* argument;
+    pid_t parent;
 };
 // Whoever is started shares this memory or has a copy, and reads its entry at once.
 Start starts[256];
@@ -44,6 +45,8 @@ unsigned next_start = 0;
 int die_with_parent(void* argument) {
     auto start = *static_cast<Start*>(argument);
     ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (::syscall(SYS_getppid) != start.parent) // it has ended already
+        ::_exit(1);
     return start.function(start.argument);
 }
 
@@ -78,7 +81,7 @@ int clone(int (*function)(void*), void* stack, int flags, void* argument, ...) {
     using Clone = int (*)(int (*)(void*), void*, int, void*, ...);
     auto real = reinterpret_cast<Clone>(::dlsym(RTLD_NEXT, "clone"));
     auto* start = &starts[next_start++ % (sizeof starts / sizeof *starts)];
-    *start = {function, argument};
+    *start = {function, argument, ::getpid()};
     return real(&die_with_parent, stack, flags, start);
 }
 

@@ -43,7 +43,8 @@ void fill_standard_streams() {
 
 int main(int argc, char** argv) {
     fill_standard_streams();
-    slipway::Cancel cancel;
+    // Never destroyed: a signal may come at the very end.
+    const auto& cancel = *new slipway::Cancel;
     catch_stop_signals(cancel);
     slipway::app::Terminal terminal(slipway::sys::BorrowedFd(0), slipway::sys::BorrowedFd(1),
                                     slipway::sys::BorrowedFd(2));

@@ -63,6 +63,14 @@ class Signals(Case):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(timeout=10), 128 + signal.SIGTERM)
 
+    def test_they_may_come_until_the_very_end(self):
+        for _ in range(150):
+            process = subprocess.Popen([SLIPWAY, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(self.random.uniform(0.002, 0.02))
+            while process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            self.assertIn(process.returncode, (0, -signal.SIGTERM, 128 + signal.SIGTERM))
+
     def test_migrate_leaves_a_whole_output_or_none(self):
         source, out = mini(self.scratch / "a.raw"), self.scratch / "out.qcow2"
         before = digest(source)

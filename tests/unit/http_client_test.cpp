@@ -20,11 +20,13 @@ namespace {
 
 using testing::HasSubstr;
 
+using Answers = std::map<std::string, std::string>; // by path
+
 class SaidServer {
 public:
     /// What is said to a request for a path; the connection is closed after it, or for "" left
     /// open.
-    explicit SaidServer(std::map<std::string, std::string> answers)
+    explicit SaidServer(Answers answers)
         : answers_(std::move(answers)),
           listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in address{};
@@ -71,7 +73,7 @@ private:
                 open.push_back(std::move(peer));
         }
     }
-    std::map<std::string, std::string> answers_;
+    Answers answers_;
     sys::OwnedFd listener_;
     std::uint16_t port_ = 0;
     std::string last_;
@@ -104,9 +106,9 @@ Fetched fetch(const Request& request, const Cancel& cancel = {}) {
 
 TEST(HttpClient, TakesTheWholeBody) {
     std::string large(1 << 20, 'x');
-    SaidServer server({{"/large", with_length(large)},
-                       {"/pieces", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                   "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"}});
+    SaidServer server(Answers{{"/large", with_length(large)},
+                              {"/pieces", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                          "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"}});
     auto [response, body] =
         fetch({.url = server.url("/large"), .headers = {{"Range", "bytes=0-"}}});
     ASSERT_TRUE(response) << render_text(response.error());
@@ -120,10 +122,10 @@ TEST(HttpClient, TakesTheWholeBody) {
 }
 
 TEST(HttpClient, FollowsRedirectsAndGivesUp) {
-    SaidServer server({{"/a/old", redirect("../new")},
-                       {"/new", with_length("there")},
-                       {"/ring", redirect("/ring")},
-                       {"/away", redirect("ftp://elsewhere/")}});
+    SaidServer server(Answers{{"/a/old", redirect("../new")},
+                              {"/new", with_length("there")},
+                              {"/ring", redirect("/ring")},
+                              {"/away", redirect("ftp://elsewhere/")}});
     auto [response, body] = fetch({.url = server.url("/a/old")});
     ASSERT_TRUE(response) << render_text(response.error());
     EXPECT_EQ(body, "there");
@@ -133,7 +135,8 @@ TEST(HttpClient, FollowsRedirectsAndGivesUp) {
 }
 
 TEST(HttpClient, GivesNoBodyOfAnErrorToTheSink) {
-    SaidServer server({{"/none", "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"}});
+    SaidServer server(
+        Answers{{"/none", "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone"}});
     auto [response, body] = fetch({.url = server.url("/none")});
     ASSERT_TRUE(response);
     EXPECT_EQ(response->status, 404);
@@ -141,9 +144,9 @@ TEST(HttpClient, GivesNoBodyOfAnErrorToTheSink) {
 }
 
 TEST(HttpClient, TellsAnEndThatCameTooEarly) {
-    SaidServer server({{"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"},
-                       {"/other", "SSH-2.0-other\r\n\r\n"},
-                       {"/silent", ""}});
+    SaidServer server(Answers{{"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"},
+                              {"/other", "SSH-2.0-other\r\n\r\n"},
+                              {"/silent", ""}});
     auto [cut, body] = fetch({.url = server.url("/cut")});
     ASSERT_FALSE(cut);
     EXPECT_EQ(cut.error().code, Code::Protocol);
@@ -154,14 +157,12 @@ TEST(HttpClient, TellsAnEndThatCameTooEarly) {
 }
 
 TEST(HttpClient, TellsWhoDoesNotAnswer) {
-    auto closed = SaidServer({}).url("/");
+    auto closed = SaidServer(Answers{}).url("/");
     EXPECT_EQ(fetch({.url = closed}).response.error().code, Code::NotFound);
-    auto nobody = fetch({.url = parse_url("http://no-such-host.invalid/").value()});
-    EXPECT_FALSE(nobody.response);
 }
 
 TEST(HttpClient, StopsWhereTheSinkOrTheUserWants) {
-    SaidServer server({{"/body", with_length("body")}, {"/silent", ""}});
+    SaidServer server(Answers{{"/body", with_length("body")}, {"/silent", ""}});
     auto full = [](std::string_view) -> Status { return fail(Code::NoSpace, "no space"); };
     auto client = Client::open({});
     auto response = client.value().exchange({.url = server.url("/body")}, full, Cancel());
