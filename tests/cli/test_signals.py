@@ -64,7 +64,7 @@ class Signals(Case):
         self.assertEqual(process.wait(timeout=10), 128 + signal.SIGTERM)
 
     def test_they_may_come_until_the_very_end(self):
-        for _ in range(150):
+        for _ in range(60):
             process = subprocess.Popen([SLIPWAY, "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(self.random.uniform(0.002, 0.02))
             while process.poll() is None:
