@@ -206,8 +206,11 @@ class NbdCase(StockHostCase):
 
     def tearDown(self):
         super().tearDown()
-        left = self.host.run("ls -d /sys/block/nbd*/pid /sys/block/nbd*/nbd*; cat /sys/block/nbd*/size; ls -d /sys/block/nbd*")
-        self.assertEqual(left.stdout, "0\n0\n/sys/block/nbd0\n/sys/block/nbd1\n")
+        left = self.host.run("ls -d /sys/block/nbd*/pid /sys/block/nbd*/nbd*; cat /sys/block/nbd*/size | sort -u; ls /sys/block | grep nbd").stdout.split()
+        self.assertEqual(left[:3], ["0", "nbd0", "nbd1"])
+        # Where udev opens a device that the kernel has just made for a connection, before it is connected, the kernel makes another and
+        # leaves that one idle (nbd_genl_connect in drivers/block/nbd.c), for the next that comes.
+        self.assertLessEqual(len(left), 4, left)
 
 
 @unittest.skipUnless(FULL, "only with --full")
