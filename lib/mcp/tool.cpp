@@ -92,22 +92,30 @@ Json error_record(const Error& error) {
                                        .hint = shortened(error.hint, most)});
 }
 
-// Hints name options of the command line; the parameters of tools are called as these are. What is
-// a whole command stays one.
-Error for_client(Error error) {
-    if (error.hint.find("slipway ") != std::string::npos)
-        return error;
+// "--force" is 'force' among a tool's parameters.
+std::string as_parameters(const std::string& text) {
     static const std::regex option("(^|[ (])--([a-z][a-z-]*)");
-    std::string hint;
-    auto at = error.hint.cbegin();
-    for (std::sregex_iterator match(at, error.hint.cend(), option), end; match != end; ++match) {
-        hint.append(at, (*match)[1].second);
-        auto name = (*match)[2].str();
-        std::replace(name.begin(), name.end(), '-', '_');
-        hint += fmt::format("'{}'", name);
+    std::string named;
+    auto at = text.cbegin();
+    for (std::sregex_iterator match(at, text.cend(), option), end; match != end; ++match) {
+        named.append(at, (*match)[1].second);
+        named += fmt::format("'{}'", replace_all((*match)[2].str(), "-", "_"));
         at = (*match)[0].second;
     }
-    error.hint = hint.append(at, error.hint.cend());
+    return named.append(at, text.cend());
+}
+
+// Hints are written for the command line. What is a command, whole or in backticks, stays one.
+Error for_client(Error error) {
+    if (error.hint.starts_with("slipway "))
+        return error;
+    bool is_command = false;
+    std::string hint;
+    for (auto part : split(error.hint, '`')) {
+        hint += is_command ? fmt::format("`{}`", part) : as_parameters(std::string(part));
+        is_command = !is_command;
+    }
+    error.hint = std::move(hint);
     return error;
 }
 
