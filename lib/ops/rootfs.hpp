@@ -104,7 +104,7 @@ struct CheckRootfsResult {
 
 struct DeleteRootfsRequest {
     std::string root{}; ///< name or path as above
-    bool force = false; ///< by name: also what has no marker (any more)
+    bool force = false; ///< by name: also without a marker; by path: also where it is broken
 };
 /// Deletes a root of ours. NotFound: there is none; InvalidArgument: a path without the marker, a
 /// symbolic link, or a directory that is no place for a root; Busy: a machine uses it. Returns its
