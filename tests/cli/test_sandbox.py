@@ -242,6 +242,17 @@ class Untrusted(SandboxCase):
             if copy.name.split("-")[2:3] == [str((hidden / "libexec" / "-".join(copy.name.split("-")[:2])).stat().st_ino)]:
                 copy.unlink()
 
+    @uml_only
+    def test_an_interrupt_after_the_machine_has_halted(self):
+        for name in ("bin/slipway", "libexec/slipway-worker"):
+            (self.scratch / name).parent.mkdir(exist_ok=True)
+            shutil.copy(BUILD / name, self.scratch / name)
+        shutil.copy(BUILD / "tests/uml_late_interrupt.so", self.scratch / "libexec/slipway-uml.so")
+        result = subprocess.run([self.scratch / "bin/slipway", "put", self.image, __file__, "/etc/new", "--untrusted"],
+                                capture_output=True, text=True, check=False)
+        self.ok(result)
+        self.assertEqual(self.ok(slipway("cat", self.image, "/etc/new")).stdout, Path(__file__).read_text(encoding="utf-8"))
+
     def test_what_a_killed_client_left_is_removed(self):
         left, other = self.scratch / "slipway-AbCd12", self.scratch / "slipway-AbCd13"
         left.mkdir()

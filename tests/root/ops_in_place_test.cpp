@@ -61,12 +61,16 @@ protected:
         return opened.call("put", {{"root", volume}, {"path", "/new"}, {"mode", 0644}},
                            {.input = *file});
     }
+    static void close(InPlace& place) {
+        auto closed = place.opened().close();
+        EXPECT_TRUE(closed) << render_text(closed.error());
+    }
     [[nodiscard]] bool has_new(const std::string& path) {
         auto opened = InPlace::open(context_, options_, {{.path = path}});
         EXPECT_TRUE(opened) << render_text(opened.error());
         auto found =
             opened->opened().call("stat", {{"root", "sda"}, {"path", "/new"}, {"follow", true}});
-        EXPECT_TRUE(opened->opened().close());
+        close(*opened);
         if (!found && found.error().code != Code::NotFound)
             ADD_FAILURE() << render_text(found.error());
         return found.has_value();
@@ -89,7 +93,7 @@ TEST_P(Disks, EachIsForItsOwnUse) {
         ASSERT_TRUE(place) << render_text(place.error());
         auto done = put(place->opened(), volume, "x");
         EXPECT_EQ(done.has_value(), volume != std::string_view("sda")) << volume;
-        ASSERT_TRUE(place->opened().close());
+        close(*place);
         auto way = place->commit(context_);
         ASSERT_TRUE(way) << render_text(way.error());
         EXPECT_EQ(*way, InPlaceWay::Journal);
@@ -107,7 +111,7 @@ TEST_P(Disks, WhatIsNotCommittedIsDropped) {
         auto place = InPlace::open(context_, options_, disks);
         ASSERT_TRUE(place) << render_text(place.error());
         EXPECT_TRUE(put(place->opened(), "sda", "x"));
-        EXPECT_TRUE(place->opened().close());
+        close(*place);
     }
     EXPECT_FALSE(has_new(disks[0].path));
     EXPECT_FALSE(has_new(disks[1].path));
@@ -143,7 +147,7 @@ TEST_P(Disks, TellTheirSectorsAndSerials) {
     for (const auto& volume : inventory.volumes)
         names.push_back(volume.name);
     EXPECT_THAT(names, testing::IsSupersetOf({"sdb1", "sdc1"}));
-    EXPECT_TRUE(place->opened().close());
+    close(*place);
     auto way = place->commit(context_);
     ASSERT_TRUE(way);
     EXPECT_EQ(*way, InPlaceWay::None);
