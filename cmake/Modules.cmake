@@ -3,7 +3,7 @@
 # The layer table of docs/architecture.md is enforced here: a module may depend on lower layers only.
 set(SLIPWAY_LAYERS
     "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "http:2" "storage:3" "mount:3" "appliance:3" "guest:4"
-    "enter:4" "fstests:2" "repair:5" "rootfs:5" "work:6" "calls:7" "testbed:7" "session:8" "ops:9" "guestfs:10" "mcp:10")
+    "enter:4" "fstests:2" "repair:5" "rootfs:5" "boot:5" "work:6" "calls:7" "testbed:7" "session:8" "ops:9" "guestfs:10" "mcp:10")
 
 # HEADER-OR-FOLDER/:OWNER. Only sources of the owner include it, so that it stays private; with ":public" headers of
 # the owner may too, with ":everywhere" sources of all others as well. tests/unit/source_rules_test.cpp reads both
@@ -14,7 +14,7 @@ set(SLIPWAY_THIRD_PARTY
     "lz4hc.h:archive" "lzma.h:archive" "bzlib.h:archive"
     "blkid/:image" "libfdisk/:image" "libcryptsetup.h:storage" "nettle/:archive" "hivex.h:guest" "augeas.h:guest" "sqlite3.h:guest"
     "acl/:calls" "sys/acl.h:calls" "sys/capability.h:calls" "seccomp.h:sys" "fuse3/:guestfs" "pybind11/:bindings" "libkmod.h:sys"
-    "event2/:http" "openssl/:http" "CLI/:apps:public" "toml++/:rootfs")
+    "event2/:http:public" "openssl/:http:public" "CLI/:apps:public" "toml++/:rootfs")
 
 function(slipway_layer_of name out)
     foreach(entry IN LISTS SLIPWAY_LAYERS)

@@ -64,7 +64,7 @@ Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(
         invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n" : text));
     if (result.error)
-        invocation.terminal.say("slipway: the run ended early: " + render_text(*result.error));
+        invocation.terminal.say("slipway: ended early, no baseline: " + render_text(*result.error));
     return code;
 }
 

@@ -62,6 +62,7 @@ Code code_of_errno(int errno_value) {
     case EEXIST:
     case ENOTEMPTY:
         return Code::Exists;
+    case EADDRINUSE:
     case EBUSY:
     case EAGAIN:
     case ETXTBSY:

@@ -19,31 +19,20 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "http/handles.hpp"
 
 namespace slipway::http {
 namespace {
 
-template <auto Free> struct Freed {
-    template <class T> void operator()(T* owned) const { Free(owned); }
-};
 void free_dns(evdns_base* base) {
     evdns_base_free(base, 1); // 1: requests under way fail
 }
-using EventBase = std::unique_ptr<event_base, Freed<event_base_free>>;
 using Dns = std::unique_ptr<evdns_base, Freed<free_dns>>;
 using Connection = std::unique_ptr<evhttp_connection, Freed<evhttp_connection_free>>;
-using Event = std::unique_ptr<event, Freed<event_free>>;
-using SslContext = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
 
 constexpr std::array trusted_files{"/etc/ssl/certs/ca-certificates.crt",
                                    "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"};
 constexpr timeval look_interval{0, 100'000}; // for requests to stop
-
-std::string what_openssl_says(unsigned long number) {
-    std::array<char, 256> text{};
-    ERR_error_string_n(number, text.data(), text.size());
-    return text.data();
-}
 
 Result<SslContext> open_context(const ClientOptions& options) {
     SslContext context(SSL_CTX_new(TLS_client_method()));
@@ -179,11 +168,15 @@ private:
 
     // libevent hands over what it was given for the end here, too.
     static int on_headers(evhttp_request* received, void* self) {
-        auto& response = static_cast<Exchange*>(self)->response_;
+        auto& exchange = *static_cast<Exchange*>(self);
+        auto& response = exchange.response_;
         response.status = evhttp_request_get_response_code(received);
         const auto* headers = evhttp_request_get_input_headers(received);
         for (const auto* each = headers->tqh_first; each != nullptr; each = each->next.tqe_next)
             response.headers[to_lower(each->key)] = each->value;
+        if (response.status / 100 == 2 && exchange.request_.on_head)
+            if (auto wanted = exchange.request_.on_head(response); !wanted)
+                exchange.stop(std::move(wanted.error()));
         return 0;
     }
 
@@ -278,6 +271,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 Result<Client> Client::open(const ClientOptions& options) {
+    silence_libevent();
     SLIPWAY_TRY(auto context, open_context(options));
     return Client(std::make_unique<State>(State{options, std::move(context)}));
 }

@@ -25,18 +25,20 @@ struct ClientOptions {
     unsigned most_redirects = 10;
 };
 
-struct Request {
-    Url url;
-    std::string method = "GET"; ///< or "HEAD", "POST"
-    std::map<std::string, std::string> headers{};
-    std::string body{};
-};
-
 struct Response {
     int status = 0;
     std::map<std::string, std::string> headers{}; ///< names in lower case; the last of equal ones
     Url url{};                                    ///< that answered, after redirects
     [[nodiscard]] std::optional<std::uint64_t> length() const; ///< Content-Length
+};
+
+struct Request {
+    Url url;
+    std::string method = "GET"; ///< or "HEAD", "POST"
+    std::map<std::string, std::string> headers{};
+    std::string body{};
+    /// Called before the body of an answer with a status of 200 to 299; an error ends the exchange.
+    std::function<Status(const Response&)> on_head{};
 };
 
 /// Takes the body of an answer with a status of 200 to 299 as it comes; an error ends the exchange.

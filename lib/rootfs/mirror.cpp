@@ -101,8 +101,8 @@ Result<Release> ask(const sys::Host& host, const Cache& cache, const std::string
         return fail(Code::NotFound, fmt::format("{} has no release {}", mirror, suite));
     std::string why;
     for (auto line : split_lines(said))
-        if (line.starts_with("E: ") || line.starts_with("Err:"))
-            why = std::string(trim(line));
+        if (line.starts_with("E: ") && why.empty())
+            why = std::string(trim(line.substr(3)));
     return fail(Code::Timeout, fmt::format("{} does not answer: {}", mirror, printable(why)));
 }
 

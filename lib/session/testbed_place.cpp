@@ -32,11 +32,10 @@ public:
                                 format_seconds(std::chrono::duration<double>(timeout_).count())));
     }
     Error explain_end() override {
-        auto ended = machine_.wait(std::chrono::seconds(2));
+        [[maybe_unused]] auto ended = machine_.wait(std::chrono::seconds(2));
         return {.code = Code::ToolFailed,
                 .what = "the machine has ended before its time",
-                .tool = ToolFailure{
-                    {"the kernel"}, ended ? ended->value_or(-1) : -1, machine_.console_tail()}};
+                .tool = ToolFailure{{}, -1, machine_.console_tail()}};
     }
     void kill() override { machine_.kill(); }
     // All is written by then; a kernel that cannot switch its machine off is no error.

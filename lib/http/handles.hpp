@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Handles of libevent and OpenSSL, and what OpenSSL says of its errors.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <openssl/ssl.h>
+
+namespace slipway::http {
+
+template <auto Free> struct Freed {
+    template <class T> void operator()(T* owned) const { Free(owned); }
+};
+using EventBase = std::unique_ptr<event_base, Freed<event_base_free>>;
+using Event = std::unique_ptr<event, Freed<event_free>>;
+using Buffer = std::unique_ptr<evbuffer, Freed<evbuffer_free>>;
+using SslContext = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
+
+/// libevent says nothing on standard error from now on: what matters is in errors.
+void silence_libevent();
+[[nodiscard]] std::string what_openssl_says(unsigned long number);
+
+} // namespace slipway::http
