@@ -106,8 +106,12 @@ Status ModuleLoader::load_files(const std::vector<std::string>& files) {
     for (const auto& file : files) {
         if (!done_.insert(file).second)
             continue;
-        SLIPWAY_TRY(auto opened, sys::open_file(directory_ + file, O_RDONLY));
-        if (::syscall(SYS_finit_module, opened.raw(), "", 0) != 0 && errno != EEXIST)
+        auto opened = sys::open_file(directory_ + file, O_RDONLY);
+        if (!opened && opened.error().code == Code::NotFound)
+            continue; // the indexes are the kernel's own, and name more than was packed
+        if (!opened)
+            return fail(std::move(opened.error()));
+        if (::syscall(SYS_finit_module, opened->raw(), "", 0) != 0 && errno != EEXIST)
             return fail_errno(fmt::format("loading the module {}", name_of(file)));
     }
     return {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves HTTP/1.1 and HTTPS from one thread: files of a directory with ranges, and what handlers
-// say, at once, later or bit by bit.
+// say, at once, later or bit by bit. The program must ignore SIGPIPE.
 #pragma once
 
 #include <chrono>

@@ -2,6 +2,7 @@
 // From a server that breaks off as the test wants.
 #include "boot/download.hpp"
 
+#include <csignal>
 #include <thread>
 
 #include <fmt/format.h>
@@ -34,6 +35,7 @@ TEST(Progress, FitsTheTerminal) {
 class Downloads : public testing::Test {
 protected:
     void SetUp() override {
+        (void)::signal(SIGPIPE, SIG_IGN);
         server_.emplace(std::move(http::Server::open({}).value()));
         for (const std::string path : {"/file", "/mirror"})
             server_->handle(path,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // With our own client, in a thread of its own.
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -41,6 +42,7 @@ TEST(HttpRange, AsInTheStandard) {
 class HttpServer : public testing::Test {
 protected:
     void SetUp() override {
+        (void)::signal(SIGPIPE, SIG_IGN);
         std::string name = "/var/tmp/slipway-http-XXXXXX";
         ASSERT_NE(::mkdtemp(name.data()), nullptr);
         top_ = name;

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bootstrap from its start to the prompt, and what its commands do.
+#pragma once
+
+#include "base/error.hpp"
+
+namespace slipway::boot {
+
+/// As PID 1. Does not come back: what goes wrong is told at the consoles, and the prompt stays.
+[[noreturn]] void run_bootstrap();
+
+} // namespace slipway::boot

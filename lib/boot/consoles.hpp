@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The terminals at which somebody may stand: a prompt on each, what is said goes to all.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <poll.h>
+#include <termios.h>
+
+#include "base/error.hpp"
+#include "boot/line_editor.hpp"
+#include "boot/triggers.hpp"
+#include "sys/fd.hpp"
+
+namespace slipway::boot {
+
+class Consoles {
+public:
+    explicit Consoles(std::string prompt) : prompt_(std::move(prompt)) {}
+    Consoles(const Consoles&) = delete;
+    Consoles& operator=(const Consoles&) = delete;
+    /// Gives the terminals back as they were.
+    ~Consoles();
+
+    /// "ttyS0", "tty0", below /dev. One that cannot be opened is told, and the others are taken.
+    [[nodiscard]] std::vector<Error> open(const std::vector<std::string>& names);
+    /// Takes a terminal that is open already; for tests.
+    void add(std::string name, sys::OwnedFd terminal);
+    [[nodiscard]] bool empty() const { return terminals_.empty(); }
+
+    /// Whole lines above the prompts.
+    void say(std::string_view text);
+    /// What replaces itself, such as a progress bar, until something else is said.
+    void say_passing(std::string_view line);
+    void show_prompt();
+
+    /// To be waited for, beside others.
+    void add_polls(std::vector<pollfd>& polls) const;
+    struct Heard {
+        std::string console;
+        std::string line;
+        bool interrupted = false; ///< Ctrl-C
+    };
+    /// What was typed, after poll.
+    [[nodiscard]] std::vector<Heard> hear(const std::vector<pollfd>& polls);
+
+private:
+    struct Terminal {
+        std::string name;
+        sys::OwnedFd fd;
+        termios before{};
+        LineEditor editor;
+        std::size_t columns = 80;
+    };
+    void write(Terminal& terminal, std::string_view text) const;
+
+    std::string prompt_;
+    std::vector<Terminal> terminals_;
+    bool passing_ = false; ///< the last line is to be replaced
+};
+
+} // namespace slipway::boot

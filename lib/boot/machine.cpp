@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "boot/machine.hpp"
+
+#include <array>
+#include <filesystem>
+
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/strings.hpp"
+#include "sys/fd.hpp"
+
+namespace slipway::boot {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr auto next_root = "/.slipway-root";
+
+struct OwnMount {
+    const char* type;
+    const char* path;
+    unsigned long flags;
+    const char* options;
+};
+constexpr std::array own_mounts{
+    OwnMount{"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""},
+    OwnMount{"sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""},
+    OwnMount{"devtmpfs", "/dev", MS_NOSUID, "mode=0755"},
+    OwnMount{"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666"},
+    OwnMount{"tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777"},
+    OwnMount{"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
+    OwnMount{"tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777"},
+};
+
+std::uint64_t kib_of(std::string_view meminfo, std::string_view name) {
+    for (auto line : split_lines(meminfo))
+        if (line.starts_with(name))
+            if (auto words = split_words(line.substr(name.size())); !words.empty())
+                return parse_number(words[0]).value_or(0);
+    return 0;
+}
+
+} // namespace
+
+Status mount_own_filesystems() {
+    for (const auto& [type, path, flags, options] : own_mounts) {
+        ::mkdir(path, 0755);
+        if (::mount(type, path, type, flags, options) != 0 && errno != EBUSY)
+            return fail_errno(fmt::format("mounting {} on {}", type, path));
+    }
+    return {};
+}
+
+Status leave_rootfs() {
+    struct statfs root {};
+    if (::statfs("/", &root) != 0)
+        return fail_errno("looking at the root");
+    if (root.f_type != RAMFS_MAGIC && root.f_type != TMPFS_MAGIC)
+        return {}; // the kernel takes either for its rootfs
+    if (::mkdir(next_root, 0755) != 0 && errno != EEXIST)
+        return fail_errno(fmt::format("making {}", next_root));
+    if (::mount("slipway", next_root, "tmpfs", 0, "mode=0755") != 0)
+        return fail_errno("mounting a tmpfs for the bootstrap");
+    std::error_code failed;
+    for (const auto& entry : fs::directory_iterator("/", failed)) {
+        if (entry.path() == next_root || entry.path() == "/dev") // devices come with devtmpfs
+            continue;
+        // Piece by piece: there is not room for two of them in a small machine.
+        fs::copy(entry.path(), next_root / entry.path().filename(),
+                 fs::copy_options::recursive | fs::copy_options::copy_symlinks, failed);
+        if (failed)
+            return fail_errno(fmt::format("copying {}", entry.path().string()), failed.value());
+        fs::remove_all(entry.path(), failed);
+    }
+    if (::chdir(next_root) != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 ||
+        ::chroot(".") != 0 || ::chdir("/") != 0)
+        return fail_errno("moving the bootstrap into memory of its own");
+    return {};
+}
+
+Memory machine_memory() {
+    auto text = sys::read_file("/proc/meminfo").value_or("");
+    return {.total = kib_of(text, "MemTotal:") << 10,
+            .available = kib_of(text, "MemAvailable:") << 10};
+}
+
+void end_machine(const std::string& how) {
+    ::sync();
+    ::reboot(how == "poweroff" ? RB_POWER_OFF : how == "halt" ? RB_HALT_SYSTEM : RB_AUTOBOOT);
+    while (true)
+        ::pause(); // PID 1 never ends
+}
+
+} // namespace slipway::boot

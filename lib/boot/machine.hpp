@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine that the bootstrap has for itself: mounts, memory, the end.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/error.hpp"
+
+namespace slipway::boot {
+
+/// Mounts /proc, /sys, /dev, /dev/pts, /dev/shm, /run and /tmp, as PID 1 of a kernel that has just
+/// started finds nothing. What is mounted already stays.
+[[nodiscard]] Status mount_own_filesystems();
+
+/// Moves the initramfs into a tmpfs, and that to the root: a rootfs cannot be left by pivot_root
+/// (EINVAL, also in a mount namespace of one's own), and its memory is not given back. To be called
+/// before anything is mounted. No error where the root is another already.
+[[nodiscard]] Status leave_rootfs();
+
+struct Memory {
+    std::uint64_t total = 0;     ///< bytes
+    std::uint64_t available = 0; ///< bytes
+};
+[[nodiscard]] Memory machine_memory();
+
+/// Syncs and ends the machine: "poweroff", "reboot" or "halt". Does not come back.
+[[noreturn]] void end_machine(const std::string& how);
+
+} // namespace slipway::boot

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// From interfaces to an address, routes and servers of names.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "boot/dhcp.hpp"
+#include "boot/options.hpp"
+
+namespace slipway::boot {
+
+struct Network {
+    Link link{};
+    DhcpReply lease{}; ///< of an address that was given by hand: without a server
+};
+
+/// Sets the links up, and takes the first that gets an address: as the options say, or by DHCP, one
+/// after the other until `options`' interface or any has one. Writes /etc/resolv.conf. Timeout: no
+/// server answers on any; NotFound: there is no interface.
+[[nodiscard]] Result<Network> bring_up_network(const BootOptions& options,
+                                               const std::function<void(const std::string&)>& say,
+                                               const Cancel& cancel);
+
+} // namespace slipway::boot
