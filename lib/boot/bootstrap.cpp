@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -21,6 +22,7 @@
 #include "boot/machine.hpp"
 #include "boot/modules.hpp"
 #include "boot/network.hpp"
+#include "boot/visit.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -31,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto prompt = "[bootstrap] # ";
 constexpr auto state_directory = "/run/slipway";
 constexpr auto image_directory = "/run/slipway/images";
+constexpr auto target_directory = "/run/slipway/target";
 constexpr std::size_t kept_lines = 1000;
 constexpr int poll_interval_ms = 200;
 constexpr std::uint64_t own_reserve = 64 << 20; // bytes that images leave alone
@@ -92,9 +95,13 @@ private:
 class Bootstrap {
 public:
     void start() {
-        note_all("the filesystems", mount_own_filesystems());
+        note("the filesystems", mount_own_filesystems());
+        note("the control groups", leave_root_cgroup());
         options_ = read_boot_options(sys::read_file("/proc/cmdline").value_or(""));
         modules_ = ModuleLoader::open();
+        // What the kernel starts for a module that it lacks: this program again, see main().
+        ::mkdir("/sbin", 0755);
+        std::ignore = ::symlink("/proc/1/exe", "/sbin/modprobe");
         open_consoles();
         say(fmt::format("Slipway's bootstrap, {} MiB of memory", machine_memory().total >> 20));
         for (const auto& complaint : options_.complaints)
@@ -103,7 +110,8 @@ public:
             say(render_line(error));
         open_consoles(); // of drivers that were modules
         ::mkdir(state_directory, 0755);
-        ::mkdir(image_directory, 0700);
+        for (const auto* directory : {image_directory, target_directory})
+            ::mkdir(directory, 0700);
         work_.start("the network", [this](const Cancel& cancel) { start_network(cancel); });
         consoles_.show_prompt();
     }
@@ -111,11 +119,15 @@ public:
     void turn() {
         std::vector<pollfd> polls;
         consoles_.add_polls(polls);
+        if (visit_)
+            visit_->add_polls(polls);
         ::poll(polls.data(), polls.size(), poll_interval_ms);
-        while (::waitpid(-1, nullptr, WNOHANG) > 0) { // orphans are ours
+        // Orphans are ours; other children are waited for by whoever started them.
+        while (!visit_ && !work_.is_running() && ::waitpid(-1, nullptr, WNOHANG) > 0) {
         }
         for (const auto& heard : consoles_.hear(polls))
             take(heard);
+        attend_visit(polls);
         for (const auto& letter : mailbox_.take()) {
             if (letter.passing)
                 consoles_.say_passing(letter.text);
@@ -125,13 +137,36 @@ public:
     }
 
 private:
+    void attend_visit(const std::vector<pollfd>& polls) {
+        if (auto entrance = take_ready(); entrance && !visit_) {
+            say(fmt::format("entering {}", entrance->url));
+            auto visit = Visit::start(std::move(*entrance), consoles_);
+            if (!visit)
+                return say(render_text(visit.error()));
+            visit_ = std::move(*visit);
+            return;
+        }
+        if (!visit_)
+            return;
+        visit_->turn(polls);
+        if (!visit_->is_over())
+            return;
+        auto text = visit_->finish(consoles_);
+        visit_.reset();
+        say(text);
+    }
+    std::optional<Entrance> take_ready() {
+        std::lock_guard guard(ready_lock_);
+        return std::exchange(ready_, std::nullopt);
+    }
+
     void say(const std::string& text) {
         log_.push_back(text);
         if (log_.size() > kept_lines)
             log_.pop_front();
         consoles_.say(text);
     }
-    void note_all(const char* what, const Status& done) {
+    void note(const char* what, const Status& done) {
         if (!done)
             say(fmt::format("{}: {}", what, render_line(done.error())));
     }
@@ -167,6 +202,8 @@ private:
     }
 
     void take(const Consoles::Heard& heard) {
+        if (heard.come_back && visit_)
+            return visit_->come_back("RETURN_TO_BOOTSTRAP on " + heard.console);
         if (heard.interrupted && work_.is_running())
             return work_.stop();
         auto command = parse_command(heard.line);
@@ -225,8 +262,42 @@ private:
     void fetch(const Command& command, const Cancel& cancel) {
         if (auto done = fetched(command, cancel); !done)
             mailbox_.put(render_text(done.error()));
-        else
+        else {
             mailbox_.put(fmt::format("fetched {} MiB, SHA-256 {}", done->size >> 20, done->sha256));
+            if (command.options.contains("fetch-only"))
+                return;
+            if (auto prepared = prepare(command, *done); !prepared)
+                mailbox_.put(render_text(prepared.error()));
+        }
+    }
+    Status prepare(const Command& command, const Downloaded& image) {
+        SLIPWAY_TRY(auto file,
+                    sys::open_file(fmt::format("{}/{}", image_directory, image.sha256), O_RDONLY));
+        std::string head(head_size, '\0');
+        auto got = ::pread(file.raw(), head.data(), head.size(), 0);
+        head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        SLIPWAY_TRY(auto format, identify_image(head));
+        mailbox_.put(fmt::format("the image is {}", name_of(format)));
+        if (auto loaded = ModuleLoader::open().load("loop");
+            !loaded && loaded.error().code != Code::NotFound)
+            return loaded;
+        SLIPWAY_TRY(auto root, ImageRoot::open(file, format, target_directory));
+        SLIPWAY_TRY(auto init, find_init(root.path()));
+        Entrance entrance{.root = std::move(root),
+                          .init = std::move(init),
+                          .digest = image.sha256,
+                          .url = image.url.str(),
+                          .return_after = options_.return_after,
+                          .deadline = options_.deadline};
+        if (auto after = command.options.find("return-after"); after != command.options.end()) {
+            auto seconds = parse_number(after->second);
+            if (!seconds)
+                return fail(Code::InvalidArgument, "--return-after takes seconds");
+            entrance.return_after = std::chrono::seconds(*seconds);
+        }
+        std::lock_guard guard(ready_lock_);
+        ready_ = std::move(entrance);
+        return {};
     }
     Result<Downloaded> fetched(const Command& command, const Cancel& cancel) {
         DownloadRequest request;
@@ -265,6 +336,9 @@ private:
     std::deque<std::string> log_;
     ModuleLoader modules_;
     Mailbox mailbox_;
+    std::mutex ready_lock_;
+    std::optional<Entrance> ready_; ///< prepared in the background
+    std::unique_ptr<Visit> visit_;
     Work work_; ///< ends first
 };
 

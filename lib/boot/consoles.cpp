@@ -17,6 +17,18 @@ namespace {
 
 constexpr char interrupt = 3;         // Ctrl-C
 constexpr int longest_write_ms = 200; // to a line that does not take more: a hung one is left alone
+constexpr std::size_t most_waiting = 64 << 10; // bytes
+
+bool is_ready(const std::vector<pollfd>& polls, int fd) {
+    return std::any_of(polls.begin(), polls.end(), [fd](const pollfd& each) {
+        return each.fd == fd && (each.revents & (POLLIN | POLLHUP)) != 0;
+    });
+}
+
+// "tty0", "tty1": the screen.
+bool is_screen(std::string_view name) {
+    return name.size() > 3 && name.starts_with("tty") && name[3] >= '0' && name[3] <= '9';
+}
 
 } // namespace
 
@@ -48,11 +60,16 @@ void Consoles::add(std::string name, sys::OwnedFd terminal) {
                   .columns = columns};
     ::fcntl(made.fd.raw(), F_SETFL, O_NONBLOCK);
     ::tcgetattr(made.fd.raw(), &made.before);
-    auto raw = made.before;
-    ::cfmakeraw(&raw);
-    raw.c_oflag |= OPOST | ONLCR; // the kernel's messages come there, too
-    ::tcsetattr(made.fd.raw(), TCSANOW, &raw);
+    make_raw(made);
     terminals_.push_back(std::move(made));
+}
+
+void Consoles::make_raw(Terminal& terminal) const {
+    auto raw = terminal.before;
+    ::cfmakeraw(&raw);
+    if (!are_lent_)
+        raw.c_oflag |= OPOST | ONLCR; // the kernel's messages come there, too
+    ::tcsetattr(terminal.fd.raw(), TCSANOW, &raw);
 }
 
 void Consoles::write(Terminal& terminal, std::string_view text) const {
@@ -69,16 +86,18 @@ void Consoles::write(Terminal& terminal, std::string_view text) const {
 }
 
 void Consoles::say(std::string_view text) {
-    passing_ = false;
+    if (are_lent_)
+        return;
     for (auto& terminal : terminals_)
         write(terminal, fmt::format("\r\x1b[K{}{}{}", text, text.ends_with('\n') ? "" : "\n",
                                     terminal.editor.show()));
 }
 
 void Consoles::say_passing(std::string_view line) {
+    if (are_lent_)
+        return;
     for (auto& terminal : terminals_)
         write(terminal, fmt::format("\r\x1b[K{}", line.substr(0, terminal.columns - 1)));
-    passing_ = true;
 }
 
 void Consoles::show_prompt() {
@@ -87,17 +106,23 @@ void Consoles::show_prompt() {
 }
 
 void Consoles::add_polls(std::vector<pollfd>& polls) const {
-    for (const auto& terminal : terminals_)
+    for (const auto& terminal : terminals_) {
+        if (are_lent_ && !terminal.lent.valid())
+            continue;
         polls.push_back({terminal.fd.raw(), POLLIN, 0});
+        if (terminal.lent.valid())
+            polls.push_back({terminal.lent.raw(), POLLIN, 0});
+    }
 }
 
 std::vector<Consoles::Heard> Consoles::hear(const std::vector<pollfd>& polls) {
     std::vector<Heard> heard;
     for (auto& terminal : terminals_) {
-        auto poll = std::find_if(polls.begin(), polls.end(), [&](const pollfd& each) {
-            return each.fd == terminal.fd.raw() && (each.revents & POLLIN) != 0;
-        });
-        if (poll == polls.end())
+        if (are_lent_) {
+            pass_on(terminal, polls, heard);
+            continue;
+        }
+        if (!is_ready(polls, terminal.fd.raw()))
             continue;
         std::array<char, 1024> bytes{};
         auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size());
@@ -114,6 +139,66 @@ std::vector<Consoles::Heard> Consoles::hear(const std::vector<pollfd>& polls) {
         }
     }
     return heard;
+}
+
+void Consoles::pass_on(Terminal& terminal, const std::vector<pollfd>& polls,
+                       std::vector<Heard>& heard) {
+    if (!terminal.lent.valid())
+        return;
+    std::array<char, 4096> bytes{};
+    if (is_ready(polls, terminal.lent.raw()))
+        if (auto got = ::read(terminal.lent.raw(), bytes.data(), bytes.size()); got > 0)
+            write(terminal, {bytes.data(), static_cast<std::size_t>(got)});
+    if (is_ready(polls, terminal.fd.raw()))
+        if (auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size()); got > 0) {
+            std::string_view typed{bytes.data(), static_cast<std::size_t>(got)};
+            if (terminal.word.feed(typed))
+                heard.push_back({.console = terminal.name, .line = "", .come_back = true});
+            if (terminal.waiting.size() < most_waiting)
+                terminal.waiting += typed;
+        }
+    if (!terminal.waiting.empty())
+        if (auto written =
+                ::write(terminal.lent.raw(), terminal.waiting.data(), terminal.waiting.size());
+            written > 0)
+            terminal.waiting.erase(0, static_cast<std::size_t>(written));
+}
+
+Result<std::vector<Consoles::Lent>> Consoles::lend() {
+    std::vector<Lent> lent;
+    for (auto& terminal : terminals_) {
+        if (is_screen(terminal.name)) {
+            ::tcsetattr(terminal.fd.raw(), TCSANOW, &terminal.before);
+            lent.push_back({terminal.name, ""});
+            continue;
+        }
+        sys::OwnedFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+        std::array<char, 64> name{};
+        if (!master.valid() || ::unlockpt(master.raw()) != 0 ||
+            ::ptsname_r(master.raw(), name.data(), name.size()) != 0)
+            return fail_errno("making a pseudo-terminal");
+        winsize size{.ws_row = 24, .ws_col = static_cast<unsigned short>(terminal.columns)};
+        ::ioctl(master.raw(), TIOCSWINSZ, &size);
+        terminal.lent = std::move(master);
+        lent.push_back({terminal.name, name.data()});
+    }
+    are_lent_ = true;
+    for (auto& terminal : terminals_)
+        if (terminal.lent.valid())
+            make_raw(terminal);
+    return lent;
+}
+
+void Consoles::take_back() {
+    are_lent_ = false;
+    for (auto& terminal : terminals_) {
+        terminal.lent.reset();
+        terminal.waiting.clear();
+        terminal.word = WordMatcher();
+        make_raw(terminal);
+        write(terminal, "\r\x1b[0m\n");
+    }
+    show_prompt();
 }
 
 } // namespace slipway::boot

@@ -43,9 +43,20 @@ public:
         std::string console;
         std::string line;
         bool interrupted = false; ///< Ctrl-C
+        bool come_back = false;   ///< the word, on a line that is lent
     };
-    /// What was typed, after poll.
+    /// What was typed, after poll; what passes on lines that are lent.
     [[nodiscard]] std::vector<Heard> hear(const std::vector<pollfd>& polls);
+
+    /// Lends the terminals to a system that starts: a serial line through a pseudo-terminal, since
+    /// two readers of one would split its bytes; the screen as it is. Nothing is said meanwhile.
+    struct Lent {
+        std::string name;     ///< "ttyS0"
+        std::string terminal; ///< "/dev/pts/0"; "" of the screen
+    };
+    [[nodiscard]] Result<std::vector<Lent>> lend();
+    /// Takes them back, and shows the prompts.
+    void take_back();
 
 private:
     struct Terminal {
@@ -54,12 +65,17 @@ private:
         termios before{};
         LineEditor editor;
         std::size_t columns = 80;
+        sys::OwnedFd lent{};   ///< the pseudo-terminal's master
+        std::string waiting{}; ///< for its system, which does not read
+        WordMatcher word{};
     };
+    void pass_on(Terminal& terminal, const std::vector<pollfd>& polls, std::vector<Heard>& heard);
+    void make_raw(Terminal& terminal) const;
     void write(Terminal& terminal, std::string_view text) const;
 
     std::string prompt_;
     std::vector<Terminal> terminals_;
-    bool passing_ = false; ///< the last line is to be replaced
+    bool are_lent_ = false;
 };
 
 } // namespace slipway::boot

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "boot/visit.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/strings.hpp"
+#include "sys/mount.hpp"
+
+namespace slipway::boot {
+namespace {
+
+constexpr auto helpers = "/run/slipway/helpers";
+// Small: the target's root may write there.
+constexpr auto helpers_options = "mode=0700,size=64k,nr_inodes=16";
+constexpr std::string_view return_script = "#!/bin/sh\n"
+                                           "# Ends this system, and goes back to the bootstrap.\n"
+                                           "echo return > /run/slipway/return\n";
+
+// What the target finds as /run/slipway: a pipe that only its root may write to.
+Result<sys::OwnedFd> make_helpers() {
+    if (::mkdir(helpers, 0700) != 0 && errno != EEXIST)
+        return fail_errno(fmt::format("making {}", helpers));
+    SLIPWAY_CHECK(sys::mount({.source = "slipway-helpers",
+                              .target = helpers,
+                              .type = "tmpfs",
+                              .options = helpers_options}));
+    auto pipe = std::string(helpers) + "/return",
+         script = std::string(helpers) + "/bootstrap-return";
+    SLIPWAY_CHECK(sys::write_file(script, return_script));
+    if (::chmod(script.c_str(), 0700) != 0 || ::mkfifo(pipe.c_str(), 0600) != 0)
+        return fail_errno(fmt::format("making {}", pipe));
+    // For writing, too: so that it never comes to its end.
+    return sys::open_file(pipe, O_RDWR | O_NONBLOCK);
+}
+
+std::string_view text_of(TargetEnd end) {
+    switch (end) {
+    case TargetEnd::PoweredOff:
+        return "it has switched itself off";
+    case TargetEnd::Restarted:
+        return "it wanted to restart";
+    case TargetEnd::Killed:
+        return "it was killed";
+    case TargetEnd::Failed:
+        return "its init has ended";
+    }
+    return "";
+}
+
+} // namespace
+
+Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& consoles) {
+    SLIPWAY_TRY(auto helper, make_helpers());
+    auto lent = consoles.lend();
+    auto target = lent ? Target::start({.root = entrance.root.path(),
+                                        .init = entrance.init,
+                                        .consoles = *lent,
+                                        .helpers = helpers})
+                       : Result<Target>(fail(lent.error()));
+    if (!target) {
+        consoles.take_back();
+        helper.reset();
+        std::ignore = sys::unmount_tree(helpers);
+        return fail(std::move(target.error()));
+    }
+    return std::unique_ptr<Visit>(
+        new Visit(std::move(entrance), std::move(*target), std::move(helper)));
+}
+
+void Visit::add_polls(std::vector<pollfd>& polls) const {
+    polls.push_back({target_.fd().raw(), POLLIN, 0});
+    polls.push_back({helper_.raw(), POLLIN, 0});
+}
+
+void Visit::turn(const std::vector<pollfd>& polls) {
+    auto now = Clock::now();
+    bool helped = std::any_of(polls.begin(), polls.end(), [this](const pollfd& each) {
+        return each.fd == helper_.raw() && (each.revents & POLLIN) != 0;
+    });
+    std::array<char, 256> bytes{};
+    if (helped && ::read(helper_.raw(), bytes.data(), bytes.size()) > 0)
+        come_back("/.bootstrap-return");
+    if (entrance_.return_after && now - began_ >= *entrance_.return_after)
+        come_back("the time is over");
+    if (asked_ && now - *asked_ >= entrance_.deadline && !was_killed_) {
+        was_killed_ = true;
+        target_.kill();
+    }
+    if (!end_)
+        end_ = target_.poll_end();
+}
+
+void Visit::come_back(const std::string& why) {
+    if (asked_)
+        return;
+    asked_ = Clock::now();
+    why_ = why;
+    target_.ask_to_end();
+}
+
+std::chrono::seconds Visit::age() const {
+    return std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_);
+}
+
+std::string Visit::finish(Consoles& consoles) {
+    auto text = fmt::format("back after {} s: {}", age().count(),
+                            was_killed_ ? "it did not end in time, and was killed"
+                            : end_      ? text_of(*end_)
+                                        : "");
+    if (!why_.empty())
+        text += fmt::format(" ({})", why_);
+    helper_.reset();
+    std::ignore = remove_other_cgroups();
+    auto closed = entrance_.root.close();
+    if (auto unmounted = sys::unmount_tree(helpers); closed && !unmounted)
+        closed = std::move(unmounted);
+    if (!closed)
+        text += "\n" + render_text(closed.error());
+    consoles.take_back();
+    return text;
+}
+
+} // namespace slipway::boot
