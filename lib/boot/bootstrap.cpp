@@ -19,6 +19,7 @@
 #include "boot/commands.hpp"
 #include "boot/consoles.hpp"
 #include "boot/download.hpp"
+#include "boot/keyboards.hpp"
 #include "boot/machine.hpp"
 #include "boot/modules.hpp"
 #include "boot/network.hpp"
@@ -109,6 +110,8 @@ public:
         for (const auto& error : modules_.load_for_devices())
             say(render_line(error));
         open_consoles(); // of drivers that were modules
+        std::ignore = modules_.load("evdev");
+        keyboards_.open();
         ::mkdir(state_directory, 0755);
         for (const auto* directory : {image_directory, target_directory})
             ::mkdir(directory, 0700);
@@ -119,6 +122,7 @@ public:
     void turn() {
         std::vector<pollfd> polls;
         consoles_.add_polls(polls);
+        keyboards_.add_polls(polls);
         if (visit_)
             visit_->add_polls(polls);
         ::poll(polls.data(), polls.size(), poll_interval_ms);
@@ -127,6 +131,8 @@ public:
         }
         for (const auto& heard : consoles_.hear(polls))
             take(heard);
+        if (keyboards_.was_pressed(polls) && visit_)
+            visit_->come_back("Ctrl+Alt+F12");
         attend_visit(polls);
         for (const auto& letter : mailbox_.take()) {
             if (letter.passing)
@@ -335,6 +341,7 @@ private:
     std::set<std::string> opened_;
     std::deque<std::string> log_;
     ModuleLoader modules_;
+    Keyboards keyboards_;
     Mailbox mailbox_;
     std::mutex ready_lock_;
     std::optional<Entrance> ready_; ///< prepared in the background
