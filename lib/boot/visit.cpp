@@ -122,6 +122,7 @@ std::string Visit::finish(Consoles& consoles) {
         closed = std::move(unmounted);
     if (!closed)
         text += "\n" + render_text(closed.error());
+    text += "\n" + render_changes(undo_changes(before_));
     consoles.take_back();
     return text;
 }

@@ -12,6 +12,7 @@
 #include "boot/image.hpp"
 #include "boot/machine.hpp"
 #include "boot/target.hpp"
+#include "boot/traces.hpp"
 
 namespace slipway::boot {
 
@@ -54,6 +55,7 @@ private:
     Entrance entrance_;
     Target target_;       ///< ends before its root
     sys::OwnedFd helper_; ///< the pipe that /.bootstrap-return writes to
+    MachineState before_ = look_at_machine();
     Clock::time_point began_ = Clock::now();
     std::optional<Clock::time_point> asked_{};
     std::string why_{};
