@@ -53,6 +53,10 @@ int report_error(Invocation& invocation, const Error& error) {
     return runs && error.code != Code::Cancelled ? 125 : exit_code_of(error.code);
 }
 
+bool takes_program(const CLI::App& command) {
+    return command.get_name() == "run" || command.get_name() == "boot";
+}
+
 } // namespace
 
 int Invocation::say_usage(const Error& error) const {
@@ -89,6 +93,11 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
         terminal.say(fmt::format("slipway: {}\n  try: {}--help", what, command));
         return usage_error;
     }
+    if (auto chosen = chosen_commands(app); dashes != argv.end() && !takes_program(*chosen.front()))
+        return invocation.say_usage(
+            {.code = Code::InvalidArgument,
+             .what = fmt::format("{} starts no program: nothing may stand after --",
+                                 chosen.back()->get_name())});
     auto status = invocation.action();
     terminal.clear_progress();
     if (status)

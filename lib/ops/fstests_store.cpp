@@ -129,7 +129,10 @@ Result<std::string> make_run_directory(const std::string& wanted) {
     return path;
 }
 
+// One that has tried nothing is no run to compare with.
 Status keep_run(const fstests::Run& run) {
+    if (run.error && run.tests.empty())
+        return {};
     return replace_file(run.directory + "/result.json",
                         render_json_pretty(fstests::to_json(run)) + "\n");
 }

@@ -126,7 +126,7 @@ Result<ExportRootfsResult> export_rootfs(const Context& context,
     SLIPWAY_TRY(auto lock, lock_root(path, RootLock::Use));
     auto create = [&](const std::string& name) {
         auto made = sys::OutputFile::create(name, {.replace = request.force});
-        if (!made && made.error().code == Code::Exists)
+        if (!made && made.error().code == Code::Exists && !request.force)
             made.error().hint = "--force replaces it";
         return made;
     };
@@ -146,6 +146,9 @@ Result<ExportRootfsResult> export_rootfs(const Context& context,
 }
 
 Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest& request) {
+    if (!request.name.empty() && !request.path.empty())
+        return fail(Code::InvalidArgument, "a root has a name or a path, not both",
+                    "leave one of them out");
     SLIPWAY_TRY(auto wanted, wanted_sum(request));
     SLIPWAY_TRY(auto archive, open_archive(request.file));
     SLIPWAY_TRY(auto sum, sum_of(archive, context.host.cancel));
@@ -158,7 +161,7 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
     auto name = request.name;
     if (name.empty()) {
         name = basename_of(request.file);
-        name = name.substr(0, name.find(".tar"));
+        name = name.substr(0, name.rfind(".tar"));
     }
     if (request.path.empty() && !rootfs::is_root_name(name))
         return fail(Code::InvalidArgument,

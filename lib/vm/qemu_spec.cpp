@@ -52,7 +52,10 @@ Json disk_node(const DiskSpec& disk, std::size_t index) {
 
 void add_disk(Words& argv, const DiskSpec& disk, std::size_t index) {
     add(argv, "-blockdev", render_json(disk_node(disk, index)));
-    auto drive = fmt::format("drive=disk{},bootindex={}", index, index + 1);
+    // Where the host has no space left the machine is told, as of a real disk: it would stand
+    // still.
+    auto drive =
+        fmt::format("drive=disk{},bootindex={},werror=report,rerror=report", index, index + 1);
     if (disk.block_size != 0)
         drive += fmt::format(",logical_block_size={0},physical_block_size={0}", disk.block_size);
     switch (disk.bus) {

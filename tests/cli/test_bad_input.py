@@ -32,6 +32,8 @@ class BadInput(Case):
         self.refused(slipway("migrate", "a.raw", "--output", "b", "--format", "floppy"), 2, "floppy", "qcow2")
         self.refused(slipway("migrate", "a.raw", "--output", "b", "--resize", "-1G"), 2, "--resize")
         self.refused(slipway("fix", "a.raw", "--fstab-mode", "wild"), 2, "wild")
+        self.refused(slipway("inspect", "a.raw", "--", "b.raw"), 2, "nothing may stand after --")
+        self.refused(slipway("rootfs", "create", "--force", "--", "name"), 2, "create starts no program")
 
     def test_truncated_qcow2_and_vmdk(self):
         image = mini(self.scratch / "a.raw")

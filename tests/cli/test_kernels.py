@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from support import Case, OrdinaryUser, slipway
+from support import SLIPWAY, Case, OrdinaryUser, slipway
 
 from builder import cache, kernel
 
@@ -294,6 +294,17 @@ class TestAsRoot(Case):
         self.assertEqual(result.stdout, "0\nshadow\n")
         self.assertEqual((mine / "file").stat().st_uid, 33)
         self.ok(slipway("rootfs", "delete", place))
+
+    def test_no_space_for_a_disk_is_an_error_of_the_disk(self):
+        """QEMU would stand still otherwise, without a word."""
+        place = self.scratch / "small"
+        place.mkdir()
+        result = subprocess.run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size=30M none {place} && exec \"$@\"", "sh", SLIPWAY, "boot", "--kernel",
+                                 kernel.package(), "--root", "host", "--disk", "1G,serial=a", "--timeout", "120", "--", "sh", "-c",
+                                 "dd if=/dev/zero of=/dev/disk/by-id/virtio-a bs=1M count=100 conv=fsync; echo status $?"],
+                                capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, env={**os.environ, "TMPDIR": str(place)}, timeout=180)
+        self.assertIn("status 1", self.ok(result).stdout)
+        self.assertIn("Input/output error", result.stderr)
 
 
 if __name__ == "__main__":

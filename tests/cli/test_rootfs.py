@@ -406,9 +406,14 @@ class TestFiles(RootfsCase):
         dump = subprocess.run(["dump.erofs", "--path=/srv/deep/file", self.image("erofs")], check=True, capture_output=True, text=True).stdout
         self.assertRegex(dump, r"Uid: 1005 +Gid: 1 +Access: 0711")
         raw = self.scratch / "raw"
-        subprocess.run(["qemu-img", "convert", "-O", "raw", self.image("qcow2"), raw], check=True)
+        qcow2 = self.image("qcow2")
+        subprocess.run(["qemu-img", "convert", "-O", "raw", qcow2, raw], check=True)
         found = subprocess.run(["debugfs", "-R", "stat /srv/deep/file", raw], check=True, capture_output=True, text=True).stdout
         self.assertRegex(found, r"User: +1005 +Group: +1 ")
+        for kind in ("squashfs", "erofs", "qcow2"):
+            first = digest(self.user.home / f"root.{kind}")
+            (self.user.home / f"root.{kind}").unlink()
+            self.assertEqual(digest(self.image(kind)), first, kind)
         self.refused(self.user.slipway("rootfs", "create", "--format", "zip", "--path", "/tmp/x"), 2, "'zip'")
         self.refused(self.user.slipway("rootfs", "create", "--format", "tar"), 2, "--path")
 
@@ -424,6 +429,7 @@ class TestFiles(RootfsCase):
         self.assertEqual(self.check("copy", 0, "--profile", path)["state"], "ready")
         self.ok(slipway("rootfs", "import", file, "--path", self.scratch / "by-root"))
         self.assertEqual(fingerprint(self.scratch / "by-root"), fingerprint(self.roots / "r"))
+        self.refused(self.user.slipway("rootfs", "import", file, "name", "--path", self.user.home / "x"), 2, "not both")
         self.refused(self.user.slipway("rootfs", "export", "r", file), 4, "--force")
         self.refused(self.user.slipway("rootfs", "export", "r", self.user.home / "r.zip"), 2, ".tar.zst")
         self.refused(self.user.slipway("rootfs", "import", file, "r"), 4, "is there already")
