@@ -84,7 +84,7 @@ protected:
             request_.urls.push_back(
                 http::parse_url(fmt::format("http://127.0.0.1:{}{}", server_->port(), path))
                     .value());
-        auto client = http::Client::open({.idle = std::chrono::seconds(1)}).value();
+        auto client = http::Client::open({.idle = std::chrono::seconds(10)}).value();
         return download(client, request_, file_, stop_);
     }
     std::string read() const {
