@@ -56,8 +56,15 @@ constexpr std::array signs{
     Sign{"BUG: Bad page", "bug"},
     Sign{"BUG: Bad rss-counter state", "bug"},
     Sign{"BUG: memory leak", "memory-leak"},
-    Sign{"BUG ", "bug"}, // of the slab allocator: "BUG kmalloc-64 (Tainted: …): …"
+    Sign{"WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected", "lockdep"},
+    Sign{"WARNING: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected", "lockdep"},
+    Sign{"WARNING: Nested lock was not taken", "lockdep"},
+    Sign{"[ BUG: Invalid wait context ]", "lockdep"},
+    Sign{"INFO: trying to register non-static key", "lockdep"},
+    Sign{"BUG: ", "bug"}, // such as "BUG: Dentry … still in use"
+    Sign{"BUG ", "bug"},  // of the slab allocator: "BUG kmalloc-64 (Tainted: …): …"
     Sign{"WARNING: CPU:", "warning"},
+    Sign{"WARNING: at ", "warning"},
     Sign{"rcu: INFO: rcu_", "rcu-stall"},
     Sign{"INFO: rcu_", "rcu-stall"},
     Sign{"Out of memory:", "oom"},
@@ -103,6 +110,12 @@ bool is_hung_task(std::string_view text) {
            text.find(" blocked for more than ") != std::string_view::npos;
 }
 
+// "WARNING: fs/x.c:12 at function+0x1/0x2, CPU#0: COMMAND/PID", since Linux 6.19.
+bool is_warning(std::string_view text) {
+    return text.starts_with("WARNING: ") && text.find(" at ") != std::string_view::npos &&
+           text.find(", CPU#") != std::string_view::npos;
+}
+
 // "kmemleak: 3 new suspected memory leaks", and no other word of kmemleak.
 bool is_false_alarm(const Sign& sign, std::string_view text) {
     if (sign.text == "kmemleak: ")
@@ -119,6 +132,8 @@ bool is_false_alarm(const Sign& sign, std::string_view text) {
 std::optional<Sign> sign_of(std::string_view text) {
     if (is_hung_task(text))
         return Sign{"INFO: task ", "hung-task"};
+    if (is_warning(text))
+        return Sign{"WARNING: ", "warning"};
     for (const auto& sign : signs)
         if (text.starts_with(sign.text) && !is_false_alarm(sign, text))
             return sign;
