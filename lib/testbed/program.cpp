@@ -84,8 +84,11 @@ sys::ProcessSpec spec_of(const Json& arguments) {
     sys::ProcessSpec spec{.argv = json_get<std::vector<std::string>>(arguments, "argv"),
                           .cwd = json_get<std::string>(arguments, "cwd", "/")};
     spec.env = {"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash"};
-    for (auto& word : json_get<std::vector<std::string>>(arguments, "env"))
+    for (auto& word : json_get<std::vector<std::string>>(arguments, "env")) {
+        auto name = word.substr(0, word.find('=') + 1); // of equal ones most programs see the first
+        std::erase_if(spec.env, [&](const auto& known) { return known.starts_with(name); });
         spec.env.push_back(std::move(word));
+    }
     spec.new_session = true;
     return spec;
 }

@@ -56,6 +56,12 @@ class TestUserModeLinux(Kernels):
         result = self.ok(self.boot("sh", "-c", "read word; echo out $word; echo err >&2; exit 3", input="hello\n"), 3)
         self.assertEqual((result.stdout, result.stderr), ("out hello\n", "err\n"))
 
+    def test_variables_replace_the_usual_ones(self):
+        """The first of equal ones would count for most programs."""
+        result = self.ok(self.boot("env", options=["--env", "HOME=/mine", "--env", "PATH=/bin:/mine", "--env", "LC_ALL=C"]))
+        for wanted in ("HOME=/mine", "PATH=/bin:/mine", "LC_ALL=C", "USER=root"):
+            self.assertEqual([line for line in result.stdout.splitlines() if line.split("=")[0] == wanted.split("=")[0]], [wanted])
+
     def test_command_that_is_not_there_or_is_killed(self):
         self.assertIn("no-such in the machine: No such file", self.ok(self.boot("no-such"), 127).stderr)
         self.ok(self.boot("sh", "-c", "kill -9 $$"), 137)
