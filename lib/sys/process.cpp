@@ -294,13 +294,8 @@ Result<std::unique_ptr<Child>> LocalRunner::start(const ProcessSpec& spec) {
         SLIPWAY_TRY(confinement, PreparedConfinement::prepare(*spec.confinement, spec.fds));
     }
     auto argv = spec.argv;
-    auto env = spec.env;
-    for (const std::string known : {clean_path, "LC_ALL=C.UTF-8"}) {
-        auto name = known.substr(0, known.find('=') + 1);
-        if (std::none_of(env.begin(), env.end(),
-                         [&](const auto& each) { return each.starts_with(name); }))
-            env.push_back(known);
-    }
+    std::vector<std::string> env{clean_path, "LC_ALL=C.UTF-8"};
+    env.insert(env.end(), spec.env.begin(), spec.env.end());
 
     ChildPlan plan{.program = program.c_str(),
                    .argv = pointers_to(argv),
