@@ -3,7 +3,7 @@
 # The layer table of docs/architecture.md is enforced here: a module may depend on lower layers only.
 set(SLIPWAY_LAYERS
     "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "http:2" "storage:3" "mount:3" "appliance:3" "guest:4"
-    "enter:4" "fstests:2" "repair:5" "rootfs:5" "boot:5" "work:6" "calls:7" "testbed:7" "session:8" "ops:9" "guestfs:10" "mcp:10")
+    "enter:4" "fstests:2" "repair:5" "rootfs:5" "boot:5" "work:6" "netboot:6" "calls:7" "testbed:7" "session:8" "ops:9" "guestfs:10" "mcp:10")
 
 # HEADER-OR-FOLDER/:OWNER. Only sources of the owner include it, so that it stays private; with ":public" headers of
 # the owner may too, with ":everywhere" sources of all others as well. tests/unit/source_rules_test.cpp reads both

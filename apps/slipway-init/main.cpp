@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // PID 1 of the initramfs of network boot.
+#include <chrono>
 #include <cstdio>
 #include <string_view>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "boot/bootstrap.hpp"
+#include "boot/first_process.hpp"
 #include "boot/image.hpp"
+#include "boot/machine.hpp"
 #include "boot/modules.hpp"
 
 int main(int count, char** arguments) {
     // Started by itself, for an archive that nobody trusts.
     if (count == 3 && std::string_view(arguments[1]) == "--unpack") {
+        slipway::boot::let_be_killed();
         auto unpacked = ::chdir(arguments[2]) == 0 && ::chroot(".") == 0
                             ? slipway::boot::unpack_standard_input()
                             : slipway::Status(slipway::fail_errno("entering the image's root"));
@@ -29,5 +34,12 @@ int main(int count, char** arguments) {
                    stderr);
         return 2;
     }
-    slipway::boot::run_bootstrap();
+    auto bootstrap = [] { slipway::boot::run_bootstrap(std::chrono::seconds(SLIPWAY_BUILD_TIME)); };
+    if (std::string_view(arguments[0]) == "/shutdown")
+        slipway::boot::come_back_as_first_process(count > 1 ? arguments[1] : "", bootstrap,
+                                                  arguments[0]);
+    ::umask(022);
+    [[maybe_unused]] auto moved =
+        slipway::boot::leave_rootfs(); // told by `status`, where it matters
+    slipway::boot::run_first_process(bootstrap, arguments[0]);
 }

@@ -55,8 +55,8 @@ int main(int argc, char** argv) {
     // The kernel of a sandbox asks for a module.
     if (role == "-q" && argc == 4)
         return slipway::work::load_wanted_module(argv[3]);
-    if (role == "--unpack" && (argc == 3 || argc == 4))
-        return slipway::work::serve_unpacker(argv[2], argc == 4 ? argv[3] : nullptr);
+    if (role == "--unpack" && argc == 4)
+        return slipway::work::serve_unpacker(argv[2], argv[3]);
     if (role == "--inside" && argc == 3)
         return slipway::calls::serve_inside(argv[2]);
     if (role == "--rootfs" && argc == 3)

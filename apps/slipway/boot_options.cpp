@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot_options.hpp"
 
-#include <span>
-
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
@@ -24,17 +22,18 @@ Result<ops::SharedDirectory> parse_shared(const std::string& text, bool writable
 
 Result<ops::TestDisk> parse_disk(const std::string& text, std::size_t index) {
     ops::TestDisk disk{.serial = fmt::format("disk{}", index)};
-    auto words = split(text, ',');
-    for (auto word : std::span(words).subspan(1)) {
-        constexpr std::string_view name = "serial=";
-        if (!word.starts_with(name))
-            return fail(Code::InvalidArgument,
-                        fmt::format("'{}' is no option of a disk", printable(word)),
-                        "write --disk SIZE|FILE,serial=NAME");
-        disk.serial = word.substr(name.size());
-    }
-    auto what = std::string(words.front());
-    if (auto size = parse_size(what); size && what.find('/') == std::string::npos)
+    constexpr std::string_view option = ",serial=";
+    auto at = text.rfind(option);
+    auto what = text.substr(0, at);
+    if (at != std::string::npos)
+        disk.serial = text.substr(at + option.size());
+    // With a slash it is a file, whatever its name.
+    bool is_path = what.find('/') != std::string::npos;
+    if (auto comma = what.find(','); comma != std::string::npos && !is_path)
+        return fail(Code::InvalidArgument,
+                    fmt::format("'{}' is no option of a disk", printable(what.substr(comma + 1))),
+                    "write --disk SIZE|FILE,serial=NAME; a file with a comma in its name as ./a,b");
+    if (auto size = parse_size(what); size && !is_path)
         disk.size = *size;
     else
         disk.file = what;

@@ -8,8 +8,10 @@
 namespace slipway::app {
 namespace {
 
+// Names come from files that others may have written.
 Status print(Invocation& invocation, const Json& json, const std::string& text) {
-    return invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n" : text);
+    return invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n"
+                                                   : printable(text));
 }
 
 CLI::App* add_verb(CLI::App& parent, Invocation& invocation, const char* name, const char* help) {
@@ -78,7 +80,7 @@ Result<int> show(Invocation& invocation, const BaselineOptions& options) {
     for (const auto& [name, test] : baseline.tests)
         text += fmt::format("  {:<16} {}{}{}\n", name, fstests::name_of(test.status),
                             test.flaky ? ", flaky" : "",
-                            test.reason.empty() ? "" : "   " + printable(test.reason));
+                            test.reason.empty() ? "" : "   " + test.reason);
     SLIPWAY_CHECK(print(invocation, fstests::to_json(baseline), text));
     return 0;
 }

@@ -14,9 +14,9 @@ struct Options {
     std::string devices = "file";
     std::string memory = "2G", disk_size = "10G";
     double timeout = 1800;
-    std::string junit{}, html{};   ///< files
-    std::string compare{}, save{}; ///< baselines
-    bool replace = false;          ///< what is saved
+    std::string junit{}, html{}; ///< files
+    std::string save{};          ///< as a baseline
+    bool replace = false;        ///< what is saved
 };
 
 Status complete(Options& options) {
@@ -32,9 +32,6 @@ Status complete(Options& options) {
 
 Result<int> run(Invocation& invocation, Options& options) {
     SLIPWAY_CHECK(complete(options));
-    if (!options.compare.empty()) { // what is wrong is told before the long work
-        SLIPWAY_TRY([[maybe_unused]] auto known, ops::show_baseline(options.compare));
-    }
     if (!options.save.empty())
         SLIPWAY_CHECK(ops::check_new_baseline(options.save, options.replace));
     SLIPWAY_TRY(auto junit, open_page(options.junit));
@@ -51,8 +48,8 @@ Result<int> run(Invocation& invocation, Options& options) {
     auto code = ops::exit_code_of(result);
     auto json = fstests::to_json(result);
     auto text = fstests::render_text(result);
-    if (!options.compare.empty() && !result.error) {
-        SLIPWAY_TRY(auto comparison, ops::compare_baseline(options.compare, result));
+    if (!request.baseline.empty() && !result.error) {
+        SLIPWAY_TRY(auto comparison, ops::compare_baseline(request.baseline, result));
         json["comparison"] = fstests::to_json(comparison);
         text += fstests::render_text(comparison);
         code = comparison.regressions.empty() ? 0 : 1;
@@ -61,8 +58,8 @@ Result<int> run(Invocation& invocation, Options& options) {
         SLIPWAY_TRY([[maybe_unused]] auto saved,
                     ops::save_baseline(options.save, result, options.replace));
     }
-    SLIPWAY_CHECK(
-        invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n" : text));
+    SLIPWAY_CHECK(invocation.terminal.out(invocation.json ? render_json_pretty(json) + "\n"
+                                                          : printable(text)));
     if (result.error)
         invocation.terminal.say("slipway: ended early, no baseline: " + render_text(*result.error));
     return code;
@@ -134,12 +131,14 @@ void declare_fstests_run(CLI::App& fstests, Invocation& invocation) {
                         "New directory for all files of the run");
     command->add_option("--junit", options->junit, "Write the results as JUnit XML");
     command->add_option("--html", options->html, "Write them as one page of HTML");
-    command->add_option("--compare", options->compare,
+    command->add_option("--compare", options->request.baseline,
                         "With this baseline: then only regressions make the exit code 1");
     command->add_option("--save-baseline", options->save, "Keep the results under this name");
     command->add_flag("--force", options->replace, "Replace a baseline of that name");
     command->add_flag("--install-missing", options->request.install_missing,
                       "Afterwards, make the root anew with the packages that tests missed");
+    command->add_option("--mirror", options->request.mirror, "For that, as of rootfs create");
+    command->add_option("--keyring", options->request.keyring, "Likewise");
     add_output_options(*command, invocation);
     command->callback([&invocation, options] {
         invocation.action = [&invocation, options] { return run(invocation, *options); };

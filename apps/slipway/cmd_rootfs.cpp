@@ -19,7 +19,7 @@ Result<int> create(Invocation& invocation, const ops::CreateRootfsRequest& reque
                                     : "a copy from the cache";
     auto text = fmt::format("✓ {} in {}: {}\n\n{}", result.root.path,
                             format_seconds(seconds_since(start)), how, rootfs_facts(result.root));
-    SLIPWAY_CHECK(print_rootfs(invocation, ops::to_json(result), text));
+    SLIPWAY_CHECK(tell_rootfs(invocation, ops::to_json(result), text));
     return 0;
 }
 

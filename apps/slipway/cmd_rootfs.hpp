@@ -18,6 +18,8 @@ void declare_rootfs_upkeep(CLI::App& rootfs, Invocation& invocation);
 /// Prints one of them, as the user has chosen.
 [[nodiscard]] Status print_rootfs(Invocation& invocation, const Json& json,
                                   const std::string& text);
+/// The same of what was done, which -q leaves out.
+[[nodiscard]] Status tell_rootfs(Invocation& invocation, const Json& json, const std::string& text);
 /// Size, release and users, a line each.
 [[nodiscard]] std::string rootfs_facts(const ops::TestRoot& root);
 

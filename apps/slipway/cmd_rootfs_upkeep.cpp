@@ -31,7 +31,7 @@ Result<int> remove(Invocation& invocation, const ops::DeleteRootfsRequest& reque
     SLIPWAY_TRY(auto context, invocation.context());
     SLIPWAY_TRY(auto path,
                 cache ? ops::clear_rootfs_cache(context) : ops::delete_rootfs(context, request));
-    SLIPWAY_CHECK(print_rootfs(invocation, {{"deleted", path}}, fmt::format("deleted {}\n", path)));
+    SLIPWAY_CHECK(tell_rootfs(invocation, {{"deleted", path}}, fmt::format("deleted {}\n", path)));
     return 0;
 }
 
@@ -71,9 +71,9 @@ void declare_export(CLI::App& rootfs, Invocation& invocation) {
         invocation.action = [&invocation, request]() -> Result<int> {
             SLIPWAY_TRY(auto context, invocation.context());
             SLIPWAY_TRY(auto result, ops::export_rootfs(context, *request));
-            SLIPWAY_CHECK(print_rootfs(invocation, ops::to_json(result),
-                                       fmt::format("{}  {} ({})\n", result.sha256, result.file,
-                                                   format_size(result.size))));
+            SLIPWAY_CHECK(tell_rootfs(invocation, ops::to_json(result),
+                                      fmt::format("{}  {} ({})\n", result.sha256, result.file,
+                                                  format_size(result.size))));
             return 0;
         };
     });
@@ -91,8 +91,8 @@ void declare_import(CLI::App& rootfs, Invocation& invocation) {
         invocation.action = [&invocation, request]() -> Result<int> {
             SLIPWAY_TRY(auto context, invocation.context());
             SLIPWAY_TRY(auto root, ops::import_rootfs(context, *request));
-            SLIPWAY_CHECK(print_rootfs(invocation, ops::to_json(root),
-                                       fmt::format("✓ {}\n\n{}", root.path, rootfs_facts(root))));
+            SLIPWAY_CHECK(tell_rootfs(invocation, ops::to_json(root),
+                                      fmt::format("✓ {}\n\n{}", root.path, rootfs_facts(root))));
             return 0;
         };
     });
@@ -114,9 +114,13 @@ Status print_rootfs(Invocation& invocation, const Json& json, const std::string&
     return invocation.terminal.out(printable(text));
 }
 
+Status tell_rootfs(Invocation& invocation, const Json& json, const std::string& text) {
+    return invocation.quiet && !invocation.json ? Status{} : print_rootfs(invocation, json, text);
+}
+
 std::string rootfs_facts(const ops::TestRoot& root) {
-    return fmt::format("Size: {}\nRelease: {} ({})\nTest users: {}\n", format_size(root.size),
-                       root.suite, root.release, users_of(root));
+    return fmt::format("Size: {}\nRelease: {}\nTest users: {}\n", format_size(root.size),
+                       ops::release_of(root), users_of(root));
 }
 
 void declare_rootfs_upkeep(CLI::App& rootfs, Invocation& invocation) {

@@ -88,6 +88,7 @@ void declare_doctor(CLI::App& app, Invocation& invocation);
 void declare_rootfs(CLI::App& app, Invocation& invocation);
 void declare_fstests(CLI::App& app, Invocation& invocation);
 void declare_fstests_run(CLI::App& fstests, Invocation& invocation); ///< a verb below it
+void declare_netboot(CLI::App& app, Invocation& invocation);
 void declare_cleanup(CLI::App& app, Invocation& invocation);
 
 /// The whole program, for main and for tests: parses, acts, prints.

@@ -31,6 +31,7 @@ void declare_all(CLI::App& app, Invocation& invocation) {
     declare_doctor(app, invocation);
     declare_rootfs(app, invocation);
     declare_fstests(app, invocation);
+    declare_netboot(app, invocation);
     declare_cleanup(app, invocation);
 }
 

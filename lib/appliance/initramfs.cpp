@@ -3,7 +3,6 @@
 
 #include <array>
 #include <filesystem>
-#include <set>
 
 #include <sys/stat.h>
 
@@ -60,29 +59,9 @@ constexpr std::array indexes{"modules.dep.bin",           "modules.alias.bin",
                              "modules.builtin.alias.bin", "modules.softdep",
                              "modules.builtin.modinfo"};
 
-class Tree {
-public:
-    // Directories come before what is in them.
-    void add(const std::string& absolute, mode_t mode, std::string content) {
-        auto path = absolute.substr(1);
-        for (auto slash = path.find('/'); slash != std::string::npos;
-             slash = path.find('/', slash + 1))
-            if (auto directory = path.substr(0, slash); directories_.insert(directory).second)
-                entries_.push_back({directory, S_IFDIR | 0755});
-        entries_.push_back({std::move(path), mode, std::move(content)});
-    }
-    void add_directory(const std::string& path) {
-        if (directories_.insert(path).second)
-            entries_.push_back({path, S_IFDIR | 0755});
-    }
-    [[nodiscard]] const std::vector<archive::CpioEntry>& entries() const { return entries_; }
+using archive::CpioTree;
 
-private:
-    std::vector<archive::CpioEntry> entries_;
-    std::set<std::string> directories_;
-};
-
-Status add_programs(const std::string& worker, Tree& tree) {
+Status add_programs(const std::string& worker, CpioTree& tree) {
     ProgramFiles programs;
     auto added = programs.add_as(worker, "/init");
     if (!added)
@@ -108,7 +87,7 @@ Status add_programs(const std::string& worker, Tree& tree) {
 }
 
 // Where this host has them.
-void add_lenses(Tree& tree) {
+void add_lenses(CpioTree& tree) {
     std::error_code absent;
     for (const auto& entry : std::filesystem::directory_iterator(lenses, absent))
         if (entry.path().extension() == ".aug")
@@ -117,7 +96,7 @@ void add_lenses(Tree& tree) {
 }
 
 Status add_modules(const std::string& release, const std::string& modules,
-                   std::span<const std::string_view> names, Tree& tree) {
+                   std::span<const std::string_view> names, CpioTree& tree) {
     auto inside = fmt::format("/lib/modules/{}/", release);
     SLIPWAY_TRY(auto dependencies, sys::read_file(modules + "/modules.dep", largest_module));
     for (const auto& path : module_closure(dependencies, names)) {
@@ -134,14 +113,14 @@ Status add_modules(const std::string& release, const std::string& modules,
     return {};
 }
 
-Tree empty_tree() {
-    Tree tree;
-    for (const auto* directory : {"proc", "sys", "dev", "run", "tmp", "etc", "root", "var"})
+CpioTree empty_tree() {
+    CpioTree tree;
+    for (const auto* directory : {"/proc", "/sys", "/dev", "/run", "/tmp", "/etc", "/root", "/var"})
         tree.add_directory(directory);
     return tree;
 }
 
-Result<sys::OwnedFd> pack(const Tree& tree) {
+Result<sys::OwnedFd> pack(const CpioTree& tree) {
     SLIPWAY_TRY(auto archive, archive::write_cpio(tree.entries()));
     return sys::make_memfd("initramfs", archive);
 }

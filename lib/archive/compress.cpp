@@ -92,9 +92,10 @@ private:
 } // namespace
 
 Result<std::unique_ptr<Compressor>> Compressor::open(const CompressOptions& options, Sink sink) {
-    if (options.level && (*options.level < 1 || *options.level > 9))
+    int highest = options.type == "zstd" ? 19 : 9;
+    if (options.level && (*options.level < 1 || *options.level > highest))
         return fail(Code::InvalidArgument,
-                    fmt::format("{}: a level of compression is 1 to 9", *options.level));
+                    fmt::format("{}: a level of compression is 1 to {}", *options.level, highest));
     if (options.type == "gzip")
         return std::make_unique<Gzip>(options, std::move(sink));
     auto filtered = std::make_unique<Filtered>(std::move(sink));

@@ -14,8 +14,8 @@
 namespace slipway::archive {
 
 struct CompressOptions {
-    std::string type{};         ///< "gzip", "bzip2", "xz" or "compress"
-    std::optional<int> level{}; ///< 1 to 9, the program's own default otherwise
+    std::string type{};         ///< "gzip", "bzip2", "xz", "zstd" or "compress"
+    std::optional<int> level{}; ///< 1 to 9 (zstd: 19), the program's own default otherwise
     std::string name{};         ///< of the file, which gzip keeps
     std::time_t time = 0;       ///< of the file, which gzip keeps
 };

@@ -68,6 +68,22 @@ std::size_t size_at_most(const std::vector<CpioEntry>& entries) {
 
 } // namespace
 
+void CpioTree::add(std::string_view path, mode_t mode, std::string content) {
+    if (auto slash = path.rfind('/'); slash != 0 && slash != std::string_view::npos)
+        add_directory(path.substr(0, slash));
+    entries_.push_back({std::string(path.substr(1)), mode, std::move(content)});
+}
+
+void CpioTree::add_directory(std::string_view path) {
+    for (auto slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+        auto directory = path.substr(1, slash == std::string_view::npos ? slash : slash - 1);
+        if (directories_.emplace(directory).second)
+            entries_.push_back({std::string(directory), S_IFDIR | 0755});
+        if (slash == std::string_view::npos)
+            return;
+    }
+}
+
 Result<std::string> write_cpio(const std::vector<CpioEntry>& entries) {
     std::string bytes;
     bytes.reserve(size_at_most(entries));

@@ -14,8 +14,14 @@ struct FreeEntry {
     void operator()(struct ::archive_entry* entry) const { ::archive_entry_free(entry); }
 };
 
-/// Drops the extended attributes that are not wanted. The label of SELinux is one of them for
-/// libarchive, and none for users.
-void keep_attributes(struct ::archive_entry* entry, bool xattrs, bool selinux);
+/// Which extended attributes are wanted. The label of SELinux is one of them for libarchive, and
+/// none for users.
+struct WantedAttributes {
+    bool xattrs = true;
+    bool selinux = true;
+    bool privileged = true; ///< see PackOptions
+};
+/// Drops the others.
+void keep_attributes(struct ::archive_entry* entry, const WantedAttributes& wanted);
 
 } // namespace slipway::archive

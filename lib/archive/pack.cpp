@@ -135,7 +135,7 @@ private:
                                                                 file.raw(), &info) < ARCHIVE_WARN)
             return fail(Code::ToolFailed,
                         fmt::format("reading the attributes of {}", printable(name)));
-        keep_attributes(entry.get(), options_.xattrs, options_.selinux);
+        keep_attributes(entry.get(), {options_.xattrs, options_.selinux, options_.privileged});
         if (options_.root_by_name && info.st_uid == 0)
             ::archive_entry_set_uname(entry.get(), "root");
         if (options_.root_by_name && info.st_gid == 0)

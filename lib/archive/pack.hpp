@@ -19,6 +19,9 @@ struct PackOptions {
     bool xattrs = true;
     bool acls = true;
     bool selinux = true;
+    /// Attributes that only root of the host can set again: trusted.*, and of security.* all but
+    /// file capabilities.
+    bool privileged = true;
     bool root_by_name = false; ///< the owner 0 is called "root"; all others have no names
 };
 

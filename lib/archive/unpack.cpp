@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -97,6 +98,16 @@ void support(struct ::archive* reader, const UnpackOptions& options) {
         ::archive_read_support_format_empty(reader);
 }
 
+bool is_other_device(struct ::archive_entry* entry) {
+    // Documentation/admin-guide/devices.txt of the kernel: null, zero, full, random, urandom, tty.
+    const std::array harmless{::makedev(1, 3), ::makedev(1, 5), ::makedev(1, 7),
+                              ::makedev(1, 8), ::makedev(1, 9), ::makedev(5, 0)};
+    auto type = ::archive_entry_filetype(entry);
+    bool is_harmless = type == AE_IFCHR && std::find(harmless.begin(), harmless.end(),
+                                                     ::archive_entry_rdev(entry)) != harmless.end();
+    return (type == AE_IFCHR || type == AE_IFBLK) && !is_harmless;
+}
+
 // "a/../b" leads elsewhere when "a" is a link.
 bool leads_up(std::string_view name) {
     for (auto part : split(name, '/'))
@@ -169,7 +180,7 @@ private:
     }
 
     Status write(struct ::archive_entry* entry) {
-        keep_attributes(entry, options_.xattrs, options_.selinux);
+        keep_attributes(entry, {options_.xattrs, options_.selinux});
         if (!options_.acls)
             ::archive_entry_acl_clear(entry);
         if (options_.below && !keep_below(entry)) {
@@ -179,6 +190,11 @@ private:
         }
         const char* path = ::archive_entry_pathname(entry);
         std::string_view name(path == nullptr ? "" : path);
+        if (options_.harmless_devices && is_other_device(entry)) {
+            if (unpacked_.left_out.size() < max_examples)
+                unpacked_.left_out.push_back(printable(name));
+            return {};
+        }
         if (name == "." || name == "./")
             top_time_ = {timespec{.tv_nsec = UTIME_OMIT},
                          timespec{::archive_entry_mtime(entry), ::archive_entry_mtime_nsec(entry)}};

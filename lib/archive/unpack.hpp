@@ -21,12 +21,16 @@ struct UnpackOptions {
     bool xattrs = true;
     bool acls = true;
     bool selinux = true;
+    /// Of device nodes only those that every system may have for everybody: null, zero, full,
+    /// random, urandom and tty by their numbers. The others are left out.
+    bool harmless_devices = false;
 };
 
 struct Unpacked {
     std::uint64_t entries = 0;
     std::uint64_t incomplete = 0; ///< entries that are not as the archive has them, or are missing
     std::vector<std::string> examples{}; ///< a few of these, with the reason
+    std::vector<std::string> left_out{}; ///< device nodes, as far as they were not wanted; a few
 };
 
 /// Unpacks into the working directory, below the root directory of this process: names may

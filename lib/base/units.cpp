@@ -38,7 +38,10 @@ std::string format_size(std::uint64_t bytes) {
         value /= 1024;
         ++unit;
     }
-    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.3g} {}", value, units[unit]);
+    if (unit == 0)
+        return fmt::format("{} B", bytes);
+    // Three digits, and not 1e+03 of those that have four.
+    return fmt::format("{:.{}g} {}", value, value >= 999.5 ? 4 : 3, units[unit]);
 }
 
 std::string format_seconds(double seconds) {

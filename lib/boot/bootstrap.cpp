@@ -1,105 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/bootstrap.hpp"
 
-#include <atomic>
+#include <algorithm>
 #include <csignal>
 #include <deque>
 #include <filesystem>
 #include <mutex>
-#include <thread>
 #include <tuple>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/strings.hpp"
+#include "base/units.hpp"
+#include "boot/background.hpp"
+#include "boot/clock.hpp"
 #include "boot/commands.hpp"
 #include "boot/consoles.hpp"
-#include "boot/download.hpp"
 #include "boot/keyboards.hpp"
+#include "boot/loader.hpp"
 #include "boot/machine.hpp"
 #include "boot/modules.hpp"
 #include "boot/network.hpp"
+#include "boot/shell.hpp"
+#include "boot/state.hpp"
 #include "boot/visit.hpp"
+#include "sys/mount.hpp"
 
 namespace slipway::boot {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr auto prompt = "[bootstrap] # ";
 constexpr auto state_directory = "/run/slipway";
-constexpr auto image_directory = "/run/slipway/images";
-constexpr auto target_directory = "/run/slipway/target";
 constexpr std::size_t kept_lines = 1000;
 constexpr int poll_interval_ms = 200;
-constexpr std::uint64_t own_reserve = 64 << 20; // bytes that images leave alone
-
-// What work in the background says, for the thread that has the consoles.
-class Mailbox {
-public:
-    struct Letter {
-        std::string text;
-        bool passing = false;
-    };
-    void put(std::string text, bool passing = false) {
-        std::lock_guard guard(lock_);
-        letters_.push_back({std::move(text), passing});
-    }
-    std::deque<Letter> take() {
-        std::lock_guard guard(lock_);
-        return std::exchange(letters_, {});
-    }
-
-private:
-    std::mutex lock_;
-    std::deque<Letter> letters_;
-};
-
-// One piece of work beside the prompt, such as a load.
-class Work {
-public:
-    ~Work() { join(); }
-    Work() = default;
-    Work(const Work&) = delete;
-    Work& operator=(const Work&) = delete;
-    [[nodiscard]] bool is_running() const { return running_; }
-    [[nodiscard]] const std::string& name() const { return name_; }
-    void start(std::string name, std::function<void(const Cancel&)> task) {
-        join();
-        name_ = std::move(name);
-        cancel_ = Cancel();
-        running_ = true;
-        thread_ = std::thread([this, task = std::move(task)] {
-            task(cancel_);
-            running_ = false;
-        });
-    }
-    void stop() const { cancel_.request(); }
-
-private:
-    void join() {
-        cancel_.request();
-        if (thread_.joinable())
-            thread_.join();
-    }
-    std::string name_;
-    Cancel cancel_;
-    std::atomic<bool> running_{false};
-    std::thread thread_;
-};
 
 class Bootstrap {
 public:
+    explicit Bootstrap(WallTime built) : built_(built) {}
     void start() {
         note("the filesystems", mount_own_filesystems());
         note("the control groups", leave_root_cgroup());
+        if (auto first = FirstProcess::listen())
+            first_ = std::move(*first);
+        note("memory", protect_this_process());
         options_ = read_boot_options(sys::read_file("/proc/cmdline").value_or(""));
         modules_ = ModuleLoader::open();
+        if (options_.debug)
+            modules_.tell([this](const std::string& file) { say("module " + file); });
         // What the kernel starts for a module that it lacks: this program again, see main().
         ::mkdir("/sbin", 0755);
         std::ignore = ::symlink("/proc/1/exe", "/sbin/modprobe");
@@ -112,9 +64,8 @@ public:
         open_consoles(); // of drivers that were modules
         std::ignore = modules_.load("evdev");
         keyboards_.open();
-        ::mkdir(state_directory, 0755);
-        for (const auto* directory : {image_directory, target_directory})
-            ::mkdir(directory, 0700);
+        note("the directories of images", make_directories());
+        set_state([](State&) {});
         work_.start("the network", [this](const Cancel& cancel) { start_network(cancel); });
         consoles_.show_prompt();
     }
@@ -125,15 +76,20 @@ public:
         keyboards_.add_polls(polls);
         if (visit_)
             visit_->add_polls(polls);
+        if (shell_)
+            shell_->add_polls(polls);
         ::poll(polls.data(), polls.size(), poll_interval_ms);
         // Orphans are ours; other children are waited for by whoever started them.
-        while (!visit_ && !work_.is_running() && ::waitpid(-1, nullptr, WNOHANG) > 0) {
+        while (!visit_ && !shell_ && !work_.is_running() && ::waitpid(-1, nullptr, WNOHANG) > 0) {
         }
         for (const auto& heard : consoles_.hear(polls))
             take(heard);
-        if (keyboards_.was_pressed(polls) && visit_)
-            visit_->come_back("Ctrl+Alt+F12");
-        attend_visit(polls);
+        if (keyboards_.was_pressed(polls))
+            come_back("Ctrl+Alt+F12");
+        if (shell_ && shell_->is_over())
+            shell_.reset();
+        if (!shell_)
+            attend_visit(polls);
         for (const auto& letter : mailbox_.take()) {
             if (letter.passing)
                 consoles_.say_passing(letter.text);
@@ -146,7 +102,12 @@ private:
     void attend_visit(const std::vector<pollfd>& polls) {
         if (auto entrance = take_ready(); entrance && !visit_) {
             say(fmt::format("entering {}", entrance->url));
-            auto visit = Visit::start(std::move(*entrance), consoles_);
+            auto visit = Visit::start(std::move(*entrance), consoles_, first_);
+            set_state([&](State& state) {
+                state.phase = visit ? Phase::Target : Phase::Bootstrap;
+                state.entries += visit ? 1 : 0;
+                state.target_pid = visit ? (*visit)->pid() : 0;
+            });
             if (!visit)
                 return say(render_text(visit.error()));
             visit_ = std::move(*visit);
@@ -156,10 +117,30 @@ private:
             return;
         visit_->turn(polls);
         if (!visit_->is_over())
-            return;
-        auto text = visit_->finish(consoles_);
+            return offer_reboot();
+        told_of_stuck_ = false;
+        auto ended = visit_->finish(consoles_);
         visit_.reset();
-        say(text);
+        set_state([&](State& state) {
+            state.phase = Phase::Bootstrap;
+            state.target_pid = 0;
+            ++state.returns;
+            state.last_leaks = ended.left;
+        });
+        say(fmt::format("{}\n{}", ended.how, ended.left));
+    }
+    // Of a native system that does not end: nothing else is left.
+    void offer_reboot() {
+        if (!visit_->is_stuck() || told_of_stuck_)
+            return;
+        told_of_stuck_ = true;
+        consoles_.take_back();
+        say("the image's system does not end. It is the machine's PID 1, which cannot be killed: "
+            "wait for it, or `reboot`");
+    }
+    bool is_ready() {
+        std::lock_guard guard(ready_lock_);
+        return ready_.has_value();
     }
     std::optional<Entrance> take_ready() {
         std::lock_guard guard(ready_lock_);
@@ -171,6 +152,23 @@ private:
         if (log_.size() > kept_lines)
             log_.pop_front();
         consoles_.say(text);
+    }
+    Status make_directories() const {
+        ::mkdir(state_directory, 0755);
+        // Where the files of the state are looked for.
+        ::mkdir("/var", 0755);
+        std::ignore = ::symlink("/run", "/var/run");
+        for (const auto& directory : {loader_options_.images, loader_options_.target})
+            ::mkdir(directory.c_str(), 0700);
+        // Of its own: /run has half of the memory, and images may need more.
+        return sys::mount({.source = "slipway-images",
+                           .target = loader_options_.images,
+                           .type = "tmpfs",
+                           .options = "mode=0700,size=100%"});
+    }
+    void set_state(const std::function<void(State&)>& change) {
+        if (auto changed = states_.change(change); !changed)
+            mailbox_.put("the state: " + render_line(changed.error()));
     }
     void note(const char* what, const Status& done) {
         if (!done)
@@ -199,29 +197,32 @@ private:
             return mailbox_.put(render_text(up.error()));
         mailbox_.put(
             fmt::format("{} has {}", up->link.name, join(addresses_of(up->link.name), ", ")));
-        if (options_.image_url.empty())
-            return;
-        Command load{.name = "load", .arguments = {options_.image_url}};
-        if (!options_.image_sha256.empty())
-            load.options["sha256"] = options_.image_sha256;
-        fetch(load, cancel);
+        if (!options_.ntp.empty())
+            time_servers_ = {options_.ntp};
+        else
+            for (auto server : up->lease.time_servers)
+                time_servers_.push_back(to_text(server));
+        if (!time_servers_.empty())
+            see_to_clock(std::nullopt, cancel);
+        if (!options_.image_url.empty())
+            load({.name = "load", .arguments = {options_.image_url}}, cancel);
     }
 
     void take(const Consoles::Heard& heard) {
-        if (heard.come_back && visit_)
-            return visit_->come_back("RETURN_TO_BOOTSTRAP on " + heard.console);
+        if (heard.come_back)
+            return come_back("RETURN_TO_BOOTSTRAP on " + heard.console);
         if (heard.interrupted && work_.is_running())
             return work_.stop();
         auto command = parse_command(heard.line);
         if (!command)
             say(render_text(command.error()));
         else if (!command->name.empty())
-            run(*command);
+            run(*command, heard.console);
         else
             consoles_.show_prompt();
     }
 
-    void run(const Command& command) {
+    void run(const Command& command, const std::string& console) {
         if (command.name == "help")
             return say(help_text(command.arguments.empty() ? "" : command.arguments[0]));
         if (command.name == "status")
@@ -234,19 +235,48 @@ private:
             say(command.name + " ...");
             end_machine(command.name);
         }
-        if (command.name == "load") {
-            if (work_.is_running())
-                return say(fmt::format("{} is under way: Ctrl-C stops it", work_.name()));
-            return work_.start("a load",
-                               [this, command](const Cancel& cancel) { fetch(command, cancel); });
-        }
-        say(fmt::format("{} does not work yet", command.name));
+        if (command.name == "return")
+            return say("nothing runs: there is nothing to come back from");
+        if (command.name == "load")
+            return work("a load", [this, command](const Cancel& cancel) { load(command, cancel); });
+        if (command.name == "verify")
+            return work("verifying", [this, command](const Cancel& cancel) {
+                auto digest = command.arguments.empty() ? "" : command.arguments[0];
+                if (auto done = loader_.verify(digest, cancel); !done)
+                    mailbox_.put(render_text(done.error()));
+            });
+        if (command.name == "shell")
+            start_shell(console);
+    }
+    void start_shell(const std::string& console) {
+        if (shell_)
+            return say("a shell runs on another console");
+        auto shell = Shell::start(consoles_, console);
+        if (!shell)
+            return say(render_text(shell.error()));
+        shell_ = std::move(*shell);
+    }
+    void come_back(const std::string& why) {
+        shell_.reset();
+        if (visit_)
+            visit_->come_back(why);
+    }
+    // One at a time: two loads would share memory that each has counted for itself.
+    void work(const std::string& name, std::function<void(const Cancel&)> task) {
+        if (!work_.ends_soon())
+            return say(fmt::format("{} is under way: Ctrl-C stops it", work_.name()));
+        if (shell_)
+            return say("a shell runs on another console: end it first");
+        if (visit_ || is_ready())
+            return say("an image is entered: come back from it first");
+        work_.start(name, std::move(task));
     }
 
     [[nodiscard]] std::string status() const {
         auto memory = machine_memory();
-        auto text = fmt::format("memory     {} MiB, {} MiB free\n", memory.total >> 20,
-                                memory.available >> 20);
+        auto text = render_status(states_.state(), machine_uptime());
+        text += fmt::format("memory     {} MiB, {} MiB free\n", memory.total >> 20,
+                            memory.available >> 20);
         if (auto links = ethernet_links())
             for (const auto& link : *links)
                 text +=
@@ -255,109 +285,84 @@ private:
         return text + fmt::format("under way  {}\n", work_.is_running() ? work_.name() : "nothing");
     }
 
-    [[nodiscard]] static std::string images() {
+    [[nodiscard]] std::string images() const {
         std::string text;
-        std::error_code failed;
-        for (const auto& entry : fs::directory_iterator(image_directory, failed))
-            text += fmt::format("{}  {} MiB\n", entry.path().filename().string(),
-                                entry.file_size(failed) >> 20);
+        for (const auto& image : loader_.store().list())
+            text += render_image(image);
         return text.empty() ? "no image was fetched" : text;
     }
 
-    // In the background.
-    void fetch(const Command& command, const Cancel& cancel) {
-        if (auto done = fetched(command, cancel); !done)
-            mailbox_.put(render_text(done.error()));
-        else {
-            mailbox_.put(fmt::format("fetched {} MiB, SHA-256 {}", done->size >> 20, done->sha256));
-            if (command.options.contains("fetch-only"))
-                return;
-            if (auto prepared = prepare(command, *done); !prepared)
-                mailbox_.put(render_text(prepared.error()));
-        }
+    // In the background: certificates have dates.
+    void see_to_clock(const std::optional<http::Url>& url, const Cancel& cancel) {
+        if (clock_was_set_)
+            return;
+        auto done = set_clock({.servers = time_servers_, .web = url, .not_before = built_}, cancel);
+        clock_was_set_ = done.has_value();
+        set_state([](State&) {}); // the times in it are others now
+        mailbox_.put(done ? *done : "the clock was not set: " + render_line(done.error()));
     }
-    Status prepare(const Command& command, const Downloaded& image) {
-        SLIPWAY_TRY(auto file,
-                    sys::open_file(fmt::format("{}/{}", image_directory, image.sha256), O_RDONLY));
-        std::string head(head_size, '\0');
-        auto got = ::pread(file.raw(), head.data(), head.size(), 0);
-        head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-        SLIPWAY_TRY(auto format, identify_image(head));
-        mailbox_.put(fmt::format("the image is {}", name_of(format)));
-        if (auto loaded = ModuleLoader::open().load("loop");
-            !loaded && loaded.error().code != Code::NotFound)
-            return loaded;
-        SLIPWAY_TRY(auto root, ImageRoot::open(file, format, target_directory));
-        SLIPWAY_TRY(auto init, find_init(root.path()));
-        Entrance entrance{.root = std::move(root),
-                          .init = std::move(init),
-                          .digest = image.sha256,
-                          .url = image.url.str(),
-                          .return_after = options_.return_after,
-                          .deadline = options_.deadline};
-        if (auto after = command.options.find("return-after"); after != command.options.end()) {
-            auto seconds = parse_number(after->second);
-            if (!seconds)
-                return fail(Code::InvalidArgument, "--return-after takes seconds");
-            entrance.return_after = std::chrono::seconds(*seconds);
-        }
+
+    // In the background.
+    void load(const Command& command, const Cancel& cancel) {
+        set_state([&](State& state) {
+            state.phase = Phase::Loading;
+            state.image_url = command.arguments.at(0);
+            state.image_digest.clear();
+        });
+        auto done = try_to_load(command, cancel);
+        if (!done)
+            mailbox_.put(render_text(done.error()));
+        if (!done || command.options.contains("fetch-only"))
+            set_state([](State& state) { state.phase = Phase::Bootstrap; });
+    }
+    Status try_to_load(const Command& command, const Cancel& cancel) {
+        SLIPWAY_TRY(auto request, read_load(command, options_));
+        auto secure = std::find_if(request.urls.begin(), request.urls.end(),
+                                   [](const http::Url& url) { return url.secure; });
+        if (secure != request.urls.end())
+            see_to_clock(*secure, cancel);
+        SLIPWAY_TRY(auto image, loader_.fetch(request, cancel));
+        set_state([&](State& state) {
+            state.image_url = image.url;
+            state.image_digest = image.digest;
+        });
+        if (command.options.contains("fetch-only"))
+            return {};
+        SLIPWAY_TRY(auto entrance, loader_.prepare(request, image));
         std::lock_guard guard(ready_lock_);
         ready_ = std::move(entrance);
         return {};
     }
-    Result<Downloaded> fetched(const Command& command, const Cancel& cancel) {
-        DownloadRequest request;
-        SLIPWAY_TRY(auto url, http::parse_url(command.arguments.at(0)));
-        request.urls.push_back(std::move(url));
-        if (auto mirror = command.options.find("mirror"); mirror != command.options.end()) {
-            SLIPWAY_TRY(auto another, http::parse_url(mirror->second));
-            request.urls.push_back(std::move(another));
-        }
-        if (auto digest = command.options.find("sha256"); digest != command.options.end())
-            request.sha256 = to_lower(digest->second);
-        auto available = machine_memory().available;
-        request.limit = available > own_reserve ? available - own_reserve : 1;
-        request.on_progress = [this](const Progress& progress) {
-            mailbox_.put(render_progress(progress, 79), true);
-        };
-        request.on_retry = [this](const Error& error) { mailbox_.put(render_line(error)); };
-        bool insecure = options_.insecure || command.options.contains("insecure");
-        if (insecure)
-            mailbox_.put("WARNING: certificates are not checked");
-        SLIPWAY_TRY(auto client, http::Client::open({.insecure = insecure}));
-        auto path = std::string(image_directory) + "/.new";
-        SLIPWAY_TRY(auto file, sys::open_file(path, O_RDWR | O_CREAT | O_TRUNC, 0600));
-        auto done = download(client, request, file, cancel);
-        if (!done)
-            ::unlink(path.c_str());
-        else if (::rename(path.c_str(),
-                          fmt::format("{}/{}", image_directory, done->sha256).c_str()) != 0)
-            return fail_errno("keeping the image");
-        return done;
-    }
 
+    WallTime built_;
     BootOptions options_{};
+    std::vector<std::string> time_servers_; ///< of the background
+    bool clock_was_set_ = false;            ///< of the background
     Consoles consoles_{prompt};
     std::set<std::string> opened_;
     std::deque<std::string> log_;
     ModuleLoader modules_;
     Keyboards keyboards_;
     Mailbox mailbox_;
+    LoaderOptions loader_options_{
+        .say = [this](const std::string& text) { mailbox_.put(text); },
+        .say_passing = [this](const std::string& text) { mailbox_.put(text, true); }};
+    Loader loader_{loader_options_};
+    StateFiles states_;
     std::mutex ready_lock_;
     std::optional<Entrance> ready_; ///< prepared in the background
+    FirstProcess first_;
     std::unique_ptr<Visit> visit_;
-    Work work_; ///< ends first
+    bool told_of_stuck_ = false;
+    std::unique_ptr<Shell> shell_;
+    Background work_; ///< ends first
 };
 
 } // namespace
 
-void run_bootstrap() {
+void run_bootstrap(WallTime built) {
     (void)::signal(SIGPIPE, SIG_IGN);
-    if (::getpid() == 1) {
-        ::umask(022);
-        [[maybe_unused]] auto moved = leave_rootfs(); // told by `status`, where it matters
-    }
-    static Bootstrap bootstrap; // never destroyed: the process does not end
+    static Bootstrap bootstrap(built); // never destroyed: the process does not end
     bootstrap.start();
     while (true)
         bootstrap.turn();

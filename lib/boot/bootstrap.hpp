@@ -2,11 +2,12 @@
 // The bootstrap from its start to the prompt, and what its commands do.
 #pragma once
 
-#include "base/error.hpp"
+#include "boot/ntp_message.hpp"
 
 namespace slipway::boot {
 
 /// As PID 1. Does not come back: what goes wrong is told at the consoles, and the prompt stays.
-[[noreturn]] void run_bootstrap();
+/// `built`: no clock that is right says less.
+[[noreturn]] void run_bootstrap(WallTime built);
 
 } // namespace slipway::boot

@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-#include "base/strings.hpp"
+#include "boot/polls.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -18,12 +18,6 @@ namespace {
 constexpr char interrupt = 3;         // Ctrl-C
 constexpr int longest_write_ms = 200; // to a line that does not take more: a hung one is left alone
 constexpr std::size_t most_waiting = 64 << 10; // bytes
-
-bool is_ready(const std::vector<pollfd>& polls, int fd) {
-    return std::any_of(polls.begin(), polls.end(), [fd](const pollfd& each) {
-        return each.fd == fd && (each.revents & (POLLIN | POLLHUP)) != 0;
-    });
-}
 
 // "tty0", "tty1": the screen.
 bool is_screen(std::string_view name) {
@@ -64,15 +58,15 @@ void Consoles::add(std::string name, sys::OwnedFd terminal) {
     terminals_.push_back(std::move(made));
 }
 
-void Consoles::make_raw(Terminal& terminal) const {
+void Consoles::make_raw(Terminal& terminal) {
     auto raw = terminal.before;
     ::cfmakeraw(&raw);
-    if (!are_lent_)
+    if (!terminal.is_lent)
         raw.c_oflag |= OPOST | ONLCR; // the kernel's messages come there, too
     ::tcsetattr(terminal.fd.raw(), TCSANOW, &raw);
 }
 
-void Consoles::write(Terminal& terminal, std::string_view text) const {
+void Consoles::write(Terminal& terminal, std::string_view text) {
     while (!text.empty()) {
         auto written = ::write(terminal.fd.raw(), text.data(), text.size());
         if (written > 0) {
@@ -86,31 +80,31 @@ void Consoles::write(Terminal& terminal, std::string_view text) const {
 }
 
 void Consoles::say(std::string_view text) {
-    if (are_lent_)
-        return;
     for (auto& terminal : terminals_)
-        write(terminal, fmt::format("\r\x1b[K{}{}{}", text, text.ends_with('\n') ? "" : "\n",
-                                    terminal.editor.show()));
+        if (!terminal.is_lent)
+            write(terminal, fmt::format("\r\x1b[K{}{}{}", text, text.ends_with('\n') ? "" : "\n",
+                                        terminal.editor.show()));
 }
 
 void Consoles::say_passing(std::string_view line) {
-    if (are_lent_)
-        return;
     for (auto& terminal : terminals_)
-        write(terminal, fmt::format("\r\x1b[K{}", line.substr(0, terminal.columns - 1)));
+        if (!terminal.is_lent)
+            write(terminal, fmt::format("\r\x1b[K{}", line.substr(0, terminal.columns - 1)));
 }
 
 void Consoles::show_prompt() {
     for (auto& terminal : terminals_)
-        write(terminal, terminal.editor.show());
+        if (!terminal.is_lent)
+            write(terminal, terminal.editor.show());
 }
 
 void Consoles::add_polls(std::vector<pollfd>& polls) const {
     for (const auto& terminal : terminals_) {
-        if (are_lent_ && !terminal.lent.valid())
+        if (terminal.is_lent && !terminal.lent.valid())
             continue;
         polls.push_back({terminal.fd.raw(), POLLIN, 0});
-        if (terminal.lent.valid())
+        // poll says at once that one is hung up, for as long as it is.
+        if (terminal.lent.valid() && !terminal.is_hung_up)
             polls.push_back({terminal.lent.raw(), POLLIN, 0});
     }
 }
@@ -118,7 +112,7 @@ void Consoles::add_polls(std::vector<pollfd>& polls) const {
 std::vector<Consoles::Heard> Consoles::hear(const std::vector<pollfd>& polls) {
     std::vector<Heard> heard;
     for (auto& terminal : terminals_) {
-        if (are_lent_) {
+        if (terminal.is_lent) {
             pass_on(terminal, polls, heard);
             continue;
         }
@@ -146,9 +140,12 @@ void Consoles::pass_on(Terminal& terminal, const std::vector<pollfd>& polls,
     if (!terminal.lent.valid())
         return;
     std::array<char, 4096> bytes{};
-    if (is_ready(polls, terminal.lent.raw()))
-        if (auto got = ::read(terminal.lent.raw(), bytes.data(), bytes.size()); got > 0)
+    if (terminal.is_hung_up || is_ready(polls, terminal.lent.raw())) {
+        auto got = ::read(terminal.lent.raw(), bytes.data(), bytes.size());
+        terminal.is_hung_up = got < 0 && errno == EIO;
+        if (got > 0)
             write(terminal, {bytes.data(), static_cast<std::size_t>(got)});
+    }
     if (is_ready(polls, terminal.fd.raw()))
         if (auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size()); got > 0) {
             std::string_view typed{bytes.data(), static_cast<std::size_t>(got)};
@@ -164,9 +161,12 @@ void Consoles::pass_on(Terminal& terminal, const std::vector<pollfd>& polls,
             terminal.waiting.erase(0, static_cast<std::size_t>(written));
 }
 
-Result<std::vector<Consoles::Lent>> Consoles::lend() {
+Result<std::vector<Consoles::Lent>> Consoles::lend(const std::string& only) {
     std::vector<Lent> lent;
     for (auto& terminal : terminals_) {
+        if (!only.empty() && terminal.name != only)
+            continue;
+        terminal.is_lent = true;
         if (is_screen(terminal.name)) {
             ::tcsetattr(terminal.fd.raw(), TCSANOW, &terminal.before);
             lent.push_back({terminal.name, ""});
@@ -182,7 +182,6 @@ Result<std::vector<Consoles::Lent>> Consoles::lend() {
         terminal.lent = std::move(master);
         lent.push_back({terminal.name, name.data()});
     }
-    are_lent_ = true;
     for (auto& terminal : terminals_)
         if (terminal.lent.valid())
             make_raw(terminal);
@@ -190,15 +189,16 @@ Result<std::vector<Consoles::Lent>> Consoles::lend() {
 }
 
 void Consoles::take_back() {
-    are_lent_ = false;
     for (auto& terminal : terminals_) {
+        if (!terminal.is_lent)
+            continue;
+        terminal.is_lent = terminal.is_hung_up = false;
         terminal.lent.reset();
         terminal.waiting.clear();
         terminal.word = WordMatcher();
         make_raw(terminal);
-        write(terminal, "\r\x1b[0m\n");
+        write(terminal, "\r\x1b[0m\n" + terminal.editor.show());
     }
-    show_prompt();
 }
 
 } // namespace slipway::boot

@@ -48,14 +48,15 @@ public:
     /// What was typed, after poll; what passes on lines that are lent.
     [[nodiscard]] std::vector<Heard> hear(const std::vector<pollfd>& polls);
 
-    /// Lends the terminals to a system that starts: a serial line through a pseudo-terminal, since
-    /// two readers of one would split its bytes; the screen as it is. Nothing is said meanwhile.
+    /// Lends the terminals, or the one with this name, to a system that starts: a serial line
+    /// through a pseudo-terminal, since two readers of one would split its bytes; the screen as it
+    /// is. Nothing is said there meanwhile.
     struct Lent {
         std::string name;     ///< "ttyS0"
         std::string terminal; ///< "/dev/pts/0"; "" of the screen
     };
-    [[nodiscard]] Result<std::vector<Lent>> lend();
-    /// Takes them back, and shows the prompts.
+    [[nodiscard]] Result<std::vector<Lent>> lend(const std::string& only = "");
+    /// Takes all back that were lent, and shows their prompts.
     void take_back();
 
 private:
@@ -65,17 +66,18 @@ private:
         termios before{};
         LineEditor editor;
         std::size_t columns = 80;
-        sys::OwnedFd lent{};   ///< the pseudo-terminal's master
-        std::string waiting{}; ///< for its system, which does not read
+        bool is_lent = false;
+        sys::OwnedFd lent{};     ///< the pseudo-terminal's master
+        bool is_hung_up = false; ///< nobody has its other end open, just now
+        std::string waiting{};   ///< for its system, which does not read
         WordMatcher word{};
     };
     void pass_on(Terminal& terminal, const std::vector<pollfd>& polls, std::vector<Heard>& heard);
-    void make_raw(Terminal& terminal) const;
-    void write(Terminal& terminal, std::string_view text) const;
+    static void make_raw(Terminal& terminal);
+    static void write(Terminal& terminal, std::string_view text);
 
     std::string prompt_;
     std::vector<Terminal> terminals_;
-    bool are_lent_ = false;
 };
 
 } // namespace slipway::boot

@@ -12,17 +12,34 @@
 
 #include <fmt/format.h>
 
+#include "base/units.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::uint16_t server_port = 67, client_port = 68;
 constexpr milliseconds first_wait{1000}, longest_wait{8000};
 constexpr int poll_interval_ms = 100; // for requests to stop
+
+std::string_view name_of(DhcpType type) {
+    switch (type) {
+    case DhcpType::Discover:
+        return "DISCOVER";
+    case DhcpType::Offer:
+        return "OFFER";
+    case DhcpType::Request:
+        return "REQUEST";
+    case DhcpType::Ack:
+        return "ACK";
+    case DhcpType::Nak:
+        return "NAK";
+    default:
+        return "message";
+    }
+}
 
 sockaddr_in at(Address4 address, std::uint16_t port) {
     sockaddr_in made{};
@@ -61,6 +78,9 @@ public:
         while (Clock::now() < until) {
             request.seconds = static_cast<std::uint16_t>(
                 std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_).count());
+            options_.told(fmt::format("{}: DHCP {}{} to {}", link_.name, name_of(request.type),
+                                      request.wanted ? " of " + to_text(*request.wanted) : "",
+                                      to_text(to)));
             SLIPWAY_CHECK(send(encode_dhcp(request), to));
             auto next = std::min(until, Clock::now() + jittered(wait));
             SLIPWAY_TRY(auto answer, listen(next, good));
@@ -98,8 +118,12 @@ private:
             if (got <= 0)
                 continue;
             auto reply = decode_dhcp({bytes.data(), static_cast<std::size_t>(got)});
-            if (reply && reply->transaction == transaction_ && reply->mac == link_.mac &&
-                good(*reply))
+            if (!reply || reply->transaction != transaction_ || reply->mac != link_.mac)
+                continue;
+            options_.told(fmt::format("{}: DHCP {} of {}/{} by {}, for {} s", link_.name,
+                                      name_of(reply->type), to_text(reply->address), reply->bits,
+                                      to_text(reply->server), reply->lease));
+            if (good(*reply))
                 return *reply;
         }
         return std::nullopt;

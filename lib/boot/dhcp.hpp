@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "base/cancel.hpp"
 #include "boot/dhcp_message.hpp"
@@ -13,6 +14,8 @@ namespace slipway::boot {
 struct DhcpOptions {
     std::string hostname{};
     std::chrono::seconds limit{30}; ///< for all tries together
+    /// Each step, for whoever looks for what goes wrong.
+    std::function<void(const std::string&)> told = [](const std::string&) {};
 };
 
 /// Asks until a server acknowledges an address for the link, which must be up. Timeout, Cancelled;

@@ -8,27 +8,22 @@
 #include <unistd.h>
 
 #include "archive/digest.hpp"
-#include "base/strings.hpp"
+#include "base/units.hpp"
 
 namespace slipway::boot {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds longest_pause{15'000};
 constexpr milliseconds between_reports{200};
 constexpr milliseconds between_looks{100}; // for requests to stop
 
-std::string size_text(double bytes) {
-    return bytes < 1 << 20 ? fmt::format("{:.0f} KiB", bytes / 1024)
-                           : fmt::format("{:.1f} MiB", bytes / (1 << 20));
-}
-
 // What a further try would not change, of this server or of any.
 bool is_of_the_server(const Error& error) {
     return error.code == Code::NotFound || error.code == Code::Permission ||
-           error.code == Code::InvalidArgument || error.code == Code::Unsupported;
+           error.code == Code::InvalidArgument || error.code == Code::Unsupported ||
+           error.code == Code::Corrupt;
 }
 bool is_ours(const Error& error) {
     return error.code == Code::Cancelled || error.code == Code::NoSpace;
@@ -48,9 +43,13 @@ public:
         auto pause = request_.pause;
         while (true) {
             auto before = offset_;
-            auto got = fetch(request_.urls.at(server));
+            const auto& url = request_.urls.at(server);
+            auto got = fetch(url);
             if (got)
-                return finish(request_.urls[server]);
+                if (got = check(); !got)
+                    got = fail(std::move(got.error()).in(url.str()));
+            if (got)
+                return Downloaded{.url = url, .size = offset_, .sha256 = found_};
             const auto& error = got.error();
             tries = offset_ > before ? 1 : tries + 1;
             bool next = is_of_the_server(error) || tries >= request_.tries;
@@ -61,6 +60,8 @@ public:
             if (next) {
                 ++server;
                 tries = 0;
+                if (error.code == Code::Corrupt)
+                    SLIPWAY_CHECK(begin_again());
                 continue;
             }
             pause = tries == 1 ? request_.pause : std::min(pause * 2, longest_pause);
@@ -71,6 +72,8 @@ public:
 private:
     Status begin_again() {
         offset_ = began_at_ = 0;
+        head_.clear();
+        was_seen_ = false;
         if (::ftruncate(file_.raw(), 0) != 0)
             return fail_errno("emptying the file of the image");
         SLIPWAY_TRY(digest_, archive::open_digest("sha256"));
@@ -116,17 +119,18 @@ private:
         total_ = head.length();
         if (total_)
             *total_ += offset_;
+        if (total_)
+            SLIPWAY_CHECK(check_size(*total_));
+        if (offset_ == 0 && request_.on_length)
+            SLIPWAY_CHECK(request_.on_length(total_));
         if (request_.limit != 0 && total_.value_or(0) > request_.limit)
             return too_large(*total_);
         return {};
     }
 
     [[nodiscard]] tl::unexpected<Error> too_large(std::uint64_t size) const {
-        return fail(Code::NoSpace,
-                    fmt::format("the image has {}, and there is room for {}",
-                                size_text(static_cast<double>(size)),
-                                size_text(static_cast<double>(request_.limit))),
-                    "give the machine more memory, or a disk for images with slipway.cache=");
+        return fail(Code::NoSpace, fmt::format("it has {}, and there is room for {}",
+                                               format_size(size), format_size(request_.limit)));
     }
 
     Status take(std::string_view bytes) {
@@ -135,6 +139,11 @@ private:
         SLIPWAY_CHECK(sys::write_all_at(file_, bytes, offset_));
         digest_->add(bytes);
         offset_ += bytes.size();
+        if (head_.size() < request_.head_size) {
+            head_ += bytes.substr(0, request_.head_size - head_.size());
+            if (head_.size() == request_.head_size)
+                SLIPWAY_CHECK(show_head());
+        }
         if (request_.on_progress && Clock::now() - reported_ >= between_reports)
             report();
         return {};
@@ -153,16 +162,32 @@ private:
         return {};
     }
 
-    Result<Downloaded> finish(const http::Url& url) {
+    Status show_head() {
+        if (was_seen_ || !request_.on_first_bytes)
+            return {};
+        was_seen_ = true;
+        return request_.on_first_bytes(head_, total_);
+    }
+
+    [[nodiscard]] Status check_size(std::uint64_t size) const {
+        if (!request_.size || *request_.size == size)
+            return {};
+        return fail(Code::Corrupt, fmt::format("it has {} bytes, not {}", size, *request_.size),
+                    "it is another file than the one that was meant");
+    }
+
+    // When all of it has come.
+    Status check() {
         if (request_.on_progress)
             report();
-        Downloaded done{.url = url, .size = offset_, .sha256 = digest_->finish()};
-        if (!request_.sha256.empty() && done.sha256 != request_.sha256)
+        SLIPWAY_CHECK(check_size(offset_));
+        SLIPWAY_CHECK(show_head());
+        found_ = digest_->finish();
+        if (!request_.sha256.empty() && found_ != request_.sha256)
             return fail(Code::Corrupt,
-                        fmt::format("{} has the digest {}, not {}", url.str(), done.sha256,
-                                    request_.sha256),
-                        "the image was changed or damaged on its way: nothing of it was used");
-        return done;
+                        fmt::format("it has the digest {}, not {}", found_, request_.sha256),
+                        "it was changed or damaged on its way: nothing of it was used");
+        return {};
     }
 
     http::Client& client_;
@@ -170,6 +195,9 @@ private:
     sys::BorrowedFd file_;
     const Cancel& cancel_;
     std::unique_ptr<archive::Digest> digest_;
+    std::string head_;      ///< the first bytes
+    bool was_seen_ = false; ///< by who wants them
+    std::string found_;     ///< the digest
     std::uint64_t offset_ = 0, began_at_ = 0;
     std::optional<std::uint64_t> total_{};
     Clock::time_point began_{}, reported_{};
@@ -181,12 +209,12 @@ private:
 
 std::string render_progress(const Progress& progress, std::size_t columns) {
     auto done = static_cast<double>(progress.done);
-    std::string text = size_text(done);
+    std::string text = format_size(progress.done);
     double rate = progress.spent.count() > 0
                       ? static_cast<double>(progress.here) / progress.spent.count()
                       : 0;
     if (rate > 0)
-        text += fmt::format("  {}/s", size_text(rate));
+        text += fmt::format("  {}/s", format_size(static_cast<std::uint64_t>(rate)));
     if (!progress.total || *progress.total == 0)
         return text.substr(0, columns);
     auto total = static_cast<double>(*progress.total);

@@ -5,7 +5,6 @@
 #include <array>
 #include <span>
 
-#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "archive/unpack.hpp"
+#include "base/elf.hpp"
 #include "base/strings.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
@@ -22,137 +22,36 @@
 namespace slipway::boot {
 namespace {
 
-using namespace std::string_view_literals;
-
-struct Magic {
-    std::size_t at;
-    std::string_view bytes;
-    std::optional<ImageFormat> format;
-    std::string_view instead{}; ///< of what is none
-};
-
-constexpr std::string_view as_raw =
-    "`slipway netboot serve` offers it raw; or make an image of its "
-    "root with `slipway netboot pack`";
-constexpr std::string_view not_packed = "pack it as squashfs, erofs or tar";
-
-const std::vector<Magic>& magics() {
-    static const std::vector<Magic> all{
-        {0, "hsqs"sv, ImageFormat::Squashfs},
-        {1024, "\xe2\xe1\xf5\xe0"sv, ImageFormat::Erofs},
-        {1080, "\x53\xef"sv, ImageFormat::Ext4},
-        {0, "XFSB"sv, ImageFormat::Xfs},
-        {65600, "_BHRfS_M"sv, ImageFormat::Btrfs},
-        {257, "ustar"sv, ImageFormat::Tar},
-        {0, "\x1f\x8b"sv, ImageFormat::Tar},
-        {0,
-         "\xfd"
-         "7zXZ\0"sv,
-         ImageFormat::Tar},
-        {0, "\x28\xb5\x2f\xfd"sv, ImageFormat::Tar},
-        {0, "QFI\xfb"sv, std::nullopt, "a qcow2 disk"},
-        {0, "KDMV"sv, std::nullopt, "a VMDK disk"},
-        {0, "vhdxfile"sv, std::nullopt, "a VHDX disk"},
-        {0, "conectix"sv, std::nullopt, "a VHD disk"},
-        {64, "\x7f\x10\xda\xbe"sv, std::nullopt, "a VDI disk"},
-        {512, "EFI PART"sv, std::nullopt, "a partitioned disk"},
-        {32769, "CD001"sv, std::nullopt, "an ISO image"},
-        {0,
-         "\x7f"
-         "ELF"sv,
-         std::nullopt, "a program"},
-        {510, "\x55\xaa"sv, std::nullopt, "a partitioned disk"},
-    };
-    return all;
-}
+// Of Debian and its kin there is one for each architecture between the first two.
+constexpr std::array<std::string_view, 3> library_places{"/usr/lib", "/usr/lib64", "/lib"};
+constexpr std::string_view systemd_library = "libsystemd-shared-";
 
 constexpr std::array inits{
     "/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd", "/etc/init", "/bin/init",
     "/init"};
-
-std::optional<unsigned> elf_machine_of(std::string_view machine) {
-    if (machine == "x86_64")
-        return EM_X86_64;
-    if (machine == "aarch64")
-        return EM_AARCH64;
-    if (machine == "riscv64")
-        return EM_RISCV;
-    if (machine == "ppc64le")
-        return EM_PPC64;
-    if (machine == "s390x")
-        return EM_S390;
-    return std::nullopt;
-}
-
-std::string name_of_machine(unsigned machine) {
-    switch (machine) {
-    case EM_X86_64:
-        return "x86_64";
-    case EM_386:
-        return "i386";
-    case EM_AARCH64:
-        return "aarch64";
-    case EM_ARM:
-        return "arm";
-    case EM_RISCV:
-        return "riscv";
-    case EM_PPC64:
-        return "ppc64";
-    case EM_S390:
-        return "s390x";
-    default:
-        return fmt::format("machine {}", machine);
-    }
-}
 
 // Journals are not replayed: the image is not written.
 const char* options_of(ImageFormat format) {
     return format == ImageFormat::Ext4 ? "noload" : format == ImageFormat::Xfs ? "norecovery" : "";
 }
 
+tl::unexpected<Error> why_not_mounted(ImageFormat format, Error error) {
+    if (error.errno_value == ENODEV)
+        return fail(Code::Unsupported, fmt::format("this kernel has no {}", name_of(format)),
+                    "pack its module with `slipway netboot build --modules`");
+    error.code = Code::Corrupt;
+    error.hint = "the image is damaged, or of a kind that this kernel does not know: the kernel's "
+                 "messages (dmesg) may say more";
+    return fail(std::move(error).in(
+        fmt::format("the image looks like {}, and cannot be mounted", name_of(format))));
+}
+
 } // namespace
 
-std::string_view name_of(ImageFormat format) {
-    switch (format) {
-    case ImageFormat::Squashfs:
-        return "squashfs";
-    case ImageFormat::Erofs:
-        return "erofs";
-    case ImageFormat::Ext4:
-        return "ext4";
-    case ImageFormat::Xfs:
-        return "xfs";
-    case ImageFormat::Btrfs:
-        return "btrfs";
-    case ImageFormat::Tar:
-        return "tar";
-    }
-    return "";
-}
-
-Result<ImageFormat> identify_image(std::string_view head) {
-    for (const auto& magic : magics()) {
-        if (head.size() < magic.at + magic.bytes.size() ||
-            head.substr(magic.at, magic.bytes.size()) != magic.bytes)
-            continue;
-        if (magic.format)
-            return *magic.format;
-        bool is_disk = magic.instead.ends_with("disk");
-        return fail(Code::Unsupported, fmt::format("the image is {}", magic.instead),
-                    std::string(is_disk ? as_raw : not_packed));
-    }
-    auto text = to_lower(head.substr(0, 256));
-    if (text.find("<html") != std::string::npos || text.find("<!doctype") != std::string::npos)
-        return fail(Code::Unsupported, "what the server sent is a web page",
-                    "look at the address in a browser: it may be a page about the image");
-    return fail(Code::Unsupported, "the image has no format that is known here",
-                std::string(not_packed));
-}
-
 Result<ImageRoot> ImageRoot::open(sys::BorrowedFd file, ImageFormat format,
-                                  const std::string& directory) {
+                                  const std::string& directory, const std::string& program) {
     ImageRoot root;
-    SLIPWAY_CHECK(format == ImageFormat::Tar ? root.unpack(file, directory)
+    SLIPWAY_CHECK(format == ImageFormat::Tar ? root.unpack(file, directory, program)
                                              : root.mount_file(file, format, directory));
     return root;
 }
@@ -171,11 +70,13 @@ Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format,
         mounts_.push_back(spec.target);
         return {};
     };
-    SLIPWAY_CHECK(mount({.source = "/dev/" + loop_->disk().name(),
-                         .target = lower,
-                         .type = std::string(name_of(format)),
-                         .flags = MS_RDONLY,
-                         .options = options_of(format)}));
+    auto mounted = mount({.source = "/dev/" + loop_->disk().name(),
+                          .target = lower,
+                          .type = std::string(name_of(format)),
+                          .flags = MS_RDONLY,
+                          .options = options_of(format)});
+    if (!mounted)
+        return why_not_mounted(format, std::move(mounted.error()));
     SLIPWAY_CHECK(mount({.source = "slipway-target", .target = memory, .type = "tmpfs"}));
     for (const auto& made : {memory + "/upper", memory + "/work"})
         if (::mkdir(made.c_str(), 0755) != 0)
@@ -187,7 +88,8 @@ Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format,
                                          memory, memory)});
 }
 
-Status ImageRoot::unpack(sys::BorrowedFd file, const std::string& directory) {
+Status ImageRoot::unpack(sys::BorrowedFd file, const std::string& directory,
+                         const std::string& program) {
     root_ = directory + "/root";
     if (::mkdir(root_.c_str(), 0755) != 0 && errno != EEXIST)
         return fail_errno(fmt::format("making {}", root_));
@@ -198,7 +100,7 @@ Status ImageRoot::unpack(sys::BorrowedFd file, const std::string& directory) {
     mounts_.push_back(root_);
     // In a process of its own, whose root it is: names in the archive cannot lead out of it.
     sys::LocalRunner runner;
-    sys::ProcessSpec spec{.argv = {"/proc/self/exe", "--unpack", root_}};
+    sys::ProcessSpec spec{.argv = {program, "--unpack", root_}};
     spec.fds = {{file, 0}};
     SLIPWAY_TRY(auto ended, sys::run(runner, spec));
     if (ended.status != 0)
@@ -242,6 +144,17 @@ ImageRoot::~ImageRoot() {
     [[maybe_unused]] auto closed = close();
 }
 
+Status check_machine(std::string_view machine) {
+    utsname kernel{};
+    ::uname(&kernel);
+    std::string_view own = kernel.machine;
+    if (machine == own || (machine == "i386" && (own == "x86_64" || own.ends_with("86"))) ||
+        (machine == "arm" && own.starts_with("arm")))
+        return {};
+    return fail(Code::Unsupported, fmt::format("the image is for {}, and this machine is {}",
+                                               machine.empty() ? "another machine" : machine, own));
+}
+
 Result<std::string> find_init(const std::string& root) {
     SLIPWAY_TRY(auto directory, sys::RootDir::open(root));
     for (const auto* init : inits) {
@@ -250,22 +163,46 @@ Result<std::string> find_init(const std::string& root) {
         if (!file || ::fstat(file->raw(), &info) != 0 || !S_ISREG(info.st_mode) ||
             (info.st_mode & 0111) == 0)
             continue;
-        Elf64_Ehdr header{};
-        auto bytes = std::as_writable_bytes(std::span(&header, 1));
-        utsname kernel{};
-        ::uname(&kernel);
-        auto own = elf_machine_of(kernel.machine);
+        std::array<char, elf_machine_size> bytes{};
+        std::string_view header{bytes.data(), bytes.size()};
         // A script is taken for what it is: its interpreter tells when it starts.
-        if (sys::read_exactly_at(*file, bytes, 0) &&
-            std::equal(std::begin(header.e_ident), std::begin(header.e_ident) + SELFMAG, ELFMAG) &&
-            own && header.e_machine != *own && !(*own == EM_X86_64 && header.e_machine == EM_386))
-            return fail(Code::Unsupported,
-                        fmt::format("the image is for {}, and this machine is {}",
-                                    name_of_machine(header.e_machine), kernel.machine));
+        if (sys::read_exactly_at(*file, std::as_writable_bytes(std::span(bytes)), 0) &&
+            header.starts_with("\x7f"
+                               "ELF"))
+            SLIPWAY_CHECK(check_machine(elf_machine(header)));
         return std::string(init);
     }
     return fail(Code::NotFound, "the image has no init",
                 "it must hold a whole system: one of /sbin/init and /usr/lib/systemd/systemd");
+}
+
+std::uint64_t systemd_version(const std::string& root) {
+    auto directory = sys::RootDir::open(root);
+    if (!directory)
+        return 0;
+    auto version_in = [&](const sys::GuestPath& place) -> std::uint64_t {
+        auto files = directory->list(place);
+        if (!files)
+            return 0;
+        for (const auto& [name, type] : *files)
+            if (name.starts_with(systemd_library)) {
+                auto rest = std::string_view(name).substr(systemd_library.size());
+                return parse_number(rest.substr(0, rest.find_first_not_of("0123456789")))
+                    .value_or(0);
+            }
+        return 0;
+    };
+    for (auto library : library_places) {
+        sys::GuestPath place(library);
+        auto version = version_in(place / "systemd");
+        if (auto below = directory->list(place); version == 0 && below)
+            for (const auto& [name, type] : *below)
+                if (version == 0 && name.find("-linux-") != std::string::npos)
+                    version = version_in(place / name / "systemd");
+        if (version != 0)
+            return version;
+    }
+    return 0;
 }
 
 } // namespace slipway::boot

@@ -10,17 +10,11 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "boot/polls.hpp"
+
 namespace slipway::boot {
-namespace {
 
 namespace fs = std::filesystem;
-
-bool is_ready(const std::vector<pollfd>& polls, int fd) {
-    return std::any_of(polls.begin(), polls.end(),
-                       [fd](const pollfd& each) { return each.fd == fd && each.revents != 0; });
-}
-
-} // namespace
 
 void Keyboards::open() {
     watch_ = sys::OwnedFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));

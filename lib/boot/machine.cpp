@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/machine.hpp"
 
-#include <array>
 #include <filesystem>
 
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "boot/system_mounts.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
@@ -21,22 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr auto next_root = "/.slipway-root";
-
-struct OwnMount {
-    const char* type;
-    const char* path;
-    unsigned long flags;
-    const char* options;
-};
-constexpr std::array own_mounts{
-    OwnMount{"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""},
-    OwnMount{"sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""},
-    OwnMount{"devtmpfs", "/dev", MS_NOSUID, "mode=0755"},
-    OwnMount{"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666"},
-    OwnMount{"tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777"},
-    OwnMount{"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
-    OwnMount{"tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777"},
-};
 
 std::uint64_t kib_of(std::string_view meminfo, std::string_view name) {
     for (auto line : split_lines(meminfo))
@@ -49,12 +35,15 @@ std::uint64_t kib_of(std::string_view meminfo, std::string_view name) {
 } // namespace
 
 Status mount_own_filesystems() {
-    for (const auto& [type, path, flags, options] : own_mounts) {
-        ::mkdir(path, 0755);
-        if (::mount(type, path, type, flags, options) != 0 && errno != EBUSY)
-            return fail_errno(fmt::format("mounting {} on {}", type, path));
-    }
-    return {};
+    auto mount = [](const SystemMount& row) -> Status {
+        ::mkdir(row.path, 0755);
+        if (::mount(row.type, row.path, row.type, row.flags, row.options) != 0 && errno != EBUSY)
+            return fail_errno(fmt::format("mounting {} on {}", row.type, row.path));
+        return {};
+    };
+    for (const auto& row : system_mounts)
+        SLIPWAY_CHECK(mount(row));
+    return mount({"tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777"});
 }
 
 Status leave_rootfs() {
@@ -88,6 +77,22 @@ Memory machine_memory() {
     auto text = sys::read_file("/proc/meminfo").value_or("");
     return {.total = kib_of(text, "MemTotal:") << 10,
             .available = kib_of(text, "MemAvailable:") << 10};
+}
+
+Status protect_this_process() {
+    // On fault: threads would otherwise have all of their stacks at once.
+    if (::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
+        return fail_errno("locking the bootstrap in memory");
+    // A target that forks without end has no more than its share of the processor.
+    if (::setpriority(PRIO_PROCESS, 0, -20) != 0)
+        return fail_errno("going before all others");
+    return sys::write_file("/proc/self/oom_score_adj", "-1000");
+}
+
+void let_be_killed(pid_t process) {
+    auto whose = process == 0 ? "self" : fmt::to_string(process);
+    [[maybe_unused]] auto done = sys::write_file(fmt::format("/proc/{}/oom_score_adj", whose), "0");
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(process), 0);
 }
 
 void end_machine(const std::string& how) {

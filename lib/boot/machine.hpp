@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include <sys/types.h>
+
 #include "base/error.hpp"
 
 namespace slipway::boot {
@@ -23,6 +25,14 @@ struct Memory {
     std::uint64_t available = 0; ///< bytes
 };
 [[nodiscard]] Memory machine_memory();
+
+/// Keeps this process in memory, what it will need too, out of the sight of the kernel's OOM
+/// killer, and before all others at the processor: a system that eats all memory, or forks without
+/// end, must not be able to end or stop what brings the operator back. Children are like others
+/// after `let_be_killed` only.
+[[nodiscard]] Status protect_this_process();
+/// 0: this process.
+void let_be_killed(pid_t process = 0);
 
 /// Syncs and ends the machine: "poweroff", "reboot" or "halt". Does not come back.
 [[noreturn]] void end_machine(const std::string& how);

@@ -102,7 +102,10 @@ Status ModuleLoader::load(std::string_view name_or_alias) {
     return load_files(files);
 }
 
+// All of them, whatever becomes of each: of several that have an alias ("crypto-crc32c") one is
+// enough, and one for hardware that is not there (ENODEV) is no fault.
 Status ModuleLoader::load_files(const std::vector<std::string>& files) {
+    Status first;
     for (const auto& file : files) {
         if (!done_.insert(file).second)
             continue;
@@ -111,10 +114,13 @@ Status ModuleLoader::load_files(const std::vector<std::string>& files) {
             continue; // the indexes are the kernel's own, and name more than was packed
         if (!opened)
             return fail(std::move(opened.error()));
-        if (::syscall(SYS_finit_module, opened->raw(), "", 0) != 0 && errno != EEXIST)
-            return fail_errno(fmt::format("loading the module {}", name_of(file)));
+        if (told_)
+            told_(file);
+        bool loaded = ::syscall(SYS_finit_module, opened->raw(), "", 0) == 0;
+        if (!loaded && errno != EEXIST && errno != ENODEV && first)
+            first = fail_errno(fmt::format("loading the module {}", name_of(file)));
     }
-    return {};
+    return first;
 }
 
 std::vector<Error> ModuleLoader::load_for_devices() {

@@ -2,6 +2,7 @@
 // The kernel's modules for the hardware that is there, from a tree as depmod makes it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -39,6 +40,8 @@ public:
     /// Of "/lib/modules/RELEASE" of the running kernel below `top`; without it, nothing is loaded.
     [[nodiscard]] static ModuleLoader open(const std::string& top = "");
 
+    /// Tells each file that is loaded, before it is.
+    void tell(std::function<void(const std::string&)> told) { told_ = std::move(told); }
     /// A module or an alias with all that it needs. NotFound: nothing has it. CAP_SYS_MODULE.
     [[nodiscard]] Status load(std::string_view name_or_alias);
     /// For every device in /sys that names one, again until no new one appears. What failed is
@@ -49,6 +52,7 @@ private:
     [[nodiscard]] Status load_files(const std::vector<std::string>& files);
     std::string directory_;
     ModuleIndex index_;
+    std::function<void(const std::string&)> told_{};
     std::set<std::string> done_; ///< files, and aliases of devices
 };
 

@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 
 #include "base/strings.hpp"
+#include "base/units.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds for_carriers{5}; // switches take that long
 constexpr std::chrono::milliseconds between_looks{100};
 constexpr unsigned rounds = 3;
@@ -79,6 +79,9 @@ Result<Network> bring_up_network(const BootOptions& options,
                                  const Cancel& cancel) {
     SLIPWAY_TRY(auto links, ready_links(options, cancel));
     Error last{.code = Code::Timeout, .what = "no interface has an address"};
+    DhcpOptions asking{.limit = std::chrono::seconds(10)};
+    if (options.debug)
+        asking.told = say;
     for (unsigned round = 0; round < rounds; ++round)
         for (const auto& link : links) {
             SLIPWAY_CHECK(cancel.check());
@@ -89,9 +92,8 @@ Result<Network> bring_up_network(const BootOptions& options,
                                                       : options.address));
             if (!link.has_carrier && round + 1 < rounds && links.front().has_carrier)
                 continue;
-            auto lease = options.address.empty()
-                             ? ask_for_address(link, {.limit = std::chrono::seconds(10)}, cancel)
-                             : by_hand(options);
+            auto lease =
+                options.address.empty() ? ask_for_address(link, asking, cancel) : by_hand(options);
             auto applied = lease ? apply_lease(link, *lease) : Status(fail(lease.error()));
             if (applied) {
                 SLIPWAY_CHECK(write_resolv_conf(options, *lease));

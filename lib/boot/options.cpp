@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "boot/digests.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -21,12 +22,6 @@ std::string without_quotes(std::string_view text) {
     if (text.ends_with('"'))
         text.remove_suffix(1);
     return std::string(text);
-}
-
-bool is_sha256(std::string_view text) {
-    return text.size() == 64 && std::all_of(text.begin(), text.end(), [](unsigned char each) {
-               return std::isxdigit(each) != 0;
-           });
 }
 
 // "90", "90s", "15m", "2h".
@@ -68,10 +63,9 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
          }},
         {"slipway.entry",
          [&options](const std::string& value) {
-             options.entry = value == "native"  ? Entry::Native
-                             : value == "kexec" ? Entry::Kexec
-                                                : Entry::Contained;
-             return value == "native" || value == "kexec" || value == "contained";
+             auto entry = entry_named(value);
+             options.entry = entry.value_or(Entry::Contained);
+             return entry.has_value();
          }},
         {"slipway.persist", text(options.persist)},
         {"slipway.cache", text(options.cache)},
@@ -96,6 +90,16 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
 }
 
 } // namespace
+
+std::optional<Entry> entry_named(std::string_view name) {
+    if (name == "contained")
+        return Entry::Contained;
+    if (name == "native")
+        return Entry::Native;
+    if (name == "kexec")
+        return Entry::Kexec;
+    return std::nullopt;
+}
 
 std::vector<Parameter> parse_command_line(std::string_view text) {
     std::vector<Parameter> parameters;

@@ -20,6 +20,7 @@ struct Parameter {
 [[nodiscard]] std::vector<Parameter> parse_command_line(std::string_view text);
 
 enum class Entry { Contained, Native, Kexec };
+[[nodiscard]] std::optional<Entry> entry_named(std::string_view name);
 
 struct BootOptions {
     std::string image_url{};                 ///< image_url=; "": to the prompt

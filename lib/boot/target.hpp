@@ -1,55 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// A system that runs in namespaces of its own, as the contained way enters it: whatever it does,
-// it can be ended from outside.
+// An image's system that runs; and one in namespaces of its own, as the contained way enters it:
+// whatever it does, it can be ended from outside.
 #pragma once
 
-#include <chrono>
+#include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "base/error.hpp"
-#include "boot/consoles.hpp"
+#include "boot/target_root.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
 
-struct TargetSpec {
-    std::string root; ///< a mount of its own
-    std::string init; ///< a path in it
-    std::vector<Consoles::Lent> consoles{};
-    std::string helpers{}; ///< a directory that it finds as /run/slipway; "" for none
-};
-
 /// How a target came to its end.
 enum class TargetEnd { PoweredOff, Restarted, Killed, Failed };
 
-class Target {
+/// An image's system, from its start to its end.
+class RunningSystem {
 public:
-    /// Starts its init as PID 1 of new PID, mount, UTS and IPC namespaces, at the real root of the
-    /// control groups: in a cgroup namespace systemd takes itself for a container's. The caller has
-    /// moved itself out of that, see leave_root_cgroup. CAP_SYS_ADMIN.
-    [[nodiscard]] static Result<Target> start(const TargetSpec& spec);
-    Target(Target&& other) noexcept;
-    Target& operator=(Target&&) = delete;
-    ~Target(); ///< kills it
+    RunningSystem() = default;
+    RunningSystem(const RunningSystem&) = delete;
+    RunningSystem& operator=(const RunningSystem&) = delete;
+    virtual ~RunningSystem() = default; ///< kills it where that can be done
 
     /// Ready to read when it has ended.
-    [[nodiscard]] sys::BorrowedFd fd() const { return fd_; }
+    [[nodiscard]] virtual sys::BorrowedFd fd() const = 0;
+    [[nodiscard]] virtual pid_t pid() const = 0;
     /// As systemd, and most others that know it, stop on SIGRTMIN+3; sysvinit and busybox on
     /// SIGUSR2.
-    void ask_to_end() const;
-    /// Everything in it, at once.
-    void kill() const;
+    virtual void ask_to_end() = 0;
+    /// Everything in it, at once. False: this one cannot be killed.
+    virtual bool kill() = 0;
     /// Nothing while it runs.
-    [[nodiscard]] std::optional<TargetEnd> poll_end();
-    [[nodiscard]] pid_t pid() const { return pid_; }
-
-private:
-    Target(pid_t pid, sys::OwnedFd fd) : pid_(pid), fd_(std::move(fd)) {}
-    pid_t pid_;
-    sys::OwnedFd fd_;
+    [[nodiscard]] virtual std::optional<TargetEnd> poll_end() = 0;
 };
+
+/// Starts its init as PID 1 of new PID, mount, UTS and IPC namespaces, at the real root of the
+/// control groups: in a cgroup namespace systemd takes itself for a container's. The caller has
+/// moved itself out of that, see leave_root_cgroup. CAP_SYS_ADMIN.
+[[nodiscard]] Result<std::unique_ptr<RunningSystem>> start_contained(const TargetSpec& spec);
 
 /// Mounts the control groups, and moves this process into one of its own.
 [[nodiscard]] Status leave_root_cgroup();

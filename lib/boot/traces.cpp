@@ -209,7 +209,7 @@ private:
             auto found = now_.settings.find(path);
             if (found == now_.settings.end() || found->second == value)
                 continue;
-            auto done = sys::write_file(path, value);
+            auto done = sys::write_file(path, value + "\n"); // some take whole lines only
             auto name = replace_all(path.substr(std::strlen("/proc/sys/")), "/", ".");
             changes_.push_back({.what = fmt::format("{} {} -> {}", name, value, found->second),
                                 .undone = done.has_value(),

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/visit.hpp"
 
-#include <algorithm>
 #include <array>
 
 #include <fcntl.h>
@@ -9,12 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/strings.hpp"
+#include "boot/polls.hpp"
 #include "sys/mount.hpp"
 
 namespace slipway::boot {
 namespace {
 
+constexpr std::uint64_t sees_namespaces = 257; // of systemd
 constexpr auto helpers = "/run/slipway/helpers";
 // Small: the target's root may write there.
 constexpr auto helpers_options = "mode=0700,size=64k,nr_inodes=16";
@@ -55,14 +55,24 @@ std::string_view text_of(TargetEnd end) {
 
 } // namespace
 
-Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& consoles) {
+Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& consoles,
+                                            FirstProcess& first) {
+    bool native = entrance.entry == Entry::Native;
+    if (native && entrance.systemd == 0)
+        return fail(Code::Unsupported,
+                    "the native way is for images with systemd: it gives the machine back",
+                    "load it with --entry contained");
     SLIPWAY_TRY(auto helper, make_helpers());
-    auto lent = consoles.lend();
-    auto target = lent ? Target::start({.root = entrance.root.path(),
-                                        .init = entrance.init,
-                                        .consoles = *lent,
-                                        .helpers = helpers})
-                       : Result<Target>(fail(lent.error()));
+    auto start = [&]() -> Result<std::unique_ptr<RunningSystem>> {
+        SLIPWAY_TRY(auto lent, consoles.lend());
+        TargetSpec spec{.root = entrance.root.path(),
+                        .init = entrance.init,
+                        .consoles = std::move(lent),
+                        .hides_namespaces = !native && entrance.systemd >= sees_namespaces,
+                        .helpers = helpers};
+        return native ? start_native(spec, first) : start_contained(spec);
+    };
+    auto target = start();
     if (!target) {
         consoles.take_back();
         helper.reset();
@@ -74,26 +84,23 @@ Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& console
 }
 
 void Visit::add_polls(std::vector<pollfd>& polls) const {
-    polls.push_back({target_.fd().raw(), POLLIN, 0});
+    polls.push_back({target_->fd().raw(), POLLIN, 0});
     polls.push_back({helper_.raw(), POLLIN, 0});
 }
 
 void Visit::turn(const std::vector<pollfd>& polls) {
     auto now = Clock::now();
-    bool helped = std::any_of(polls.begin(), polls.end(), [this](const pollfd& each) {
-        return each.fd == helper_.raw() && (each.revents & POLLIN) != 0;
-    });
     std::array<char, 256> bytes{};
-    if (helped && ::read(helper_.raw(), bytes.data(), bytes.size()) > 0)
+    if (is_ready(polls, helper_.raw()) && ::read(helper_.raw(), bytes.data(), bytes.size()) > 0)
         come_back("/.bootstrap-return");
     if (entrance_.return_after && now - began_ >= *entrance_.return_after)
         come_back("the time is over");
-    if (asked_ && now - *asked_ >= entrance_.deadline && !was_killed_) {
-        was_killed_ = true;
-        target_.kill();
+    if (asked_ && now - *asked_ >= entrance_.deadline && !was_killed_ && !is_stuck_) {
+        was_killed_ = target_->kill();
+        is_stuck_ = !was_killed_;
     }
     if (!end_)
-        end_ = target_.poll_end();
+        end_ = target_->poll_end();
 }
 
 void Visit::come_back(const std::string& why) {
@@ -101,30 +108,30 @@ void Visit::come_back(const std::string& why) {
         return;
     asked_ = Clock::now();
     why_ = why;
-    target_.ask_to_end();
+    target_->ask_to_end();
 }
 
 std::chrono::seconds Visit::age() const {
     return std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began_);
 }
 
-std::string Visit::finish(Consoles& consoles) {
-    auto text = fmt::format("back after {} s: {}", age().count(),
-                            was_killed_ ? "it did not end in time, and was killed"
-                            : end_      ? text_of(*end_)
-                                        : "");
+Visit::Ended Visit::finish(Consoles& consoles) {
+    Ended ended{.how = fmt::format("back after {} s: {}", age().count(),
+                                   was_killed_ ? "it did not end in time, and was killed"
+                                   : end_      ? text_of(*end_)
+                                               : "")};
     if (!why_.empty())
-        text += fmt::format(" ({})", why_);
+        ended.how += fmt::format(" ({})", why_);
     helper_.reset();
     std::ignore = remove_other_cgroups();
     auto closed = entrance_.root.close();
     if (auto unmounted = sys::unmount_tree(helpers); closed && !unmounted)
         closed = std::move(unmounted);
     if (!closed)
-        text += "\n" + render_text(closed.error());
-    text += "\n" + render_changes(undo_changes(before_));
+        ended.left = render_text(closed.error()) + "\n";
+    ended.left += render_changes(undo_changes(before_));
     consoles.take_back();
-    return text;
+    return ended;
 }
 
 } // namespace slipway::boot

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "archive/compression.hpp"
+#include "base/elf.hpp"
 #include "base/strings.hpp"
 #include "calls/bind.hpp"
 #include "calls/guest_view.hpp"
@@ -243,7 +244,7 @@ Result<Json> list_applications(Machine& machine, const Mountable& mountable) {
 }
 
 string architecture_in(std::string_view bytes) {
-    auto machine = guest::elf_machine(bytes);
+    auto machine = elf_machine(bytes);
     if (!machine.empty() || bytes.size() < 0x40 || !bytes.starts_with("MZ"))
         return machine;
     auto header = image::little_endian<std::uint32_t>(bytes, 0x3c);

@@ -34,7 +34,7 @@ void judge(Comparison& comparison, const BaselineTest* before, const BaselineTes
         comparison.regressions.push_back(change); // also of what failed, or was flaky
         return;
     }
-    if (now.flaky || (before != nullptr && before->flaky && before->status != now.status)) {
+    if (now.flaky || (before != nullptr && before->flaky)) {
         comparison.flaky.push_back(change);
         return;
     }
@@ -49,6 +49,8 @@ void judge(Comparison& comparison, const BaselineTest* before, const BaselineTes
         comparison.fixes.push_back(change);
     else if (is_skipped(now.status) && !is_skipped(before->status))
         comparison.new_skips.push_back(change);
+    else if (now.status != before->status)
+        comparison.others.push_back(change);
     else {
         ++comparison.unchanged;
         comparison.still_bad += is_bad(now.status) ? 1 : 0;
@@ -162,6 +164,8 @@ Result<Baseline> baseline_from_json(const Json& json) {
                       .kernel_release = json_get<std::string>(json, "kernel_release"),
                       .fstype = json_get<std::string>(json, "fstype"),
                       .selection = json_get<std::string>(json, "selection")};
+    if (baseline.fstype.empty())
+        return fail(Code::Corrupt, "the baseline does not say its file system");
     for (const auto& [name, test] : json_at(json, "tests").items()) {
         auto status = status_named(json_get<std::string>(test, "status"));
         if (!status)
@@ -186,6 +190,7 @@ Json to_json(const Comparison& comparison) {
             {"new_tests", to_json(comparison.new_tests)},
             {"removed", to_json(comparison.removed)},
             {"flaky", to_json(comparison.flaky)},
+            {"others", to_json(comparison.others)},
             {"not_selected", comparison.not_selected},
             {"unchanged", comparison.unchanged},
             {"still_bad", comparison.still_bad}};
@@ -199,6 +204,7 @@ std::string render_text(const Comparison& comparison) {
     render(text, "new tests", comparison.new_tests);
     render(text, "gone", comparison.removed);
     render(text, "flaky", comparison.flaky);
+    render(text, "other changes", comparison.others);
     text += fmt::format("{} as before", comparison.unchanged);
     if (comparison.still_bad > 0)
         text += fmt::format(", {} of them still wrong", comparison.still_bad);

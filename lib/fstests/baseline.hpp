@@ -50,6 +50,7 @@ struct Comparison {
     std::vector<Change> new_tests{};   ///< not in the baseline; the bad ones are regressions too
     std::vector<Change> removed{};     ///< in the baseline only; where the same was selected
     std::vector<Change> flaky{};       ///< flaky now or then, and so neither regression nor fix
+    std::vector<Change> others{};      ///< another status without a word above: crashed -> failed
     std::size_t not_selected = 0;      ///< in the baseline only; where something else was selected
     std::size_t unchanged = 0;
     std::size_t still_bad = 0; ///< of the unchanged ones

@@ -167,7 +167,7 @@ constexpr std::string_view filter_form =
     "<label>status <select id=\"kind\"><option value=\"\">all</option>"
     "<option value=\"bad\">went wrong</option><option>passed</option><option>failed</option>"
     "<option>crashed</option><option>timed out</option><option>not run</option>"
-    "<option>expunged</option></select></label></p>\n";
+    "<option>expunged</option><option>not reached</option></select></label></p>\n";
 
 } // namespace
 

@@ -67,6 +67,8 @@ std::string escape_markup(std::string_view given) {
     // JSON's writer knows what is no UTF-8, and leaves U+FFFD there.
     auto json = parse_json(render_json(Json(std::string(given))), "text");
     auto text = json ? json->get<std::string>() : std::string();
+    for (std::string_view none : {"\xEF\xBF\xBE", "\xEF\xBF\xBF"}) // U+FFFE and U+FFFF
+        text = replace_all(text, none, "\xEF\xBF\xBD");
     std::string escaped;
     for (auto line : split(text, '\n')) {
         if (line.data() != text.data())

@@ -220,6 +220,8 @@ Result<Run> run_from_json(const Json& json) {
             .fstype = json_get<std::string>(about, "fstype"),
             .selection = json_get<std::string>(about, "selection"),
             .directory = json_get<std::string>(about, "directory")};
+    if (run.id.empty() || run.fstype.empty())
+        return fail(Code::Corrupt, "the record of a run lacks its id or its file system");
     for (const auto& test : list_at(json, "tests"))
         run.tests.push_back(test_from_json(test));
     for (const auto& need : list_at(json, "needs"))

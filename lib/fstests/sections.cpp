@@ -38,6 +38,29 @@ std::string_view without_quotes(std::string_view value) {
     return value;
 }
 
+// For between double quotes, where the shell still replaces variables: quotes of the value's own
+// are escaped, unless they are already or stand in a command whose output is to be taken.
+std::string for_double_quotes(std::string_view value) {
+    std::string text;
+    unsigned commands = 0;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        auto rest = value.substr(i);
+        if (rest.starts_with('\\')) {
+            text += '\\';
+            text += rest.size() > 1 ? value[++i] : '\\';
+            continue;
+        }
+        if (rest.starts_with("$("))
+            ++commands;
+        else if (rest.starts_with(')') && commands > 0)
+            --commands;
+        else if (rest.starts_with('"') && commands == 0)
+            text += '\\';
+        text += value[i];
+    }
+    return text;
+}
+
 void set(Settings& settings, std::string_view key, std::string value) {
     auto found = std::find_if(settings.begin(), settings.end(),
                               [key](const auto& setting) { return setting.first == key; });
@@ -137,9 +160,7 @@ Result<Config> parse_config(std::string_view text, const std::vector<std::string
 std::string render_shell(const Settings& settings) {
     std::string text;
     for (const auto& [key, value] : settings)
-        // A value with a quote of its own is the user's shell code already, as check takes it.
-        text += value.find('"') == std::string::npos ? fmt::format("export {}=\"{}\"\n", key, value)
-                                                     : fmt::format("export {}={}\n", key, value);
+        text += fmt::format("export {}=\"{}\"\n", key, for_double_quotes(value));
     return text;
 }
 

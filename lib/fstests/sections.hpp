@@ -35,7 +35,7 @@ struct Config {
 [[nodiscard]] Result<Config> parse_config(std::string_view text,
                                           const std::vector<std::string>& wanted);
 
-/// `export KEY="VALUE"`.
+/// `export KEY="VALUE"`, with quotes and a last backslash of the value escaped.
 [[nodiscard]] std::string render_shell(const Settings& settings);
 
 } // namespace slipway::fstests

@@ -5,12 +5,12 @@
 #include <array>
 #include <optional>
 
-#include <elf.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "base/elf.hpp"
 #include "base/strings.hpp"
 #include "guest/bsd.hpp"
 #include "guest/os_release.hpp"
@@ -28,17 +28,6 @@ using sys::GuestPath;
 bool is_there(const sys::RootDir& root, std::string_view path) {
     return root.stat(GuestPath(path), false).has_value();
 }
-
-struct Machine {
-    unsigned elf;
-    std::string_view name;
-};
-constexpr std::array machines{
-    Machine{EM_X86_64, "x86_64"}, Machine{EM_386, "i386"},        Machine{EM_AARCH64, "aarch64"},
-    Machine{EM_ARM, "arm"},       Machine{EM_RISCV, "riscv64"},   Machine{EM_S390, "s390x"},
-    Machine{EM_PPC, "ppc"},       Machine{EM_SPARCV9, "sparc64"}, Machine{EM_IA_64, "ia64"},
-    Machine{258, "loongarch64"}, // EM_LOONGARCH, which glibc 2.36 lacks
-};
 
 std::string detect_arch(const sys::RootDir& root) {
     for (const auto* path : {"/bin/sh", "/usr/bin/env", "/bin/busybox", "/usr/lib/systemd/systemd",
@@ -131,30 +120,6 @@ void report_missing_init(const GuestFiles& files) {
 }
 
 } // namespace
-
-std::string elf_machine(std::string_view header) {
-    constexpr std::size_t machine_at = 18; // e_machine, see elf(5)
-    if (header.size() < machine_at + 2 || !header.starts_with(ELFMAG))
-        return {};
-    auto byte = [&](std::size_t at) {
-        return static_cast<unsigned>(static_cast<unsigned char>(header[at]));
-    };
-    bool little = byte(EI_DATA) == ELFDATA2LSB;
-    bool is_64_bit = byte(EI_CLASS) == ELFCLASS64;
-    auto machine = little ? byte(machine_at) | byte(machine_at + 1) << 8
-                          : byte(machine_at) << 8 | byte(machine_at + 1);
-    if (machine == EM_PPC64)
-        return little ? "ppc64le" : "ppc64";
-    if (machine == EM_MIPS)
-        return fmt::format("mips{}{}", is_64_bit ? "64" : "", little ? "el" : "");
-    if (machine == EM_S390 && !is_64_bit)
-        return "s390";
-    if (machine == EM_RISCV && !is_64_bit)
-        return "riscv32";
-    const auto* known = std::find_if(machines.begin(), machines.end(),
-                                     [&](const auto& each) { return each.elf == machine; });
-    return known == machines.end() ? std::string{} : std::string(known->name);
-}
 
 std::string detect_system_type(const sys::RootDir& root) {
     if (auto bsd = detect_bsd(root); !bsd.empty())

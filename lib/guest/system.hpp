@@ -19,8 +19,5 @@ namespace slipway::guest {
 /// `inventory` has the disks and volumes. Findings: init-missing, and those of read_windows.
 [[nodiscard]] report::OperatingSystem detect_system(const GuestFiles& files,
                                                     const report::Inventory& inventory);
-/// Machine of an ELF file by its first 20 bytes, as `uname -m` names it; "" if it is none or
-/// unknown.
-[[nodiscard]] std::string elf_machine(std::string_view header);
 
 } // namespace slipway::guest

@@ -4,7 +4,6 @@
 #include <array>
 #include <cctype>
 
-#include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/dns.h>
@@ -20,14 +19,11 @@
 
 #include "base/strings.hpp"
 #include "http/handles.hpp"
+#include "http/resolve.hpp"
 
 namespace slipway::http {
 namespace {
 
-void free_dns(evdns_base* base) {
-    evdns_base_free(base, 1); // 1: requests under way fail
-}
-using Dns = std::unique_ptr<evdns_base, Freed<free_dns>>;
 using Connection = std::unique_ptr<evhttp_connection, Freed<evhttp_connection_free>>;
 
 constexpr std::array trusted_files{"/etc/ssl/certs/ca-certificates.crt",
@@ -54,12 +50,6 @@ Result<SslContext> open_context(const ClientOptions& options) {
                                 what_openssl_says(ERR_get_error())));
     ERR_clear_error();
     return context;
-}
-
-bool is_address(const std::string& host) {
-    std::array<unsigned char, sizeof(in6_addr)> bytes{};
-    return ::inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
-           ::inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
 }
 
 // Of one connection; the certificate must be of this host.
@@ -282,8 +272,7 @@ Result<Response> Client::exchange(const Request& request, const Sink& sink, cons
         SLIPWAY_CHECK(cancel.check());
         // Anew each time: the network's servers of names may have changed.
         EventBase base(event_base_new());
-        Dns dns(evdns_base_new(base.get(), EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                               EVDNS_BASE_DISABLE_WHEN_INACTIVE));
+        Dns dns = open_dns(base.get());
         if (!base || !dns)
             return fail(Code::Internal, "preparing to fetch");
         SLIPWAY_TRY(auto response,

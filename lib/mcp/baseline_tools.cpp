@@ -51,7 +51,7 @@ struct SaveArguments : Waiting {
         using A = SaveArguments;
         return Shape<A>()
             .add("name", &A::name, "Of the baseline: letters, digits and ._-", {.required = true})
-            .add("run", &A::run, about_run)
+            .add("run", &A::run, about_run, {.is_path = true})
             .add("replace", &A::replace, "Replace one of that name")
             .with(Waiting::shape());
     }
@@ -136,7 +136,7 @@ struct CompareArguments : Waiting {
         using A = CompareArguments;
         return Shape<A>()
             .add("name", &A::name, "Of the baseline", {.required = true})
-            .add("run", &A::run, about_run)
+            .add("run", &A::run, about_run, {.is_path = true})
             .with(Waiting::shape());
     }
 };
@@ -160,6 +160,7 @@ struct ComparisonRecord {
     std::string baseline;
     std::string run;
     std::vector<ChangeRecord> regressions{}, fixes{}, new_skips{}, new_tests{}, removed{}, flaky{};
+    std::vector<ChangeRecord> others{};
     std::size_t not_selected = 0;
     std::size_t unchanged = 0;
     std::size_t still_bad = 0;
@@ -174,6 +175,7 @@ struct ComparisonRecord {
             .add("new_tests", &R::new_tests, "Not in the baseline")
             .add("removed", &R::removed, "In the baseline only")
             .add("flaky", &R::flaky, "Flaky now or then: neither regression nor fix")
+            .add("others", &R::others, "Another status that is none of these")
             .add("not_selected", &R::not_selected, "How many were not selected this time")
             .add("unchanged", &R::unchanged, "How many are as before")
             .add("still_bad", &R::still_bad, "How many of these are bad");
@@ -200,6 +202,7 @@ Result<Told<ComparisonRecord>> compare(Job& job, const CompareArguments& argumen
                                    .new_tests = records_of(comparison.new_tests),
                                    .removed = records_of(comparison.removed),
                                    .flaky = records_of(comparison.flaky),
+                                   .others = records_of(comparison.others),
                                    .not_selected = comparison.not_selected,
                                    .unchanged = comparison.unchanged,
                                    .still_bad = comparison.still_bad}};
@@ -218,7 +221,9 @@ void add_baseline_tools(Tools& tools) {
         {"fstests_baseline_show", "Show a baseline", "What a baseline holds."}, show));
     tools.push_back(job_tool<CompareArguments, ComparisonRecord>(
         {"fstests_baseline_compare", "Compare with a baseline",
-         "What has changed since: regressions, fixes, new skips, new, removed and flaky tests."},
+         "What has changed since: regressions, fixes, new skips, new, removed and flaky tests, "
+         "other "
+         "changes."},
         compare));
 }
 

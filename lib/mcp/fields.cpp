@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -33,6 +34,20 @@ Status check_rules(const std::string& place, const Json& value, const Rules& rul
             rules.choices.end())
         return wrong_value(place, fmt::format("one of {}", join(rules.choices, ", ")), value);
     return {};
+}
+
+Json with_home(const Json& paths) {
+    const char* home = std::getenv("HOME");
+    if (home == nullptr)
+        return paths;
+    auto replaced = paths;
+    if (replaced.is_array())
+        for (auto& each : replaced)
+            each = with_home(each);
+    if (replaced.is_string())
+        if (auto path = replaced.get<std::string>(); path == "~" || path.starts_with("~/"))
+            replaced = home + path.substr(1);
+    return replaced;
 }
 
 void add_rules(Json& schema, const Rules& rules) {

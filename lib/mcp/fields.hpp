@@ -3,12 +3,14 @@
 // JSON with messages that a caller can act on, and its writing.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/strings.hpp"
 #include "mcp/values.hpp"
 
 namespace slipway::mcp {
@@ -20,6 +22,7 @@ struct Rules {
     std::optional<double> least{}; ///< of a number
     std::optional<double> most{};
     std::vector<std::string> choices{}; ///< of a text
+    bool is_path = false;               ///< of this host: a text, or a list of them
 };
 
 template <class R> class Shape;
@@ -29,6 +32,8 @@ concept Shaped = requires {
 };
 
 [[nodiscard]] Status check_rules(const std::string& place, const Json& value, const Rules& rules);
+/// Paths with the user's home directory for a first "~", which no shell has replaced here.
+[[nodiscard]] Json with_home(const Json& paths);
 /// Adds minimum, maximum and enum.
 void add_rules(Json& schema, const Rules& rules);
 /// A record is an object.
@@ -93,6 +98,12 @@ public:
             schema["additionalProperties"] = false;
         return schema;
     }
+    [[nodiscard]] std::vector<std::string> names() const {
+        std::vector<std::string> names;
+        for (const auto& field : fields_)
+            names.push_back(field.name);
+        return names;
+    }
     [[nodiscard]] Json write(const R& record) const {
         auto json = Json::object();
         for (const auto& field : fields_)
@@ -112,7 +123,8 @@ public:
             if (found == json.end())
                 continue;
             auto where = place.empty() ? field.name : place + "." + field.name;
-            SLIPWAY_CHECK(field.read(record, *found, where));
+            SLIPWAY_CHECK(
+                field.read(record, field.rules.is_path ? with_home(*found) : *found, where));
             SLIPWAY_CHECK(check_rules(where, *found, field.rules));
         }
         return record;
@@ -131,19 +143,19 @@ private:
     };
 
     [[nodiscard]] Status check_names(const Json& json, const std::string& place) const {
-        std::string known;
+        auto known = names();
         for (const auto& field : fields_) {
-            known += (known.empty() ? "" : ", ") + field.name;
             if (field.rules.required && !json.contains(field.name))
                 return fail(Code::InvalidArgument,
                             "'" + (place.empty() ? "" : place + ".") + field.name + "' is missing",
                             field.name + ": " + field.description);
         }
         for (const auto& [name, value] : json.items())
-            if (known.empty() || (", " + known + ",").find(", " + name + ",") == std::string::npos)
+            if (std::find(known.begin(), known.end(), name) == known.end())
                 return fail(Code::InvalidArgument,
                             "'" + (place.empty() ? "" : place + ".") + name + "' is not known",
-                            known.empty() ? "it takes no arguments" : "it takes " + known);
+                            known.empty() ? "it takes no arguments"
+                                          : "it takes " + join(known, ", "));
         return {};
     }
 

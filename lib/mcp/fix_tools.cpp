@@ -212,7 +212,8 @@ struct ApplyArguments : Waiting {
     static Shape<ApplyArguments> shape() {
         using A = ApplyArguments;
         return Shape<A>()
-            .add("image", &A::image, "Path of the image that the plan is for", {.required = true})
+            .add("image", &A::image, "Path of the image that the plan is for",
+                 {.required = true, .is_path = true})
             .add("plan_id", &A::plan_id, "Of plan_fix", {.required = true})
             .with(Waiting::shape());
     }

@@ -29,20 +29,23 @@ struct FstestsArguments : KernelArguments {
     unsigned pool = 0;
     bool logwrites = false;
     bool install_missing = false;
+    std::string mirror{};
+    std::string keyring{};
     static Shape<FstestsArguments> shape() {
         using A = FstestsArguments;
         return Shape<A>()
             .with(KernelArguments::shape())
             .add("fstests_path", &A::fstests_path, "Directory of a built fstests",
-                 {.required = true})
+                 {.required = true, .is_path = true})
             .add("tests", &A::tests,
                  "Words as for its check: -g GROUP, -x GROUP, -e TEST, names such as generic/001")
             .add("fstype", &A::fstype, "ext4, xfs, btrfs, overlay, tmpfs, …")
             .add("use_custom_rootfs", &A::use_custom_rootfs,
                  "In a test root; otherwise in this host's own tree")
             .add("custom_rootfs_path", &A::custom_rootfs_path,
-                 "Name of the root, or its path (with a slash); empty: fstests")
-            .add("exclude_files", &A::exclude_files, "Files with names of tests to leave out")
+                 "Name of the root, or its path (with a slash); empty: fstests", {.is_path = true})
+            .add("exclude_files", &A::exclude_files, "Files with names of tests to leave out",
+                 {.is_path = true})
             .add("mkfs_options", &A::mkfs_options, "For mkfs")
             .add("mount_options", &A::mount_options, "For mount")
             .add("shards", &A::shards, "Machines at the same time", {.least = 1, .most = 64})
@@ -52,10 +55,14 @@ struct FstestsArguments : KernelArguments {
                  {.least = 0, .most = 864000})
             .add("devices", &A::devices, "What the disks are made of",
                  {.choices = {"file", "tmpfs", "null_blk"}})
-            .add("pool", &A::pool, "Disks of SCRATCH_DEV_POOL in place of SCRATCH_DEV; 0: none")
+            .add("pool", &A::pool, "Disks of SCRATCH_DEV_POOL in place of SCRATCH_DEV; 0: none",
+                 {.most = ops::most_pool_disks})
             .add("logwrites", &A::logwrites, "A disk LOGWRITES_DEV, too")
             .add("install_missing", &A::install_missing,
-                 "Make the root anew with the packages that tests missed");
+                 "Make the root anew with the packages that tests missed")
+            .add("mirror", &A::mirror, "For that: URL of the archive; empty: the host's")
+            .add("keyring", &A::keyring, "For that: file with the archive's keys",
+                 {.is_path = true});
     }
     [[nodiscard]] Result<ops::FstestsRequest> request() const {
         ops::FstestsRequest request{.kernel = kernel_path,
@@ -77,7 +84,9 @@ struct FstestsArguments : KernelArguments {
                                     .cpus = cpus,
                                     .accelerator = accelerator,
                                     .append = append,
-                                    .install_missing = install_missing};
+                                    .install_missing = install_missing,
+                                    .mirror = mirror,
+                                    .keyring = keyring};
         if (!use_custom_rootfs && !custom_rootfs_path.empty())
             return fail(Code::InvalidArgument,
                         "'custom_rootfs_path' is given, and 'use_custom_rootfs' is false",
@@ -210,6 +219,8 @@ Result<Told<RunRecord>> run(Job& job, const FstestsArguments& arguments) {
     };
     SLIPWAY_TRY(auto result, ops::run_fstests(context, request));
     job.add("report", render_json_pretty(fstests::to_json(result)) + "\n");
+    if (result.error && result.error->code == Code::Cancelled)
+        return fail(*result.error);
     auto record = record_of(result);
     auto text = text_of(record);
     return Told<RunRecord>{std::move(text), std::move(record)};
@@ -221,7 +232,8 @@ struct GroupsArguments : Waiting {
     static Shape<GroupsArguments> shape() {
         using A = GroupsArguments;
         return Shape<A>()
-            .add("fstests_path", &A::fstests_path, "Directory of fstests", {.required = true})
+            .add("fstests_path", &A::fstests_path, "Directory of fstests",
+                 {.required = true, .is_path = true})
             .add("fstype", &A::fstype, "Groups of generic/ and of this file system; empty: all")
             .with(Waiting::shape());
     }
@@ -259,7 +271,7 @@ void add_fstests_tools(Tools& tools) {
          "Boots a kernel in virtual machines and runs tests of fstests there. A test that crashes "
          "the kernel or hangs is a result, and the next one runs in a new machine. Takes minutes "
          "to hours: it goes on as a job.",
-         Effect::Adds, false},
+         Effect::Changes, false}, // with `install_missing`
         run));
     tools.push_back(job_tool<GroupsArguments, GroupsRecord>(
         {"fstests_groups", "Groups of fstests", "Which groups of tests there are."}, groups));

@@ -29,7 +29,7 @@ Shape<ImageArguments> ImageArguments::shape() {
     return Shape<A>()
         .add("image", &A::image,
              "Path of the disk image (raw, qcow2, VMDK, VHD, VHDX, VDI) or block device",
-             {.required = true})
+             {.required = true, .is_path = true})
         .add("root", &A::root,
              "Volume of the operating system, such as sda2 or btrfs:sda2/@; empty: it is found")
         .add("engine", &A::engine,

@@ -24,6 +24,7 @@ namespace slipway::mcp {
 struct Answer {
     std::string text{}; ///< for a reader, short
     Json record = Json::object();
+    Json schema = Json::object(); ///< of the record
 };
 
 /// The texts of a job: what it said, its report in JSON, output and errors of a program, a console.

@@ -16,7 +16,7 @@ Shape<KernelArguments> KernelArguments::shape() {
     return Shape<A>()
         .add("kernel_path", &A::kernel_path,
              "bzImage, vmlinux, build tree, User-mode Linux program or DEB package; or host",
-             {.required = true})
+             {.required = true, .is_path = true})
         .add("memory_mib", &A::memory_mib, "Memory of the machine", {.least = 64, .most = 1 << 20})
         .add("cpus", &A::cpus, "Its processors", {.least = 1, .most = 64})
         .add("accelerator", &A::accelerator, "KVM is taken by auto where it was proven",
@@ -52,7 +52,7 @@ struct SharedArgument {
         using A = SharedArgument;
         return Shape<A>()
             .add("guest", &A::guest, "Absolute path in the machine", {.required = true})
-            .add("host", &A::host, "Directory of this host", {.required = true})
+            .add("host", &A::host, "Directory of this host", {.required = true, .is_path = true})
             .add("writable", &A::writable, "The machine may write there");
     }
 };
@@ -68,7 +68,8 @@ struct DiskArgument {
                  {.required = true})
             .add("file", &A::file,
                  "Raw image, opened for writing; empty: one of 'size' bytes that "
-                 "goes with the machine")
+                 "goes with the machine",
+                 {.is_path = true})
             .add("size", &A::size, "Bytes, without 'file'");
     }
 };
@@ -89,7 +90,8 @@ struct BootArguments : KernelArguments {
             .with(KernelArguments::shape())
             .add("root", &A::root,
                  "Test root by name, directory or disk image; host: this machine's own tree, "
-                 "read-only; empty: minimal")
+                 "read-only; empty: minimal",
+                 {.is_path = true})
             .add("argv", &A::argv, "Command and its arguments")
             .add("write_root", &A::write_root,
                  "Changes go to the root itself; otherwise to the machine's memory")

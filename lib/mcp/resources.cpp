@@ -97,16 +97,17 @@ Server::Reply Server::read_resource(const Request& request, const To&) {
     auto text_of_uri = given.get<std::string>();
     auto uri = parse_uri(text_of_uri);
     constexpr std::size_t shown = 120;
+    auto excerpt_of_uri = printable(excerpt(text_of_uri, shown));
     if (!uri)
         return Refusal{json_rpc::resource_not_found,
-                       fmt::format("no such resource: {}", printable(excerpt(text_of_uri, shown))),
-                       {{"uri", text_of_uri}}};
+                       fmt::format("no such resource: {}", excerpt_of_uri),
+                       {{"uri", excerpt_of_uri}}};
     auto text = find_text(jobs_, *uri);
     if (!text)
-        return refuse(text.error(), text_of_uri);
+        return refuse(text.error(), excerpt_of_uri);
     auto page = (*text)->page(uri->offset, page_size);
     if (!page)
-        return refuse(page.error(), text_of_uri);
+        return refuse(page.error(), excerpt_of_uri);
     Json meta{{"slipway/offset", page->offset}, {"slipway/size", page->size}};
     if (page->end() < page->size)
         meta["slipway/next"] =

@@ -66,13 +66,13 @@ RootRecord record_of(const ops::TestRoot& root) {
     return record;
 }
 
-std::string facts_of(const RootRecord& root) {
+std::string facts_of(const ops::TestRoot& root) {
     std::vector<std::string> users;
     for (const auto& user : root.users)
         users.push_back(user.name);
-    return printable(fmt::format("Size: {}\nRelease: {} ({})\nTest users: {}\n",
+    return printable(fmt::format("Size: {}\nRelease: {}\nTest users: {}\n",
                                  root.size == 0 ? "not measured" : format_size(root.size),
-                                 root.suite, root.release,
+                                 ops::release_of(root),
                                  users.empty() ? "none" : join(users, ", ")));
 }
 
@@ -89,16 +89,19 @@ struct CreateArguments : Waiting {
         return Shape<A>()
             .add("rootfs_path", &A::rootfs_path,
                  "Directory to make, or a name (no slash) in the default place; empty: the "
-                 "profile's name")
+                 "profile's name",
+                 {.is_path = true})
             .add("ubuntu_release", &A::ubuntu_release,
                  "Release of Ubuntu or Debian, such as jammy, noble or bookworm; empty: the "
                  "profile's, or else this host's")
             .add("force", &A::force, "Replace a root that is there")
-            .add("profile", &A::profile, "fstests, minimal, selftests, or the path of a TOML file")
+            .add("profile", &A::profile, "fstests, minimal, selftests, or the path of a TOML file",
+                 {.is_path = true})
             .add("packages", &A::packages, "Packages beside the profile's")
             .add("mirror", &A::mirror,
                  "URL of the archive; empty: the host's, or the distribution's")
-            .add("keyring", &A::keyring, "File with the archive's keys; empty: the distribution's")
+            .add("keyring", &A::keyring, "File with the archive's keys; empty: the distribution's",
+                 {.is_path = true})
             .with(Waiting::shape());
     }
 };
@@ -134,7 +137,7 @@ Result<Told<CreatedRecord>> create(Job& job, const CreateArguments& arguments) {
                                         .packages_installed = result.base_built,
                                         .notes = result.notes,
                                         .timings = result.timings}};
-    told.text = fmt::format("✓ {}\n\n{}", result.root.path, facts_of(told.record.root));
+    told.text = fmt::format("✓ {}\n\n{}", result.root.path, facts_of(result.root));
     for (const auto& note : result.notes)
         told.text += fmt::format("note: {}\n", printable(note));
     return told;
@@ -146,8 +149,10 @@ struct CheckArguments : Waiting {
     static Shape<CheckArguments> shape() {
         using A = CheckArguments;
         return Shape<A>()
-            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)")
-            .add("profile", &A::profile, "To compare with; empty: the one that it was made from")
+            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)",
+                 {.is_path = true})
+            .add("profile", &A::profile, "To compare with; empty: the one that it was made from",
+                 {.is_path = true})
             .with(Waiting::shape());
     }
 };
@@ -184,7 +189,7 @@ Result<Told<CheckedRecord>> check(Job& job, const CheckArguments& arguments) {
                       : fmt::format("✗ Rootfs at {} is {}\n", result.root.path, told.record.state);
     for (const auto& problem : result.problems)
         told.text += fmt::format("  {}\n", printable(problem));
-    told.text += "\n" + facts_of(told.record.root);
+    told.text += "\n" + facts_of(result.root);
     if (!result.remedy.empty())
         told.text += fmt::format("\ntry: {}\n", result.remedy);
     return told;
@@ -196,7 +201,8 @@ struct DeleteArguments : Waiting {
     static Shape<DeleteArguments> shape() {
         using A = DeleteArguments;
         return Shape<A>()
-            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)")
+            .add("rootfs_path", &A::rootfs_path, "Name of a root, or its path (with a slash)",
+                 {.is_path = true})
             .add("force", &A::force, "By name: also one whose marker is missing")
             .with(Waiting::shape());
     }

@@ -70,13 +70,13 @@ Json content(std::string text) {
     return Json::array({{{"type", "text"}, {"text", std::move(text)}}});
 }
 
-Json finish(std::string text, Envelope envelope, bool is_error) {
+Json finish(std::string text, Envelope envelope, bool is_error, const Json& schema = {}) {
     if (envelope.result) {
         auto others = envelope;
         others.result.reset();
         auto used = render_json(Envelope::shape().write(others)).size();
         envelope.shortened =
-            shorten(*envelope.result, most_structure - std::min(used, most_structure));
+            shorten(*envelope.result, most_structure - std::min(used, most_structure), schema);
     }
     Json result{{"content", content(std::move(text))},
                 {"structuredContent", Envelope::shape().write(envelope)}};
@@ -92,31 +92,27 @@ Json error_record(const Error& error) {
                                        .hint = shortened(error.hint, most)});
 }
 
-// "--force" is 'force' among a tool's parameters.
-std::string as_parameters(const std::string& text) {
+// The same name, or one with more words: memory_mib, rootfs_path, accelerator.
+std::string parameter_for(const std::string& option, const std::vector<std::string>& parameters) {
+    auto name = replace_all(option, "-", "_");
+    if (std::find(parameters.begin(), parameters.end(), name) != parameters.end())
+        return name;
+    for (const auto& parameter : parameters)
+        if (parameter.starts_with(name) || parameter.ends_with("_" + name))
+            return parameter;
+    return name;
+}
+
+std::string as_parameters(const std::string& text, const std::vector<std::string>& parameters) {
     static const std::regex option("(^|[ (])--([a-z][a-z-]*)");
     std::string named;
     auto at = text.cbegin();
     for (std::sregex_iterator match(at, text.cend(), option), end; match != end; ++match) {
         named.append(at, (*match)[1].second);
-        named += fmt::format("'{}'", replace_all((*match)[2].str(), "-", "_"));
+        named += fmt::format("'{}'", parameter_for((*match)[2].str(), parameters));
         at = (*match)[0].second;
     }
     return named.append(at, text.cend());
-}
-
-// Hints are written for the command line. What is a command, whole or in backticks, stays one.
-Error for_client(Error error) {
-    if (error.hint.starts_with("slipway "))
-        return error;
-    bool is_command = false;
-    std::string hint;
-    for (auto part : split(error.hint, '`')) {
-        hint += is_command ? fmt::format("`{}`", part) : as_parameters(std::string(part));
-        is_command = !is_command;
-    }
-    error.hint = std::move(hint);
-    return error;
 }
 
 std::string more_text(const Job& job, const JobStatus& status) {
@@ -126,25 +122,31 @@ std::string more_text(const Job& job, const JobStatus& status) {
     return names.empty() ? "" : fmt::format("\n[job {}: job_read gives its {}]", job.id(), names);
 }
 
-// The longest list, or else text, below a value; null if none can be shortened.
-Json* longest(Json& value, std::size_t& size) {
-    Json* found = nullptr;
-    auto consider = [&](Json& candidate, std::size_t candidate_size) {
-        if (candidate_size > size) {
-            size = candidate_size;
-            found = &candidate;
-        }
+struct Cut {
+    Json* value = nullptr;
+    std::size_t size = 0;
+};
+
+// The longest list or map, or else text, below a value; none if nothing can be shortened.
+Cut longest(Json& value, const Json& schema, Cut found) {
+    auto consider = [&](std::size_t size) {
+        if (size > found.size)
+            found = {&value, size};
     };
     if (value.is_string() && value.get_ref<const std::string&>().size() > shortest_cut)
-        consider(value, value.get_ref<const std::string&>().size());
-    // Of a list of several, whole items go first.
-    bool is_list = value.is_array() && value.size() > 1;
-    if (is_list)
-        consider(value, render_json(value).size());
-    if (value.is_structured() && !is_list)
+        consider(value.get_ref<const std::string&>().size());
+    const auto& of_others = json_at(schema, "additionalProperties");
+    // Of several in a list or map, whole ones go first.
+    if (value.size() > 1 && (value.is_array() || (value.is_object() && of_others.is_object())))
+        consider(render_json(value).size());
+    else if (value.is_array())
         for (auto& each : value)
-            if (auto* inner = longest(each, size))
-                found = inner;
+            found = longest(each, json_at(schema, "items"), found);
+    else if (value.is_object())
+        for (auto& [name, each] : value.items()) {
+            const auto& known = json_at(json_at(schema, "properties"), name);
+            found = longest(each, known.is_object() ? known : of_others, found);
+        }
     return found;
 }
 
@@ -154,19 +156,34 @@ void halve(Json& value) {
         value =
             std::string(whole_characters(text, std::max(text.size() / 2, shortest_cut - 3))) + "…";
     } else
-        value.erase(value.begin() + static_cast<std::ptrdiff_t>(value.size() / 2), value.end());
+        value.erase(std::next(value.begin(), static_cast<std::ptrdiff_t>(value.size() / 2)),
+                    value.end());
 }
 
 } // namespace
 
-bool shorten(Json& value, std::size_t most) {
+Error for_client(Error error, const std::vector<std::string>& parameters) {
+    // What is a command, whole or in backticks, stays one.
+    if (error.hint.starts_with("slipway "))
+        return error;
+    bool is_command = false;
+    std::string hint;
+    for (auto part : split(error.hint, '`')) {
+        hint +=
+            is_command ? fmt::format("`{}`", part) : as_parameters(std::string(part), parameters);
+        is_command = !is_command;
+    }
+    error.hint = std::move(hint);
+    return error;
+}
+
+bool shorten(Json& value, std::size_t most, const Json& schema) {
     bool lost = false;
     while (render_json(value).size() > most) {
-        std::size_t size = 0;
-        auto* victim = longest(value, size);
-        if (victim == nullptr)
+        auto cut = longest(value, schema, {});
+        if (cut.value == nullptr)
             break;
-        halve(*victim);
+        halve(*cut.value);
         lost = true;
     }
     return lost;
@@ -201,11 +218,11 @@ Json describe(const Tool& tool) {
 Json result_of_answer(const Tool& tool, const Answer& answer) {
     if (tool.plain)
         return {{"content", content(answer.text)}};
-    return finish(shortened(answer.text, most_text), {.result = answer.record}, false);
+    return finish(shortened(answer.text, most_text), {.result = answer.record}, false,
+                  answer.schema);
 }
 
-Json result_of_error(const Error& failure) {
-    auto error = for_client(failure);
+Json result_of_error(const Error& error) {
     return finish(shortened(render_text(error), most_text),
                   {.state = "failed", .error = error_record(error)}, true);
 }
@@ -225,14 +242,14 @@ Json result_of_job(const Job& job) {
         return finish(std::move(text), std::move(envelope), false);
     }
     if (status.error) {
-        auto error = for_client(*status.error);
+        const auto& error = *status.error;
         envelope.error = error_record(error);
         return finish(shortened(render_text(error), most_text) + more_text(job, status),
                       std::move(envelope), true);
     }
     envelope.result = status.answer.record;
     return finish(shortened(status.answer.text, most_text) + more_text(job, status),
-                  std::move(envelope), false);
+                  std::move(envelope), false, status.answer.schema);
 }
 
 } // namespace slipway::mcp

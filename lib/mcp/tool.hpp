@@ -63,6 +63,14 @@ template <class R> struct Told {
     R record{};
 };
 
+template <Shaped R> [[nodiscard]] Answer answer_of(Told<R> told) {
+    return {std::move(told.text), R::shape().write(told.record), R::shape().schema(true)};
+}
+
+/// Hints are written for the command line: "--force" in one becomes 'force', the parameter of the
+/// tool that stands for that option, and "--memory" 'memory_mib'.
+[[nodiscard]] Error for_client(Error error, const std::vector<std::string>& parameters);
+
 /// A tool whose work is a job.
 template <Shaped Arguments, Shaped Record>
 requires std::derived_from<Arguments, Waiting>
@@ -76,8 +84,11 @@ requires std::derived_from<Arguments, Waiting>
                 auto wait = arguments.wait_seconds;
                 return Prepared{
                     .work = [run, arguments = std::move(arguments)](Job& job) -> Result<Answer> {
-                        SLIPWAY_TRY(auto told, run(job, arguments));
-                        return Answer{std::move(told.text), Record::shape().write(told.record)};
+                        auto told = run(job, arguments);
+                        if (!told)
+                            return fail(
+                                for_client(std::move(told).error(), Arguments::shape().names()));
+                        return answer_of(*std::move(told));
                     },
                     .wait_seconds = wait};
             }};
@@ -92,9 +103,10 @@ template <Shaped Arguments, Shaped Record>
             .result_schema = Record::shape().schema(true),
             .prepare = [run = std::move(run)](const Json& json) -> Result<Prepared> {
                 SLIPWAY_TRY(auto arguments, Arguments::shape().read(json, ""));
-                SLIPWAY_TRY(auto told, run(arguments));
-                return Prepared{
-                    .answer = Answer{std::move(told.text), Record::shape().write(told.record)}};
+                auto told = run(arguments);
+                if (!told)
+                    return fail(for_client(std::move(told).error(), Arguments::shape().names()));
+                return Prepared{.answer = answer_of(*std::move(told))};
             }};
 }
 
@@ -109,9 +121,10 @@ using Tools = std::vector<Tool>;
 /// How a job stands, with its answer or error once it has ended.
 [[nodiscard]] Json result_of_job(const Job& job);
 
-/// Shortens lists and texts in a JSON value until it is written in so many characters, if that can
-/// be; says whether anything was lost. What is shorter than 100 characters is never cut.
-bool shorten(Json& value, std::size_t most);
+/// Shortens lists, maps and texts in a JSON value until it is written in so many characters, if
+/// that can be; says whether anything was lost. What is shorter than 100 characters is never cut.
+/// Which objects are maps, whose members may go, its schema tells.
+bool shorten(Json& value, std::size_t most, const Json& schema = Json::object());
 /// The beginning of a text.
 [[nodiscard]] std::string shortened(std::string_view text, std::size_t most);
 

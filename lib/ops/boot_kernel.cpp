@@ -17,7 +17,6 @@
 #include "ops/boot_root.hpp"
 #include "ops/mend.hpp"
 #include "ops/tree_image.hpp"
-#include "session/testbed_place.hpp"
 #include "sys/output_file.hpp"
 #include "vm/accelerator.hpp"
 #include "vm/console.hpp"
@@ -29,7 +28,8 @@ using appliance::KernelKind;
 using appliance::WantedDriver;
 
 constexpr std::size_t tail_lines = 25;
-constexpr int root_number = 60, modules_number = 61; // of images, in the machine's process
+// Of images; one that the root is may have several from there on.
+constexpr int root_number = session::first_image_number, modules_number = root_number - 1;
 
 constexpr std::array machine_drivers{WantedDriver{"virtio_pci", "VIRTIO_PCI"},
                                      WantedDriver{"virtio_blk", "VIRTIO_BLK"},
@@ -268,8 +268,10 @@ private:
         if (files_.root.image)
             return {};
         SLIPWAY_TRY(host.runner, runner());
-        SLIPWAY_TRY(files_.root_image,
-                    make_tree_image(host, kernel_, files_.root.directory, root_number));
+        // Not by its mount without a place: tools that ask for its real path would get "/" of the
+        // host.
+        SLIPWAY_TRY(auto tree, sys::open_file(files_.root.path, O_RDONLY | O_DIRECTORY));
+        SLIPWAY_TRY(files_.root_image, make_tree_image(host, kernel_, tree, root_number));
         return {};
     }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ops/open_image.hpp"
+#include "session/testbed_place.hpp"
 #include "vm/kernel_reports.hpp"
 
 namespace slipway::ops {
@@ -41,8 +42,8 @@ struct BootKernelRequest {
     std::string kernel; ///< "host", or a bzImage, vmlinux, build tree, UML program or DEB package
     std::string root{}; ///< name of a test root, directory or disk image; "host"; "": "minimal"
     RootUse root_use = RootUse::Overlay;
-    std::vector<SharedDirectory> shared{};
-    std::vector<TestDisk> disks{};
+    std::vector<SharedDirectory> shared{}; ///< session::most_shares
+    std::vector<TestDisk> disks{};         ///< session::most_disks
     unsigned memory_mib = 2048;
     unsigned cpus = 2;
     std::string accelerator = "auto";     ///< "auto", "kvm", "tcg"

@@ -51,6 +51,13 @@ Status check(const BootKernelRequest& request) {
         return fail(Code::InvalidArgument,
                     fmt::format("'{}' is no accelerator", printable(request.accelerator)),
                     "use auto, kvm or tcg");
+    if (request.disks.size() > session::most_disks || request.shared.size() > session::most_shares)
+        return fail(Code::InvalidArgument,
+                    fmt::format("a machine has at most {} disks and {} shared directories, not {} "
+                                "and {}",
+                                session::most_disks, session::most_shares, request.disks.size(),
+                                request.shared.size()),
+                    "give it fewer; one directory may hold others");
     for (const auto& disk : request.disks) {
         SLIPWAY_CHECK(check(disk));
         auto same = std::count_if(request.disks.begin(), request.disks.end(),

@@ -15,7 +15,6 @@ namespace slipway::ops {
 namespace {
 
 constexpr auto standard_root = "minimal";
-constexpr int first_image_number = 60; // of descriptors, see session/testbed_place
 
 Result<BootRoot> open_directory(const std::string& path) {
     BootRoot root{.path = path};
@@ -34,7 +33,7 @@ Result<BootRoot> open_image_root(const std::string& path, RootUse use) {
                     "leave --rw out: changes are kept in memory then; or change it with slipway "
                     "run --write");
     BootRoot root{.path = path};
-    SLIPWAY_TRY(root.image, image::Source::open(path, {.first_fd = first_image_number}));
+    SLIPWAY_TRY(root.image, image::Source::open(path, {.first_fd = session::first_image_number}));
     return root;
 }
 

@@ -21,12 +21,12 @@ namespace fs = std::filesystem;
 constexpr std::string_view temporary_mark = ".slipway-tmp.";
 constexpr std::string_view endings_of_changes[] = {".slipway-journal", ".slipway-group"};
 
-// ".NAME.slipway-tmp.PID" of a process that has gone.
+// ".NAME.slipway-tmp.PID-NUMBER" of a process that has gone.
 bool is_dead_temporary(std::string_view name) {
     auto at = name.rfind(temporary_mark);
     if (!name.starts_with('.') || at == std::string_view::npos)
         return false;
-    auto pid = parse_number(name.substr(at + temporary_mark.size()));
+    auto pid = parse_number(split(name.substr(at + temporary_mark.size()), '-').front());
     return pid && ::kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH;
 }
 

@@ -19,13 +19,16 @@ namespace {
 
 constexpr std::size_t largest_config = 1 << 20;
 
-Result<fstests::Selection> read_selection(const FstestsRequest& request) {
+Result<fstests::Selection> read_selection(const FstestsRequest& request, fstests::Run& run) {
     SLIPWAY_TRY(auto selection, fstests::parse_selection(request.tests));
     auto files = request.exclude_files;
     files.insert(files.end(), selection.expunge_files.begin(), selection.expunge_files.end());
     for (const auto& file : files) {
         SLIPWAY_TRY(auto text, sys::read_file(file, largest_config));
-        for (auto& test : fstests::parse_expunged(text))
+        auto tests = fstests::parse_expunged(text);
+        if (tests.empty())
+            run.notes.push_back(fmt::format("{} names no tests, so it excludes none", file));
+        for (auto& test : tests)
             selection.expunged.push_back(std::move(test));
     }
     return selection;
@@ -49,7 +52,7 @@ Result<fstests::Config> read_config(const FstestsRequest& request) {
 Result<std::vector<SectionPlan>> make_plans(const FstestsRequest& request,
                                             const std::string& suite_directory, fstests::Run& run) {
     SLIPWAY_TRY(auto suite, read_suite(suite_directory));
-    SLIPWAY_TRY(auto selection, read_selection(request));
+    SLIPWAY_TRY(auto selection, read_selection(request, run));
     SLIPWAY_TRY(auto config, read_config(request));
     for (const auto& setting : config.dropped)
         run.notes.push_back(
@@ -103,7 +106,7 @@ Status keep_new_durations(const std::string& suite, const std::vector<SectionPla
 
 // The root anew, with its profile, its release and the packages that tests missed. The results
 // stand whatever becomes of it.
-void install_missing(const Context& context, fstests::Run& run) {
+void install_missing(const Context& context, const FstestsRequest& request, fstests::Run& run) {
     auto packages = fstests::packages_of(run.needs);
     if (packages.empty()) {
         run.notes.emplace_back("no test missed a package, so the root stays as it is");
@@ -128,6 +131,8 @@ void install_missing(const Context& context, fstests::Run& run) {
                                         .profile = checked->root.profile,
                                         .release = checked->root.suite,
                                         .path = is_path ? run.root : "",
+                                        .mirror = request.mirror,
+                                        .keyring = request.keyring,
                                         .packages = added,
                                         .force = true});
     if (!made)
@@ -158,8 +163,11 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
     run.fstests = request.fstests;
     run.selection = describe_selection(request);
     SLIPWAY_TRY(auto plans, make_plans(request, request.fstests, run));
+    if (!request.baseline.empty())
+        SLIPWAY_CHECK(check_comparable(request.baseline, run.fstype));
     SLIPWAY_TRY(run.directory, make_run_directory(request.directory));
     run.id = basename_of(run.directory);
+    SLIPWAY_CHECK(keep_begun(run));
     auto began = Clock::now();
     auto ran = run_shards(boot, host, request, plans, run);
     run.seconds = seconds_since(began);
@@ -181,7 +189,7 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
 Result<fstests::Run> run_fstests(const Context& context, const FstestsRequest& request) {
     SLIPWAY_TRY(auto run, run_fstests_in(boot_apart, context.host, request));
     if (request.install_missing && !run.error) {
-        install_missing(context, run);
+        install_missing(context, request, run);
         SLIPWAY_CHECK(keep_run(run));
     }
     return run;

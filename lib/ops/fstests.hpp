@@ -24,6 +24,9 @@ enum class DeviceKind {
 };
 [[nodiscard]] Result<DeviceKind> device_kind_named(std::string_view name);
 
+/// With test and LOGWRITES_DEV they are as many disks as a machine may have.
+constexpr unsigned most_pool_disks = session::most_disks - 2;
+
 struct FstestsRequest {
     std::string kernel;  ///< see BootKernelRequest
     std::string fstests; ///< directory of a built fstests
@@ -50,7 +53,10 @@ struct FstestsRequest {
     std::string accelerator = "auto";
     std::string append{};
     std::string directory{}; ///< for all files of the run, new; "": one below the state directory
+    std::string baseline{};  ///< that the run will be compared with: refused early if it cannot be
     bool install_missing = false; ///< makes the root anew with the packages that tests missed
+    std::string mirror{};         ///< for that, as of CreateRootfsRequest
+    std::string keyring{};        ///< likewise
     /// Called with each result as it comes, from one thread at a time.
     std::function<void(const fstests::Test&, std::size_t done, std::size_t total)> on_test{};
 };
@@ -59,7 +65,7 @@ struct FstestsRequest {
 /// the kernel or hangs is a result, and the next one runs in a new machine. Errors, before any test
 /// began: no fstests there or not built (NotFound), unknown tests (NotFound), options
 /// (InvalidArgument), a kernel without the file system (Unsupported), and those of boot_kernel;
-/// Cancelled. Where the run ends early after that, Run::error says why.
+/// Cancelled. Where the run ends early after that, Run::error says why; that it was cancelled, too.
 [[nodiscard]] Result<fstests::Run> run_fstests(const Context& context,
                                                const FstestsRequest& request);
 /// 0: all passed or were not run; 1: some went wrong; 4: the run ended early.
@@ -76,8 +82,8 @@ struct FstestsGroups {
 [[nodiscard]] Json to_json(const FstestsGroups& groups);
 [[nodiscard]] std::string render_text(const FstestsGroups& groups);
 
-/// A run that was kept: a result.json or the directory of a run; "": the newest below the state
-/// directory. NotFound.
+/// A run that was kept: a result.json or the directory of a run; "": the newest. NotFound. One that
+/// was killed, or has not ended, has an error.
 [[nodiscard]] Result<fstests::Run> load_run(const std::string& path);
 
 /// Baselines lie in $XDG_DATA_HOME/slipway/baselines. A name has letters, digits and "._-".
@@ -89,6 +95,8 @@ struct FstestsGroups {
 /// By name. One that cannot be read is left out with a warning to the log.
 [[nodiscard]] Result<std::vector<fstests::Baseline>> list_baselines(const Context& context);
 [[nodiscard]] Result<fstests::Baseline> show_baseline(const std::string& name);
+/// NotFound; InvalidArgument where it is one of other types of file systems.
+[[nodiscard]] Status check_comparable(const std::string& name, const std::string& fstype);
 [[nodiscard]] Result<fstests::Comparison> compare_baseline(const std::string& name,
                                                            const fstests::Run& run);
 /// {"baselines": [{name, saved, run, kernel_release, fstype, tests: N, …}]}

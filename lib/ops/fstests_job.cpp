@@ -146,7 +146,7 @@ fstests::Section complete(const FstestsRequest& request, fstests::Section sectio
     return section;
 }
 
-Status check_devices(const FstestsRequest& request, std::string_view fstype) {
+Status check_fstype(std::string_view fstype) {
     bool is_name =
         !fstype.empty() && fstype.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789"
                                                     "_-.") == std::string_view::npos;
@@ -157,8 +157,15 @@ Status check_devices(const FstestsRequest& request, std::string_view fstype) {
         return fail(Code::InvalidArgument,
                     fmt::format("{} needs a server, and the machines have none", fstype),
                     "test a file system on disks: ext4, xfs, btrfs, f2fs; or overlay, tmpfs");
-    if (request.pool == 1)
-        return fail(Code::InvalidArgument, "a pool has two disks at least", "use --pool 5");
+    return {};
+}
+
+Status check_devices(const FstestsRequest& request, std::string_view fstype) {
+    SLIPWAY_CHECK(check_fstype(fstype));
+    if (request.pool == 1 || request.pool > most_pool_disks)
+        return fail(Code::InvalidArgument,
+                    fmt::format("a pool has 2 to {} disks, not {}", most_pool_disks, request.pool),
+                    "use --pool 5");
     constexpr std::uint64_t least = std::uint64_t{300} << 20;
     if (request.disk_size < least)
         return fail(Code::InvalidArgument,

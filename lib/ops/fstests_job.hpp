@@ -17,7 +17,9 @@ constexpr auto guest_work = "/fstests-run";
 /// The settings of a section with those of the request where it says nothing.
 [[nodiscard]] fstests::Section complete(const FstestsRequest& request, fstests::Section section);
 
-/// InvalidArgument: options that do not go together, or a type of file system that needs a server.
+/// InvalidArgument: no name of a type of file system, or one that needs a server.
+[[nodiscard]] Status check_fstype(std::string_view fstype);
+/// InvalidArgument: options that do not go together.
 [[nodiscard]] Status check_devices(const FstestsRequest& request, std::string_view fstype);
 /// Serials of the disks that the machine needs for this type: "test", "scratch" or "pool1" …,
 /// "logwrites".

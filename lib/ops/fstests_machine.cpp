@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -25,6 +26,14 @@ constexpr double longest_start = 600;
 constexpr std::size_t largest_report = 64 << 20;
 constexpr auto tmpfs_directory = "/dev/shm";
 
+// Less than that is left where a write has failed: the kernel under test saw an I/O error.
+bool is_full(const std::string& directory) {
+    constexpr std::uint64_t least = 4 << 20;
+    struct statvfs info {};
+    return ::statvfs(directory.c_str(), &info) == 0 && info.f_blocks > 0 &&
+           info.f_bavail * info.f_frsize < least;
+}
+
 class MachineRun {
 public:
     MachineRun(const BootMachine& boot, const sys::Host& host, const MachineJob& job)
@@ -43,7 +52,8 @@ public:
         auto result = boot_(host_, request, hooks);
         watch_.finish();
         outcome_.machine.seconds = seconds_since(started_);
-        if (!result && !overdue_)
+        stopped_ = !result && !overdue_ && result.error().code == Code::Cancelled;
+        if (!result && !overdue_ && !(stopped_ && watch_.output().begun() > 0))
             return fail(std::move(result).error());
         if (result)
             outcome_.machine.end = name_of(result->end);
@@ -108,8 +118,24 @@ private:
         return disk;
     }
 
+    // While it runs: the disks have no name, and their space is free again after it.
+    void look_at_space() {
+        if (!outcome_.full.empty())
+            return;
+        looked_ = Clock::now();
+        std::vector<std::string> directories{job_.directory};
+        bool has_disks = !disk_serials(job_.request, job_.section.get("FSTYP")).empty();
+        if (has_disks && job_.request.devices != DeviceKind::NullBlk)
+            directories.push_back(job_.request.devices == DeviceKind::Tmpfs ? tmpfs_directory
+                                                                            : scratch_directory());
+        for (const auto& directory : directories)
+            if (is_full(directory))
+                outcome_.full = directory;
+    }
+
     Status hear(int stream, std::string_view bytes) {
         SLIPWAY_CHECK(sys::write_all(output_, bytes));
+        look_at_space(); // what it says may be that a write has failed
         if (stream == 1) {
             if (watch_.output().begun() == 0)
                 outcome_.machine.seconds_to_check = seconds_since(started_);
@@ -119,6 +145,8 @@ private:
     }
 
     bool is_overdue() {
+        if (seconds_since(looked_) > 1)
+            look_at_space();
         bool started = watch_.output().begun() > 0;
         double limit =
             started ? std::chrono::duration<double>(job_.request.timeout).count() : longest_start;
@@ -155,6 +183,10 @@ private:
                                      result->end == MachineEnd::Panicked ? "panicked" : "ended");
         if (result->exec_errno != 0)
             error.what = "the root has no bash";
+        if (!outcome_.full.empty()) {
+            error.code = Code::NoSpace;
+            error.hint = fmt::format("{} of this host is full: make room", outcome_.full);
+        }
         if (error.code != Code::Unsupported && output.empty())
             error.tool->stderr_tail = result->console_tail;
         return error;
@@ -164,9 +196,9 @@ private:
     void judge(const Result<BootKernelResult>& result) {
         add_reported();
         const auto running = watch_.output().running();
-        if (!running.empty() && !outcome_.attempts.contains(running))
+        if (!running.empty() && !outcome_.attempts.contains(running) && !stopped_)
             add_last(running, result);
-        if (overdue_)
+        if (overdue_ || stopped_)
             outcome_.machine.end = "stopped";
         outcome_.machine.tests = watch_.output().begun();
     }
@@ -230,7 +262,9 @@ private:
     sys::OwnedFd output_;
     std::vector<sys::OwnedFd> disks_;
     Clock::time_point started_ = Clock::now();
+    Clock::time_point looked_{}; ///< at the space
     bool overdue_ = false;
+    bool stopped_ = false; ///< on request
 };
 
 } // namespace

@@ -33,10 +33,12 @@ struct MachineOutcome {
     fstests::Machine machine{};
     std::string kernel_release{};
     std::string kind{}; ///< "uml", or "qemu" with its accelerator
+    /// Directory of this host that had no room for what the machine wrote, or "".
+    std::string full{};
 };
 
 /// Runs the tests until the first that crashes the machine, hangs or is stopped. Errors: the
-/// machine did not come to the first test, and Cancelled.
+/// machine did not come to the first test; Cancelled before that.
 [[nodiscard]] Result<MachineOutcome> run_machine(const BootMachine& boot, const sys::Host& host,
                                                  const MachineJob& job);
 

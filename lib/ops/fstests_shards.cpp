@@ -41,7 +41,7 @@ public:
         bool cancelled = wait();
         threads.clear(); // joins
         if (cancelled)
-            return fail(Code::Cancelled, "stopped on request");
+            error_ = Error{.code = Code::Cancelled, .what = "stopped on request"};
         if (!error_)
             return {};
         if (!any_began_)
@@ -111,6 +111,11 @@ private:
         outcome.machine.shard = shard + 1;
         outcome.machine.section = task.plan->section.name;
         run_.machines.push_back(outcome.machine);
+        if (!outcome.full.empty())
+            run_.notes.push_back(fmt::format(
+                "{} of this host was full while {} ran: what failed there says nothing of the "
+                "kernel; make room and run it again",
+                outcome.full, job.below));
         if (!outcome.kernel_release.empty()) {
             run_.kernel_release = outcome.kernel_release;
             run_.machine = outcome.kind;

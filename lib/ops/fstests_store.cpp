@@ -7,6 +7,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "base/strings.hpp"
 #include "sys/directories.hpp"
 #include "sys/output_file.hpp"
+#include "sys/unique_mark.hpp"
 
 namespace slipway::ops {
 namespace {
@@ -70,10 +72,13 @@ Result<std::string> baseline_path(const std::string& name) {
 Result<fstests::Baseline> read_baseline(const std::string& path) {
     SLIPWAY_TRY(auto text, sys::read_file(path, largest_record));
     SLIPWAY_TRY(auto json, parse_json(text, path));
-    return fstests::baseline_from_json(json);
+    auto baseline = fstests::baseline_from_json(json);
+    if (!baseline)
+        return fail(std::move(baseline).error().in(fmt::format("reading {}", path)));
+    return baseline;
 }
 
-// The newest run below the state directory: the names begin with the time.
+// The names of runs begin with the time; what lies elsewhere has a link here.
 Result<std::string> newest_run() {
     SLIPWAY_TRY(auto directory, state_directory("fstests/runs"));
     std::string newest;
@@ -98,6 +103,15 @@ Result<std::string> durations_path(const Timed& timed) {
                        timed.fstype);
 }
 
+Result<std::string> runs_directory() {
+    SLIPWAY_TRY(auto runs, state_directory("fstests/runs"));
+    SLIPWAY_CHECK(sys::make_directories(runs));
+    // Machines leave files there that are this user's, and may be set-uid programs.
+    if (::chmod(runs.c_str(), 0700) != 0)
+        return fail_errno(fmt::format("closing {} to others", runs));
+    return runs;
+}
+
 auto taken(const std::string& baseline) {
     return fail(Code::Exists, fmt::format("there is a baseline {} already", baseline),
                 "choose another name, or replace it (--force)");
@@ -111,28 +125,30 @@ std::string utc_now() {
 
 Result<std::string> make_run_directory(const std::string& wanted) {
     std::error_code failed;
+    auto runs = runs_directory();
     if (!wanted.empty()) {
         auto path = fs::absolute(wanted, failed).lexically_normal().string();
         SLIPWAY_CHECK(sys::make_directories(path));
         if (!fs::is_empty(path, failed) || failed)
             return fail(Code::Exists, fmt::format("{} is not empty", path),
                         "name a new directory for the files of the run");
+        if (runs) // without a home it is not found as the newest
+            fs::create_directory_symlink(
+                path, fmt::format("{}/{}-{}", *runs, utc("%Y%m%d-%H%M%S"), sys::unique_mark()),
+                failed);
         return path;
     }
-    SLIPWAY_TRY(auto runs, state_directory("fstests/runs"));
-    SLIPWAY_CHECK(sys::make_directories(runs));
+    if (!runs)
+        return fail(std::move(runs).error());
     // Two runs that begin in the same second do not meet.
-    auto path = fmt::format("{}/{}-XXXXXX", runs, utc("%Y%m%d-%H%M%S"));
+    auto path = fmt::format("{}/{}-XXXXXX", *runs, utc("%Y%m%d-%H%M%S"));
     if (::mkdtemp(path.data()) == nullptr)
         return fail_errno(fmt::format("making {}", path));
     fs::permissions(path, fs::perms(0755), failed);
     return path;
 }
 
-// One that has tried nothing is no run to compare with.
 Status keep_run(const fstests::Run& run) {
-    if (run.error && run.tests.empty())
-        return {};
     return replace_file(run.directory + "/result.json",
                         render_json_pretty(fstests::to_json(run)) + "\n");
 }
@@ -166,6 +182,12 @@ Result<fstests::Run> load_run(const std::string& path) {
     if (!run)
         return fail(std::move(run).error().in(fmt::format("reading {}", file)));
     return run;
+}
+
+Status keep_begun(const fstests::Run& run) {
+    auto begun = run;
+    begun.error = Error{.code = Code::ToolFailed, .what = "it is running, or was killed"};
+    return keep_run(begun);
 }
 
 Status check_new_baseline(const std::string& name, bool replace) {
@@ -223,12 +245,20 @@ Result<fstests::Baseline> show_baseline(const std::string& name) {
     return read_baseline(path);
 }
 
+Status check_comparable(const std::string& name, const std::string& fstype) {
+    SLIPWAY_TRY(auto baseline, show_baseline(name));
+    if (baseline.fstype != fstype)
+        return fail(
+            Code::InvalidArgument,
+            fmt::format("the baseline {} is of {}, and the run of {}", name, baseline.fstype,
+                        fstype),
+            "`slipway fstests baseline list` tells of which file systems there are baselines");
+    return {};
+}
+
 Result<fstests::Comparison> compare_baseline(const std::string& name, const fstests::Run& run) {
     SLIPWAY_TRY(auto baseline, show_baseline(name));
-    if (baseline.fstype != run.fstype)
-        return fail(Code::InvalidArgument,
-                    fmt::format("the baseline {} is of {}, and the run of {}", name,
-                                baseline.fstype, run.fstype));
+    SLIPWAY_CHECK(check_comparable(name, run.fstype));
     if (run.error)
         return fail(Code::Corrupt,
                     fmt::format("the run {} ended early, and cannot be compared: {}", run.id,

@@ -12,10 +12,13 @@ namespace slipway::ops {
 /// "2026-01-31T12:00:00Z".
 [[nodiscard]] std::string utc_now();
 /// Makes the directory of a run: `wanted`, which must be new or empty, or a new one below the state
-/// directory ($XDG_STATE_HOME/slipway/fstests/runs). Absolute.
+/// directory ($XDG_STATE_HOME/slipway/fstests/runs, for this user alone), which else gets a link to
+/// it. Absolute.
 [[nodiscard]] Result<std::string> make_run_directory(const std::string& wanted);
 /// DIRECTORY/result.json.
 [[nodiscard]] Status keep_run(const fstests::Run& run);
+/// The same before the first machine, with an error that stays there if the run is killed.
+[[nodiscard]] Status keep_begun(const fstests::Run& run);
 
 /// What durations are told apart by: the same name in another directory of tests is another test.
 struct Timed {

@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "ops/fstests.hpp"
+#include "ops/fstests_job.hpp"
 #include "sys/root_dir.hpp"
 
 namespace slipway::ops {
@@ -71,6 +71,8 @@ Result<fstests::Suite> read_suite(const std::string& directory) {
 }
 
 Result<FstestsGroups> fstests_groups(const std::string& fstests, const std::string& fstype) {
+    if (!fstype.empty())
+        SLIPWAY_CHECK(check_fstype(fstype));
     SLIPWAY_TRY(auto path, find_suite(fstests));
     SLIPWAY_TRY(auto suite, read_suite(path));
     FstestsGroups found{.fstests = path, .fstype = fstype};

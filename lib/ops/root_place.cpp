@@ -85,6 +85,16 @@ Result<rootfs::Manifest> root_manifest(const std::string& path) {
     return manifest;
 }
 
+NewParents::NewParents(const std::string& path) {
+    for (auto above = std::string(dirname_of(path)); !is_there(above); above = dirname_of(above))
+        missing_.push_back(above);
+}
+
+NewParents::~NewParents() {
+    for (const auto& directory : missing_)
+        ::rmdir(directory.c_str());
+}
+
 Result<RootPlace> RootPlace::open(const sys::Host& host, const std::string& path) {
     std::error_code ignored;
     if (path == "/" || path == home() || fs::equivalent(path, "/", ignored) ||

@@ -30,6 +30,20 @@ namespace slipway::ops {
 /// one.
 [[nodiscard]] Result<rootfs::Manifest> root_manifest(const std::string& path);
 
+/// Directories above a root that are not there yet: whoever makes them takes them away again, as
+/// far as they are empty, unless the root is kept.
+class NewParents {
+public:
+    explicit NewParents(const std::string& path);
+    ~NewParents();
+    NewParents(const NewParents&) = delete;
+    NewParents& operator=(const NewParents&) = delete;
+    void keep() { missing_.clear(); }
+
+private:
+    std::vector<std::string> missing_; ///< innermost first
+};
+
 class RootPlace {
 public:
     /// Makes the directory above (for the user alone, if it is the default place) and locks it.

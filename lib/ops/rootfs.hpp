@@ -50,6 +50,9 @@ struct TestRoot {
     std::vector<std::string> added_packages{};     ///< that were wished for beside the profile's
 };
 
+/// "bookworm (Debian GNU/Linux 12 (bookworm))", as far as it is known.
+[[nodiscard]] std::string release_of(const TestRoot& root);
+
 struct CreateRootfsRequest {
     std::string name{};              ///< "": the profile's
     std::string profile = "fstests"; ///< a shipped one's name, or the path of a TOML file

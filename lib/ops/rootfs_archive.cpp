@@ -94,13 +94,18 @@ Result<sys::OwnedFd> open_archive(const std::string& path) {
     return file;
 }
 
+// A device node of an archive would open the device to every user of this host.
 Status unpack(const sys::Host& host, sys::BorrowedFd archive, std::uint64_t size,
               const std::string& directory) {
     if (::mkdir(directory.c_str(), 0755) != 0)
         return fail_errno(fmt::format("making {}", directory));
-    SLIPWAY_TRY(auto findings, work::unpack_archive(host, archive, size, directory));
-    if (!findings.empty())
-        return fail(Code::Corrupt, findings.front().text);
+    SLIPWAY_TRY(auto findings,
+                work::unpack_archive(host, archive, size, directory, {.harmless_devices = true}));
+    for (const auto& finding : findings) {
+        if (finding.severity != report::Severity::Info)
+            return fail(Code::Corrupt, finding.text);
+        host.log.info("note: {}", finding.text);
+    }
     return {};
 }
 
@@ -135,7 +140,7 @@ Result<ExportRootfsResult> export_rootfs(const Context& context,
     SLIPWAY_TRY(auto own, enter_own_namespace(context));
     if (own.host.progress)
         own.host.progress({.step = "packing the root", .bytes = false});
-    if (auto packed = rootfs::pack_by_worker(own.host, path, compression, file.fd()); !packed)
+    if (auto packed = rootfs::export_by_worker(own.host, path, compression, file.fd()); !packed)
         return fail(std::move(packed.error()).in(request.file));
     SLIPWAY_TRY(auto sum, sum_of(file.fd(), context.host.cancel));
     SLIPWAY_CHECK(sys::write_all(sum_file.fd(),
@@ -171,6 +176,7 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
                 root_path(request.path.empty()                          ? name
                           : request.path.find('/') == std::string::npos ? "./" + request.path
                                                                         : request.path));
+    NewParents parents(path);
     SLIPWAY_TRY(auto place, RootPlace::open(host, path));
     SLIPWAY_CHECK(place.check_free(request.force));
     SLIPWAY_CHECK(place.sweep(host));
@@ -183,6 +189,7 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
             host.log.warning("{}", render_text(swept.error()));
         return fail(std::move(done.error()).in(request.file));
     }
+    parents.keep();
     auto root = describe_root(path, *facts->manifest);
     root.size = facts->size;
     if (auto exposure = exposure_of(path); !exposure.empty())

@@ -147,6 +147,7 @@ Result<CreateRootfsResult> create_rootfs(const Context& context,
     CreateRootfsResult result{.format = request.format};
     SLIPWAY_TRY(auto whole, whole_profile(request));
     SLIPWAY_TRY(result.root.path, destination(request, whole.profile.name));
+    NewParents parents(result.root.path);
     SLIPWAY_CHECK(check_destination(context.host, request, result.root.path));
     SLIPWAY_TRY(auto own, enter_own_namespace(context));
     SLIPWAY_TRY(auto cache, rootfs::Cache::open());
@@ -170,6 +171,7 @@ Result<CreateRootfsResult> create_rootfs(const Context& context,
     SLIPWAY_CHECK(request.format == RootFormat::Directory
                       ? make_directory_root(own.host, request, layer, result)
                       : make_image_root(own.host, request, layer, result));
+    parents.keep();
     return result;
 }
 

@@ -89,26 +89,25 @@ Status write_qcow2(const sys::Host& host, const ImageWish& wish, sys::BorrowedFd
 
 } // namespace
 
-Status write_root_image(const sys::Host& host, const ImageWish& wish) {
-    SLIPWAY_TRY(auto file, sys::OutputFile::create(wish.path, {.replace = wish.replace}));
-    Status written;
+Status write_root_image(const sys::Host& host, const ImageWish& wish, sys::BorrowedFd file) {
     switch (wish.format) {
     case RootFormat::Directory:
         return fail(Code::Internal, "a directory is no image of a root");
     case RootFormat::Tar:
-        written = rootfs::pack_by_worker(host, wish.tree, "", file.fd());
-        break;
+        return rootfs::pack_by_worker(host, wish.tree, "", file);
     case RootFormat::Squashfs:
-        written = write_squashfs(host, wish, file.fd());
-        break;
+        return write_squashfs(host, wish, file);
     case RootFormat::Erofs:
-        written = write_erofs(host, wish, file.fd());
-        break;
+        return write_erofs(host, wish, file);
     case RootFormat::Qcow2:
-        written = write_qcow2(host, wish, file.fd());
-        break;
+        return write_qcow2(host, wish, file);
     }
-    if (!written)
+    return {};
+}
+
+Status write_root_image(const sys::Host& host, const ImageWish& wish) {
+    SLIPWAY_TRY(auto file, sys::OutputFile::create(wish.path, {.replace = wish.replace}));
+    if (auto written = write_root_image(host, wish, file.fd()); !written)
         return fail(std::move(written.error()).in(wish.path));
     return file.publish();
 }

@@ -121,10 +121,9 @@ Result<std::string> delete_rootfs(const Context& context, const DeleteRootfsRequ
     bool named = request.root.find('/') == std::string::npos;
     struct stat info {};
     // Of a directory elsewhere at least the marker must be there.
-    bool was_root = manifest || named || has_marker(path);
-    bool may_be_broken =
-        request.force && was_root && ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-    if (!manifest && !may_be_broken) {
+    bool is_directory = ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+    bool was_root = manifest || (is_directory && (named || has_marker(path)));
+    if (!manifest && !(request.force && was_root)) {
         auto error = std::move(manifest).error();
         if (error.code != Code::NotFound)
             error.hint = was_root ? fmt::format("slipway rootfs delete {} --force",

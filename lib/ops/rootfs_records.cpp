@@ -43,6 +43,11 @@ Result<RootFormat> parse_root_format(std::string_view text) {
                 "use dir, tar, squashfs, erofs or qcow2");
 }
 
+std::string release_of(const TestRoot& root) {
+    auto release = root.release.empty() ? "unknown" : root.release;
+    return root.suite.empty() ? release : fmt::format("{} ({})", root.suite, release);
+}
+
 std::string_view name_of(RootState state) {
     constexpr std::array names{"ready", "stale", "partial", "broken"};
     return names.at(static_cast<std::size_t>(state));

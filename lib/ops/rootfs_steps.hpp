@@ -53,5 +53,8 @@ struct ImageWish {
     bool replace = false;
 };
 [[nodiscard]] Status write_root_image(const sys::Host& host, const ImageWish& wish);
+/// The same, to a file that is open; `path` tells where there is room for more.
+[[nodiscard]] Status write_root_image(const sys::Host& host, const ImageWish& wish,
+                                      sys::BorrowedFd file);
 
 } // namespace slipway::ops

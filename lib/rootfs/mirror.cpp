@@ -13,6 +13,7 @@
 
 #include "archive/digest.hpp"
 #include "base/strings.hpp"
+#include "sys/unique_mark.hpp"
 
 namespace slipway::rootfs {
 namespace {
@@ -50,7 +51,7 @@ std::optional<Memory> recall(const std::string& file) {
 
 void remember(const std::string& file, const std::string& mirror, const Memory& memory) {
     // Whole or not at all; what is not written is asked again.
-    auto passing = fmt::format("{}.{}", file, ::getpid());
+    auto passing = fmt::format("{}.{}", file, sys::unique_mark());
     auto text = render_json_pretty({{"mirror", mirror},
                                     {"origin", memory.release.origin},
                                     {"codename", memory.release.codename},
@@ -72,7 +73,7 @@ std::vector<std::string> environment_for_apt() {
 // answer.
 Result<Release> ask(const sys::Host& host, const Cache& cache, const std::string& mirror,
                     const std::string& suite) {
-    auto file = fmt::format("{}/release-{}-{}", cache.mirrors(), suite, ::getpid());
+    auto file = fmt::format("{}/release-{}-{}", cache.mirrors(), suite, sys::unique_mark());
     sys::ProcessSpec spec;
     spec.argv = {helper,
                  "download-file",

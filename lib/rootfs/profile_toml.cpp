@@ -10,6 +10,7 @@
 
 #include "base/strings.hpp"
 #include "rootfs/accounts.hpp"
+#include "rootfs/manifest.hpp"
 #include "rootfs/profile.hpp"
 #include "sys/root_dir.hpp"
 
@@ -133,6 +134,18 @@ void check_path(Table& table, const char* key, const std::string& path) {
                   "an absolute path without \"..\" is needed");
 }
 
+// What a root is emptied of when it is made, or what a machine hides by its own.
+void check_file_path(Table& table, const std::string& path) {
+    check_path(table, "path", path);
+    auto parsed = sys::GuestPath::parse(path);
+    auto clean = parsed ? parsed->str() : path;
+    for (const std::string folder : {"/run", "/tmp", "/dev", "/proc", "/sys"})
+        table.require("path", clean != folder && !clean.starts_with(folder + "/"),
+                      fmt::format("what is in {} does not stay in a root", folder));
+    table.require("path", clean != manifest_path,
+                  fmt::format("{} is Slipway's own file", manifest_path));
+}
+
 // "libaio1 | libaio1t64"
 void check_packages(Table& table, const char* key, const std::vector<std::string>& packages) {
     for (const auto& package : packages)
@@ -184,7 +197,7 @@ void read_file(Table& table, Profile& profile) {
     table.mode("mode", file.mode);
     table.text("owner", file.owner);
     table.text("content", file.content);
-    check_path(table, "path", file.path);
+    check_file_path(table, file.path);
     auto owner = split(file.owner, ':');
     table.require("owner",
                   owner.size() == 2 && is_account_name(owner[0]) && is_account_name(owner[1]),

@@ -50,9 +50,11 @@ Result<Json> do_task(std::string_view task, const Json& arguments) {
         auto sink = [](std::string_view bytes) {
             return sys::write_all(sys::BorrowedFd(output_number), bytes);
         };
-        SLIPWAY_TRY(auto entries, archive::pack_directory(root.fd(), sink,
-                                                          {.compression = json_get<std::string>(
-                                                               arguments, "compression")}));
+        SLIPWAY_TRY(
+            auto entries,
+            archive::pack_directory(root.fd(), sink,
+                                    {.compression = json_get<std::string>(arguments, "compression"),
+                                     .privileged = json_get<bool>(arguments, "privileged")}));
         return Json{{"entries", entries}};
     }
     return fail(Code::Protocol, fmt::format("'{}' is no task", task));

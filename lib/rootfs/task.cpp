@@ -51,6 +51,15 @@ Result<Json> ask(const sys::Host& host, const std::string& directory, const Task
     return answer;
 }
 
+Status pack(const sys::Host& host, const std::string& directory, Json arguments,
+            sys::BorrowedFd output) {
+    auto done =
+        ask(host, directory, {.name = "pack", .arguments = std::move(arguments), .output = output});
+    if (!done)
+        return fail(std::move(done).error());
+    return {};
+}
+
 } // namespace
 
 Status tidy_by_worker(const sys::Host& host, const std::string& directory,
@@ -114,12 +123,12 @@ Status copy_by_worker(const sys::Host& host, const std::string& directory, const
 
 Status pack_by_worker(const sys::Host& host, const std::string& directory,
                       const std::string& compression, sys::BorrowedFd output) {
-    auto done =
-        ask(host, directory,
-            {.name = "pack", .arguments = {{"compression", compression}}, .output = output});
-    if (!done)
-        return fail(std::move(done).error());
-    return {};
+    return pack(host, directory, {{"compression", compression}, {"privileged", true}}, output);
+}
+
+Status export_by_worker(const sys::Host& host, const std::string& directory,
+                        const std::string& compression, sys::BorrowedFd output) {
+    return pack(host, directory, {{"compression", compression}, {"privileged", false}}, output);
 }
 
 } // namespace slipway::rootfs

@@ -27,6 +27,11 @@ namespace slipway::rootfs {
 [[nodiscard]] Status pack_by_worker(const sys::Host& host, const std::string& directory,
                                     const std::string& compression, sys::BorrowedFd output);
 
+/// The same without attributes that only root of a host can set, such as marks of overlayfs: any
+/// user can unpack it.
+[[nodiscard]] Status export_by_worker(const sys::Host& host, const std::string& directory,
+                                      const std::string& compression, sys::BorrowedFd output);
+
 /// The process itself: its directory is the root, standard input has what to do, the answer goes to
 /// standard output, an archive to 4. Returns the exit status.
 [[nodiscard]] int serve_task(const char* task);

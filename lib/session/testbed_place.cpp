@@ -14,6 +14,8 @@ namespace {
 
 // Of descriptors in the machine's process; QEMU's graphs use none here.
 constexpr int first_share = 20, first_disk = 40;
+static_assert(first_share + 2 + most_shares <= first_disk &&
+              first_disk + most_disks < first_image_number);
 constexpr std::chrono::seconds switching_off{10};
 
 class TestbedPlace final : public Place {

@@ -12,6 +12,13 @@
 
 namespace slipway::session {
 
+/// So many go into every kind of machine: User-mode Linux has 16 disks, and each takes one of 32
+/// places of QEMU's bus. Root and modules come beside them.
+constexpr std::size_t most_disks = 12;
+constexpr std::size_t most_shares = 12;
+/// From here on the descriptors of a root's image have their numbers in its process.
+constexpr int first_image_number = 60;
+
 /// A directory of this host, as an open descriptor.
 struct TestbedShare {
     sys::BorrowedFd directory;

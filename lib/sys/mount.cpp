@@ -71,26 +71,38 @@ Status bind_mount(const std::string& source, const std::string& target) {
     return mount({.source = source, .target = target, .type = "", .flags = MS_BIND});
 }
 
-Result<std::vector<std::string>> mounts_below(const std::string& path) {
+Result<std::vector<MountPoint>> read_mounts() {
     SLIPWAY_TRY(auto text, read_file("/proc/self/mountinfo", 16 << 20));
-    std::vector<std::string> points;
+    std::vector<MountPoint> points;
     for (auto line : split_lines(text)) {
-        auto words = split_words(line);
-        if (words.size() > 4)
-            if (auto point = unescape(words[4]); is_below(point, path))
-                points.push_back(point);
+        // Before " - " stands a varying number of words.
+        auto end = line.find(" - ");
+        auto words = split_words(line.substr(0, end));
+        if (end == std::string_view::npos || words.size() < 5)
+            continue;
+        auto more = split_words(line.substr(end + 3));
+        points.push_back({.target = unescape(words[4]),
+                          .root = unescape(words[3]),
+                          .source = more.size() > 1 ? unescape(more[1]) : ""});
     }
     return points;
 }
 
+Result<std::vector<std::string>> mounts_below(const std::string& path) {
+    SLIPWAY_TRY(auto mounts, read_mounts());
+    std::vector<std::string> points;
+    for (auto& mount : mounts)
+        if (is_below(mount.target, path))
+            points.push_back(std::move(mount.target));
+    return points;
+}
+
 Result<std::string> mounted_root(const std::string& path) {
-    SLIPWAY_TRY(auto text, read_file("/proc/self/mountinfo", 16 << 20));
+    SLIPWAY_TRY(auto mounts, read_mounts());
     std::string root;
-    for (auto line : split_lines(text)) {
-        auto words = split_words(line);
-        if (words.size() > 4 && unescape(words[4]) == path)
-            root = unescape(words[3]);
-    }
+    for (auto& mount : mounts)
+        if (mount.target == path)
+            root = std::move(mount.root);
     if (root.empty())
         return fail(Code::NotFound, fmt::format("nothing is mounted at {}", path));
     return root;

@@ -21,6 +21,13 @@ struct MountSpec {
 };
 [[nodiscard]] Status mount(const MountSpec& spec);
 [[nodiscard]] Status bind_mount(const std::string& source, const std::string& target);
+struct MountPoint {
+    std::string target;
+    std::string root;   ///< the directory of its filesystem that is there: "/", or "/@"
+    std::string source; ///< as whoever mounted it called it: "/dev/sda1", "proc"
+};
+/// All of this process's namespace, in order (proc_pid_mountinfo(5)).
+[[nodiscard]] Result<std::vector<MountPoint>> read_mounts();
 /// Mounted filesystems at or below a path, outermost first, of this process's namespace.
 [[nodiscard]] Result<std::vector<std::string>> mounts_below(const std::string& path);
 /// The directory of its own filesystem that is the root of the topmost mount at `path`: "/" mostly,

@@ -7,12 +7,13 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "sys/unique_mark.hpp"
 
 namespace slipway::sys {
 namespace {
 
 std::string temporary_name(std::string_view name) {
-    return fmt::format(".{}.slipway-tmp.{}", name.substr(0, 200), ::getpid());
+    return fmt::format(".{}.slipway-tmp.{}", name.substr(0, 200), unique_mark());
 }
 
 } // namespace

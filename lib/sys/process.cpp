@@ -189,24 +189,19 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
     return pointers;
 }
 
-} // namespace
-
-std::vector<std::string> program_read_paths() {
-    return {"/usr",
-            "/lib",
-            "/lib64",
-            "/lib32",
-            "/bin",
-            "/sbin",
-            "/etc/ld.so.cache",
-            "/etc/ld.so.preload",
-            "/etc/localtime",
-            "/dev/null",
-            "/dev/zero",
-            "/dev/urandom",
-            "/proc/self",
-            "/sys/devices/system/cpu"};
+// Of equal ones most programs see the first: what is given replaces the usual ones.
+std::vector<std::string> environment_of(const ProcessSpec& spec) {
+    auto env = spec.env;
+    for (const std::string usual : {clean_path, "LC_ALL=C.UTF-8"}) {
+        auto name = usual.substr(0, usual.find('=') + 1);
+        if (std::none_of(env.begin(), env.end(),
+                         [&name](const auto& given) { return given.starts_with(name); }))
+            env.push_back(usual);
+    }
+    return env;
 }
+
+} // namespace
 
 Result<std::string> find_program(const std::string& name) {
     if (name.find('/') != std::string::npos)
@@ -294,8 +289,7 @@ Result<std::unique_ptr<Child>> LocalRunner::start(const ProcessSpec& spec) {
         SLIPWAY_TRY(confinement, PreparedConfinement::prepare(*spec.confinement, spec.fds));
     }
     auto argv = spec.argv;
-    std::vector<std::string> env{clean_path, "LC_ALL=C.UTF-8"};
-    env.insert(env.end(), spec.env.begin(), spec.env.end());
+    auto env = environment_of(spec);
 
     ChildPlan plan{.program = program.c_str(),
                    .argv = pointers_to(argv),
@@ -315,8 +309,8 @@ Result<std::unique_ptr<Child>> LocalRunner::start(const ProcessSpec& spec) {
         plan.to[i] = spec.fds[i].child;
     }
     SLIPWAY_TRY(auto cloned, clone_child({.flags = spec.clone_flags}, child_body, &plan));
-    ::setpgid(cloned.pid,
-              cloned.pid); // both sides do it, so that a kill of the group cannot come too early
+    if (!spec.new_session)                 // a group's leader could not make one any more
+        ::setpgid(cloned.pid, cloned.pid); // both sides do it: a kill of the group may come early
     error_write.reset();
     auto child = std::make_unique<LocalChild>(std::move(cloned));
     int error = 0;

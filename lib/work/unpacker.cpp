@@ -26,19 +26,23 @@ constexpr auto kept = capability_bit(CAP_CHOWN) | capability_bit(CAP_DAC_OVERRID
                       capability_bit(CAP_FOWNER) | capability_bit(CAP_FSETID) |
                       capability_bit(CAP_MKNOD) | capability_bit(CAP_SETFCAP);
 
-Result<archive::Unpacked> unpack_locked_in(const char* size, const char* options) {
-    SLIPWAY_CHECK(lock_into(directory_number, kept, options != nullptr ? below_number : -1));
-    archive::UnpackOptions wanted;
-    if (options != nullptr) {
-        SLIPWAY_TRY(auto json, parse_json(options, "the unpacker's options"));
-        wanted = {.below = true,
-                  .compression = json_get<std::string>(json, "compression"),
-                  .xattrs = json_get<bool>(json, "xattrs"),
-                  .acls = json_get<bool>(json, "acls"),
-                  .selinux = json_get<bool>(json, "selinux")};
-    }
-    return archive::unpack_here(sys::BorrowedFd(archive_number), parse_number(size).value_or(0),
-                                wanted);
+std::string written(const archive::UnpackOptions& options) {
+    return render_json({{"below", options.below},
+                        {"compression", options.compression},
+                        {"xattrs", options.xattrs},
+                        {"acls", options.acls},
+                        {"selinux", options.selinux},
+                        {"harmless_devices", options.harmless_devices}});
+}
+
+Result<archive::UnpackOptions> read_options(const char* text) {
+    SLIPWAY_TRY(auto json, parse_json(text, "the unpacker's options"));
+    return archive::UnpackOptions{.below = json_get<bool>(json, "below"),
+                                  .compression = json_get<std::string>(json, "compression"),
+                                  .xattrs = json_get<bool>(json, "xattrs"),
+                                  .acls = json_get<bool>(json, "acls"),
+                                  .selinux = json_get<bool>(json, "selinux"),
+                                  .harmless_devices = json_get<bool>(json, "harmless_devices")};
 }
 
 // tar(1) fills the end of an archive with zeros. Who writes them is not to be stopped there.
@@ -48,12 +52,23 @@ void take_rest() {
     }
 }
 
+Result<archive::Unpacked> unpack_locked_in(const char* size, const char* options) {
+    SLIPWAY_TRY(auto wanted, read_options(options));
+    SLIPWAY_CHECK(lock_into(directory_number, kept, wanted.below ? below_number : -1));
+    SLIPWAY_TRY(auto unpacked, archive::unpack_here(sys::BorrowedFd(archive_number),
+                                                    parse_number(size).value_or(0), wanted));
+    if (wanted.below)
+        take_rest();
+    return unpacked;
+}
+
 Result<archive::Unpacked> read_answer(std::string_view text) {
     SLIPWAY_TRY(auto answer, parse_json(text, "the unpacker's answer"));
     if (answer.contains("error"))
         return fail(error_from_json(answer["error"]));
     return archive::Unpacked{.incomplete = json_get<std::uint64_t>(answer, "incomplete"),
-                             .examples = json_get<std::vector<std::string>>(answer, "examples")};
+                             .examples = json_get<std::vector<std::string>>(answer, "examples"),
+                             .left_out = json_get<std::vector<std::string>>(answer, "left_out")};
 }
 
 } // namespace
@@ -64,19 +79,20 @@ int serve_unpacker(const char* size, const char* options) {
     (void)std::setlocale(LC_CTYPE, "C.UTF-8");
     ::umask(022); // of directories that the archive does not have
     auto done = unpack_locked_in(size, options);
-    if (done && options != nullptr)
-        take_rest();
-    auto answer = done ? Json{{"incomplete", done->incomplete}, {"examples", done->examples}}
+    auto answer = done ? Json{{"incomplete", done->incomplete},
+                              {"examples", done->examples},
+                              {"left_out", done->left_out}}
                        : Json{{"error", error_to_json(done.error())}};
     (void)sys::write_all(sys::BorrowedFd(1), render_json(answer));
     return 0;
 }
 
 Result<report::Findings> unpack_archive(const sys::Host& host, sys::BorrowedFd archive,
-                                        std::uint64_t size, const std::string& directory) {
+                                        std::uint64_t size, const std::string& directory,
+                                        const archive::UnpackOptions& options) {
     SLIPWAY_TRY(auto target, sys::open_file(directory, O_RDONLY | O_DIRECTORY));
     sys::ProcessSpec spec;
-    spec.argv = {"/proc/self/exe", "--unpack", std::to_string(size)};
+    spec.argv = {"/proc/self/exe", "--unpack", std::to_string(size), written(options)};
     spec.fds = {{archive, archive_number}, {target, directory_number}};
     SLIPWAY_TRY(auto captured,
                 sys::run(*host.runner, spec, {.deadline = deadline, .cancel = host.cancel}));
@@ -90,6 +106,12 @@ Result<report::Findings> unpack_archive(const sys::Host& host, sys::BorrowedFd a
              .where = "tar",
              .text = fmt::format("{} entries of the archive could not be unpacked as they are: {}",
                                  unpacked.incomplete, join(unpacked.examples, "; "))});
+    if (!unpacked.left_out.empty())
+        findings.push_back({.id = "archive-devices-left-out",
+                            .severity = report::Severity::Info,
+                            .where = "tar",
+                            .text = fmt::format("device nodes of the archive were left out: {}",
+                                                join(unpacked.left_out, ", "))});
     return findings;
 }
 
@@ -99,12 +121,10 @@ Result<Unpacking> Unpacking::start(const sys::Host& host, sys::BorrowedFd root,
     Unpacking unpacking;
     SLIPWAY_TRY(auto input, sys::make_pipe());
     SLIPWAY_TRY(auto answer, sys::make_pipe());
-    Json wanted{{"compression", options.compression},
-                {"xattrs", options.xattrs},
-                {"acls", options.acls},
-                {"selinux", options.selinux}};
+    auto wanted = options;
+    wanted.below = true;
     sys::ProcessSpec spec;
-    spec.argv = {"/proc/self/exe", "--unpack", std::to_string(UINT64_MAX), render_json(wanted)};
+    spec.argv = {"/proc/self/exe", "--unpack", std::to_string(UINT64_MAX), written(wanted)};
     spec.fds = {{input.first, archive_number},
                 {root, directory_number},
                 {directory, below_number},

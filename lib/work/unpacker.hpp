@@ -17,10 +17,12 @@
 namespace slipway::work {
 
 /// Unpacks the first `size` bytes of `archive` into `directory`. What could not be restored is a
-/// finding. Errors of archive::unpack_here. Needs root.
+/// warning, what was left out as the options want it is an information. Errors of
+/// archive::unpack_here. Needs root.
 [[nodiscard]] Result<report::Findings> unpack_archive(const sys::Host& host,
                                                       sys::BorrowedFd archive, std::uint64_t size,
-                                                      const std::string& directory);
+                                                      const std::string& directory,
+                                                      const archive::UnpackOptions& options = {});
 
 /// The same for an archive that comes piece by piece, into a directory of a larger tree: links lead
 /// where they lead in that tree.
@@ -41,9 +43,9 @@ private:
     std::unique_ptr<sys::Child> child_;
 };
 
-/// The process itself: descriptor 3 is the archive, 4 the directory; with `options`, which the
-/// starter has written, 4 is the root and 5 the directory. The answer goes to standard output.
-/// Returns the exit status.
+/// The process itself: descriptor 3 is the archive, 4 the directory; where `options`, which the
+/// starter has written, say "below", 4 is the root and 5 the directory. The answer goes to standard
+/// output. Returns the exit status.
 [[nodiscard]] int serve_unpacker(const char* size, const char* options);
 
 } // namespace slipway::work

@@ -58,6 +58,7 @@ class Run(Case):
         self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")), ("14", "3", "2", "4"))
         page = html.read_text()
         self.assertIn("generic/008", page)
+        self.assertIn("<option>not reached</option>", page)
         self.assertNotIn("http", page.replace("http-equiv", ""))
         if shutil.which("chromium"):
             rows, bars = self.rows_in_a_browser(html)
@@ -105,8 +106,11 @@ class Run(Case):
     def test_what_tests_missed_is_added_to_the_root(self):
         root = self.scratch / "root"
         self.ok(slipway("rootfs", "create", "--profile", "minimal", "--packages", "gawk", "--path", root, timeout=300))
-        done = self.fstests("run", "--kernel", UML, "--root", root, "--fstests", SUITE, "--disk-size", "1G", "--tests", "generic/001 generic/005",
-                            "--install-missing", "--json")
+        arguments = ("run", "--kernel", UML, "--root", root, "--fstests", SUITE, "--disk-size", "1G", "--tests", "generic/001 generic/005",
+                     "--install-missing", "--json")
+        elsewhere = json.loads(self.ok(self.fstests(*arguments, "--mirror", "http://127.0.0.1:1")).stdout)
+        self.assertIn("127.0.0.1:1", elsewhere["notes"][0])
+        done = self.fstests(*arguments)
         run = json.loads(self.ok(done).stdout)
         self.assertEqual({test["name"]: test["status"] for test in run["tests"]}, {"generic/001": "passed", "generic/005": "not run"})
         self.assertIn("was made anew with fio", run["notes"][0])
@@ -124,6 +128,24 @@ class WithoutMachines(Case):
         groups = json.loads(self.ok(slipway("fstests", "groups", "--fstests", SUITE, "--fstype", "xfs", "--json")).stdout)
         self.assertEqual({group["name"]: group["tests"] for group in groups["groups"]}["quick"], 9)
 
+    def test_baselines_that_others_wrote(self):
+        place = self.scratch / "slipway/baselines"
+        place.mkdir(parents=True)
+        (place / "odd.json").write_text(json.dumps({"schema": "slipway.fstests-baseline.v1", "name": "odd", "fstype": "ext4",
+                                                    "tests": {"generic/\x1b[2J": {"status": "failed", "reason": "\x1b[31m"}}}))
+        (place / "none.json").write_text("{}")
+        (self.scratch / "result.json").write_text('{"schema": "slipway.fstests.v1"}')
+        homes = {"XDG_DATA_HOME": str(self.scratch), "XDG_STATE_HOME": str(self.scratch)}
+        shown = self.ok(slipway("fstests", "baseline", "show", "odd", env=homes)).stdout
+        self.assertIn("generic/?[2J", shown)
+        self.assertNotIn("\x1b", shown)
+        listed = self.ok(slipway("fstests", "baseline", "list", env=homes))
+        self.assertIn("none.json", listed.stderr)
+        self.assertEqual(len(listed.stdout.splitlines()), 1)
+        compared = slipway("fstests", "baseline", "compare", "odd", self.scratch / "result.json", env=homes)
+        self.assertEqual(compared.returncode, 4)
+        self.assertIn("lacks its id", compared.stderr)
+
     def test_what_cannot_be(self):
         for arguments, code, words in (
                 (("run", "--kernel", "host", "--fstests", "/nowhere"), 4, "/nowhere"),
@@ -133,6 +155,8 @@ class WithoutMachines(Case):
                 (("run", "--kernel", "/nowhere", "--fstests", SUITE, "--root", "host", "--tests", "generic/001"), 4, "/nowhere"),
                 (("run", "--kernel", UML or "host", "--root", "host", "--fstests", SUITE, "--save-baseline", "../x"), 2, "no name of a baseline"),
                 (("run", "--kernel", UML or "host", "--root", "host", "--fstests", SUITE, "--html", "/nowhere/page"), 4, "/nowhere"),
+                (("groups", "--fstests", SUITE, "--fstype", "nfs"), 2, "needs a server"),
+                (("run", "--kernel", "host", "--fstests", SUITE, "--pool", "11"), 2, "2 to 10 disks"),
                 (("baseline", "show", "../x"), 2, "no name of a baseline")):
             with self.subTest(arguments=arguments):
                 done = slipway("fstests", *arguments, env={"XDG_DATA_HOME": str(self.scratch), "XDG_STATE_HOME": str(self.scratch)})

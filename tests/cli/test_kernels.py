@@ -58,8 +58,8 @@ class TestUserModeLinux(Kernels):
 
     def test_variables_replace_the_usual_ones(self):
         """The first of equal ones would count for most programs."""
-        result = self.ok(self.boot("env", options=["--env", "HOME=/mine", "--env", "SHELL=/bin/sh"]))
-        for wanted in ("HOME=/mine", "SHELL=/bin/sh", "USER=root"):
+        result = self.ok(self.boot("env", options=["--env", "HOME=/mine", "--env", "PATH=/bin:/mine", "--env", "LC_ALL=C"]))
+        for wanted in ("HOME=/mine", "PATH=/bin:/mine", "LC_ALL=C", "USER=root"):
             self.assertEqual([line for line in result.stdout.splitlines() if line.split("=")[0] == wanted.split("=")[0]], [wanted])
 
     def test_command_that_is_not_there_or_is_killed(self):
@@ -221,6 +221,8 @@ class TestUserModeLinux(Kernels):
                 (["--disk", "/dev/null"], 125, ["no regular file"]), (["--disk", "1G,serial=a/b"], 2, ["serial number"]),
                 (["--disk", "1G,serial=slipway-root"], 2, ["slipway-root is kept"]), (["--disk", "0"], 2, ["has no size", "./0"]),
                 (["--disk", "1G,serial=a", "--disk", "1G,serial=a"], 2, ["two disks"]), (["--disk", "1G,colour=red"], 2, ["no option of a disk"]),
+                (["--disk", "/none/a,b,serial=x,y"], 2, ["'x,y'", "serial number"]), (["--disk", "/none/a,b,serial=x"], 125, ["/none/a,b"]),
+                (["--disk", "1G"] * 13, 2, ["at most 12 disks"]),
                 (["--disk", "/none/disk.raw"], 125, ["/none/disk.raw"]), (["--rwdir", "relative=/tmp"], 2, ["absolute path"]),
                 (["--rwdir", "/x=/none"], 125, ["/none"]), (["--memory", "10"], 2, ["64M"]), (["--memory", "9999999T"], 2, ["no memory"]),
                 (["--accel", "hax"], 2, ["no accelerator", "auto, kvm or tcg"]), (["--accel", "kvm"], 125, ["User-mode Linux", "leave --accel out"]),
@@ -300,6 +302,13 @@ class TestAsRoot(Case):
         self.assertEqual(result.stdout, "0\nshadow\n")
         self.assertEqual((mine / "file").stat().st_uid, 33)
         self.ok(slipway("rootfs", "delete", place))
+
+    def test_a_root_as_a_disk_is_that_root(self):
+        place = self.scratch / "root"
+        self.ok(slipway("rootfs", "create", "--profile", "minimal", "--path", place, timeout=300))
+        (place / "mark").write_text("of this root")
+        booted = self.ok(slipway("boot", "--kernel", kernel.cached(), "--root", place, "--accel", "tcg", "--", "cat", "/mark", timeout=180))
+        self.assertEqual(booted.stdout, "of this root")
 
     def test_no_space_for_a_disk_is_an_error_of_the_disk(self):
         """QEMU would stand still otherwise, without a word."""

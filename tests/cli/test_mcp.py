@@ -427,6 +427,21 @@ class RawProtocol(Case):
                     schema = json.loads(json.dumps(schemas[name]), object_hook=lambda each: {key: value for key, value in each.items() if key not in numbers})
                     self.assertEqual(schema_check.check(peer.call(name, **arguments), schema), [])
 
+    def test_many_groups_of_fstests_fit(self):
+        suite = self.scratch / "suite"
+        (suite / "tests/generic").mkdir(parents=True)
+        (suite / "check").write_text("")
+        (suite / "check").chmod(0o755)
+        (suite / "tests/generic/group.list").write_text("".join(f"{number:03} some_group_{number} auto\n" for number in range(1, 500)))
+        with RawPeer(env={"HOME": str(self.scratch)}) as peer:
+            told = peer.ask("tools/call", name="fstests_groups", arguments={"fstests_path": "~/suite"})["result"]
+            self.assertEqual((told["structuredContent"]["result"]["tests"], told["structuredContent"]["shortened"]), (499, True))
+            self.assertLess(len(json.dumps(told)), 4000)
+            hint = peer.call("fstests_groups", fstests_path="~")["error"]["hint"]
+            self.assertIn("'fstests_path'", hint)
+            tools = {tool["name"]: tool["annotations"] for tool in peer.ask("tools/list")["result"]["tools"]}
+            self.assertTrue(tools["fstests_vm_boot_and_run"]["destructiveHint"])
+
     def test_every_tool_stands_in_the_manual(self):
         manual = (Path(__file__).resolve().parents[2] / "docs/mcp.md").read_text(encoding="utf-8")
         with RawPeer() as peer:

@@ -214,6 +214,8 @@ content = "text"
         path = self.profile(SMALL + 'commands = ["echo to you >&2; exit 3"]\n')
         self.refused(self.user.slipway("rootfs", "create", "r", "--profile", path), 4, "exit 3", "to you", "exit status 3")
         self.assertEqual(self.left(), ([], []))
+        self.refused(self.user.slipway("rootfs", "create", "--path", self.user.home / "new/deep/root", "--profile", path), 4)
+        self.assertFalse((self.user.home / "new").exists())
 
     def test_mistakes(self):
         for text, words in (("name = 'a'\nnmae = 1\n", ("line 2", "'nmae'")), ("name = \n", ("line 1",)),
@@ -238,6 +240,8 @@ class TestPlace(RootfsCase):
         for command in (("create", "--profile", "minimal", "--force", "--path"), ("delete",), ("check",)):
             for path, word in ((mine, "no test root"), (self.user.home / "link", "symbolic link"), (mine / "file", "directory")):
                 self.refused(self.user.slipway("rootfs", *command, path), 2, word)
+        refused = self.user.slipway("rootfs", "delete", self.user.home / "link", "--force")
+        self.assertNotIn("--force", refused.stderr)
         for path in ("/", self.user.home):
             self.refused(self.user.slipway("rootfs", "create", "--profile", "minimal", "--path", path), 2, "no place for a test root")
             self.refused(self.user.slipway("rootfs", "delete", path), 2)
@@ -417,6 +421,16 @@ class TestFiles(RootfsCase):
         self.refused(self.user.slipway("rootfs", "create", "--format", "zip", "--path", "/tmp/x"), 2, "'zip'")
         self.refused(self.user.slipway("rootfs", "create", "--format", "tar"), 2, "--path")
 
+    def check_what_only_root_makes(self, root):
+        os.setxattr(root / "etc", "trusted.overlay.opaque", b"y")
+        for name, number in (("null", os.makedev(1, 3)), ("mem", os.makedev(1, 1))):
+            os.mknod(root / "dev" / name, stat.S_IFCHR | 0o666, number)
+        self.assertEqual(self.ok(slipway("rootfs", "export", root, self.scratch / "r.tar", "-q")).stdout, "")
+        done = self.ok(slipway("rootfs", "import", self.scratch / "r.tar", "--path", self.scratch / "new/again"))
+        self.assertIn("left out: ./dev/mem\n", done.stderr)
+        self.assertEqual(os.listdir(self.scratch / "new/again/dev"), ["null"])
+        self.assertEqual(os.listxattr(self.scratch / "new/again/etc"), [])
+
     def test_export_and_import(self):
         path = self.profile(TestProfile.EDITED)
         self.create("r", "--profile", path)
@@ -429,6 +443,7 @@ class TestFiles(RootfsCase):
         self.assertEqual(self.check("copy", 0, "--profile", path)["state"], "ready")
         self.ok(slipway("rootfs", "import", file, "--path", self.scratch / "by-root"))
         self.assertEqual(fingerprint(self.scratch / "by-root"), fingerprint(self.roots / "r"))
+        self.check_what_only_root_makes(self.scratch / "by-root")
         self.refused(self.user.slipway("rootfs", "import", file, "name", "--path", self.user.home / "x"), 2, "not both")
         self.refused(self.user.slipway("rootfs", "export", "r", file), 4, "--force")
         self.refused(self.user.slipway("rootfs", "export", "r", self.user.home / "r.zip"), 2, ".tar.zst")

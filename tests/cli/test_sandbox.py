@@ -65,9 +65,19 @@ def by_user(*arguments, timeout=120, input=None):
                           timeout=timeout, input=input, stdin=subprocess.DEVNULL if input is None else None, check=False)
 
 
+def is_below_this(pid):
+    """Whether this process has started it: others may work with Slipway on this host, too."""
+    while pid > 1 and pid != os.getpid():
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return pid == os.getpid()
+
+
 def processes(name):
     """Our processes of this name, the oldest first."""
-    return sorted(int(pid) for found, pid in (one.rsplit(" ", 1) for one in our_processes()) if found == name)
+    return sorted(int(pid) for found, pid in (one.rsplit(" ", 1) for one in our_processes()) if found == name and is_below_this(int(pid)))
 
 
 class SandboxCase(Case):
@@ -258,10 +268,14 @@ class Untrusted(SandboxCase):
         left.mkdir()
         other.mkdir()
         (other / "mine").touch()
+        names = [f".{name}.slipway-tmp.{pid}-3" for name, pid in (("dead", 2 ** 22), ("living", os.getpid()))]
+        for name in names:
+            (self.scratch / name).touch()
         with socket.socket(socket.AF_UNIX) as unused:
             unused.bind(str(left / "disk"))
         self.ok(slipway("cleanup", self.scratch))
         self.assertTrue(left.exists(), "it is as new as one in use")
+        self.assertEqual([(self.scratch / name).exists() for name in names], [False, True])
         for folder in (left, other):
             os.utime(folder, (1, 1))
         self.assertIn("slipway-AbCd12", self.ok(slipway("cleanup", self.scratch)).stdout)

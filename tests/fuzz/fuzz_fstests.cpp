@@ -28,7 +28,7 @@ void output_is_the_same_in_pieces(std::string_view text) {
     auto pieces = read_in_pieces(text, 5);
     fuzz::must(whole.begun() == pieces.begun() && whole.running() == pieces.running() &&
                whole.verdicts().size() == pieces.verdicts().size());
-    fstests::Run run;
+    fstests::Run run{.id = "run", .fstype = "ext4"};
     for (const auto& verdict : whole.verdicts())
         run.tests.push_back({.section = verdict.section,
                              .name = verdict.name,
@@ -47,7 +47,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     output_is_the_same_in_pieces(text);
     (void)fstests::parse_xunit(text);
     (void)fstests::parse_check_time(text);
-    (void)fstests::parse_config(text, {});
+    if (auto config = fstests::parse_config(text, {}))
+        for (const auto& section : config->sections)
+            (void)fstests::render_shell(section.settings);
     (void)fstests::parse_expunged(text);
     (void)fstests::need_in(text);
     fstests::Suite suite;

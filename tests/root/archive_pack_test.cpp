@@ -25,12 +25,13 @@ protected:
         std::ofstream(path("from/" + name)) << text;
     }
     // What GNU tar makes of our archive is in "to".
-    [[nodiscard]] std::uint64_t pack_and_unpack() const {
+    [[nodiscard]] std::uint64_t pack_and_unpack(const PackOptions& options = {}) const {
         auto directory = sys::open_file(path("from"), O_RDONLY | O_DIRECTORY);
         auto archive = sys::open_file(path("a.tar"), O_WRONLY | O_CREAT, 0600);
-        auto packed = pack_directory(*directory, [&archive](std::string_view bytes) {
-            return sys::write_all(*archive, bytes);
-        });
+        auto packed = pack_directory(
+            *directory,
+            [&archive](std::string_view bytes) { return sys::write_all(*archive, bytes); },
+            options);
         EXPECT_TRUE(packed) << render_text(packed.error());
         auto command = "tar -C " + path("to") + " --xattrs --xattrs-include='*' --acls -xpf " +
                        path("a.tar") + " 2>&1";
@@ -69,6 +70,21 @@ TEST_F(Pack, KeepsWhatATreeIsMadeOf) {
     EXPECT_TRUE(S_ISFIFO(look_at("to/fifo").st_mode));
     EXPECT_TRUE(fs::is_directory(path("to/d/empty")));
     EXPECT_TRUE(fs::exists(path("to/name with \n and \xff")));
+}
+
+TEST_F(Pack, LeavesOutWhatOnlyRootOfAHostCanSet) {
+    write("file", "x");
+    for (const auto* name : {"user.a", "trusted.overlay.opaque", "security.b"})
+        ASSERT_EQ(::setxattr(path("from/file").c_str(), name, "y", 1, 0), 0) << name;
+    auto has = [this](const char* name) {
+        return ::getxattr(path("to/file").c_str(), name, nullptr, 0) == 1;
+    };
+    static_cast<void>(pack_and_unpack({.privileged = false}));
+    EXPECT_TRUE(has("user.a"));
+    EXPECT_FALSE(has("trusted.overlay.opaque"));
+    EXPECT_FALSE(has("security.b"));
+    static_cast<void>(pack_and_unpack());
+    EXPECT_TRUE(has("trusted.overlay.opaque"));
 }
 
 TEST_F(Pack, KeepsHoles) {

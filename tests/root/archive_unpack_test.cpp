@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ protected:
     }
     // In a process of its own, whose root is "to": the number of incomplete entries, or 100 for
     // an error.
-    [[nodiscard]] int unpack(const char* room = nullptr) const {
+    [[nodiscard]] int unpack(const char* room = nullptr, const UnpackOptions& options = {}) const {
         auto archive = sys::open_file(path("a.tar"), O_RDONLY);
         auto size = fs::file_size(path("a.tar"));
         auto child = ::fork();
@@ -43,7 +43,7 @@ protected:
             if (::chroot(path("to").c_str()) != 0 || ::chdir("/") != 0)
                 ::_exit(101);
             ::umask(0);
-            auto done = unpack_here(*archive, size);
+            auto done = unpack_here(*archive, size, options);
             ::_exit(done ? static_cast<int>(done->incomplete) : 100);
         }
         int status = 0;
@@ -71,6 +71,19 @@ TEST_F(Unpack, KeepsExtendedAttributesAndFileCapabilities) {
     size = ::getxattr(path("to/file").c_str(), "security.capability", value.data(), value.size());
     ASSERT_EQ(size, 20);
     EXPECT_EQ(value.substr(0, 20), capability);
+}
+
+TEST_F(Unpack, LeavesDevicesOutThatAreNotForEverybody) {
+    ASSERT_EQ(::mknod(path("from/null").c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+    ASSERT_EQ(::mknod(path("from/mem").c_str(), S_IFCHR | 0666, makedev(1, 1)), 0);
+    ASSERT_EQ(::mknod(path("from/disk").c_str(), S_IFBLK | 0666, makedev(1, 3)), 0);
+    write("from/file", "x");
+    pack("");
+    EXPECT_EQ(unpack(nullptr, {.harmless_devices = true}), 0);
+    EXPECT_EQ(look_at("to/null").st_rdev, makedev(1, 3));
+    EXPECT_TRUE(fs::exists(path("to/file")));
+    EXPECT_FALSE(fs::exists(path("to/mem")));
+    EXPECT_FALSE(fs::exists(path("to/disk")));
 }
 
 TEST_F(Unpack, KeepsOwnersModesTimesAndDirectoriesThatNobodyMayWrite) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/commands.hpp"
+#include "boot/load_request.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -42,6 +43,48 @@ TEST(Commands, Help) {
     EXPECT_THAT(help_text(), HasSubstr("load URL"));
     EXPECT_THAT(help_text("load"), HasSubstr("--persist LABEL"));
     EXPECT_THAT(help_text("nothing"), HasSubstr("poweroff"));
+}
+
+class LoadCommands : public testing::Test {
+protected:
+    Result<LoadRequest> read(const std::string& line) {
+        return read_load(parse_command(line).value(), options_);
+    }
+    static std::string urls(const LoadRequest& request) {
+        std::string text;
+        for (const auto& url : request.urls)
+            text += url.str() + " ";
+        return text;
+    }
+    const std::string digest_ = std::string(64, 'a'), other_ = std::string(64, 'b');
+    BootOptions options_{.image_url = "http://a/b",
+                         .mirrors = {"http://m/b"},
+                         .image_sha256 = digest_,
+                         .return_after = std::chrono::seconds(60)};
+};
+
+TEST_F(LoadCommands, OfTheImageThatTheKernelsCommandLineNames) {
+    auto request = read("load http://a/b").value();
+    EXPECT_EQ(urls(request), "http://a/b http://m/b ");
+    EXPECT_EQ(request.sha256, digest_);
+    EXPECT_EQ(request.return_after, std::chrono::seconds(60));
+    EXPECT_EQ(read("load http://a/b --sha256 " + other_).value().sha256, other_);
+}
+
+TEST_F(LoadCommands, OfAnother) {
+    auto request = read("load http://a/c --mirror https://n/c --return-after 5 --insecure").value();
+    EXPECT_EQ(urls(request), "http://a/c https://n/c ");
+    EXPECT_EQ(request.sha256, "");
+    EXPECT_EQ(request.return_after, std::chrono::seconds(5));
+    EXPECT_TRUE(request.insecure);
+    for (const auto* odd :
+         {"load ftp://a/b", "load http://a/c --sha256 abc", "load http://a/c --return-after soon"})
+        EXPECT_EQ(read(odd).error().code, Code::InvalidArgument) << odd;
+    EXPECT_EQ(read("load http://a/c").value().entry, Entry::Contained);
+    EXPECT_EQ(read("load http://a/c --entry native").value().entry, Entry::Native);
+    EXPECT_EQ(read("load http://a/c --entry kexec").error().code, Code::Unsupported);
+    EXPECT_EQ(read("load http://a/c --entry sideways").error().code, Code::InvalidArgument);
+    EXPECT_EQ(read("load http://a/c --persist X").error().code, Code::Unsupported);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // With a pseudo-terminal, whose other end is the person.
 #include "boot/consoles.hpp"
+#include "boot/shell.hpp"
 
 #include <array>
 #include <cstdlib>
@@ -43,37 +44,83 @@ struct Person {
     sys::OwnedFd master, terminal;
 };
 
-std::vector<Consoles::Heard> listen(Consoles& consoles) {
-    std::vector<pollfd> polls;
-    consoles.add_polls(polls);
-    ::poll(polls.data(), polls.size(), 1000);
-    return consoles.hear(polls);
+class TwoConsoles : public testing::Test {
+protected:
+    void SetUp() override {
+        consoles_.add("ttyS0", std::move(one_.terminal));
+        consoles_.add("ttyS1", std::move(two_.terminal));
+    }
+    std::vector<Consoles::Heard> listen() {
+        std::vector<pollfd> polls;
+        consoles_.add_polls(polls);
+        ::poll(polls.data(), polls.size(), 1000);
+        return consoles_.hear(polls);
+    }
+    Person one_, two_;
+    Consoles consoles_{"# "};
+};
+
+TEST_F(TwoConsoles, EachHasItsPromptAndAllHear) {
+    one_.type("status\rlist\r");
+    two_.type("hel");
+    std::vector<std::string> lines;
+    for (int turn = 0; turn < 3 && lines.size() < 2; ++turn)
+        for (const auto& heard : listen())
+            lines.push_back(heard.console + " " + heard.line);
+    EXPECT_THAT(lines, testing::ElementsAre("ttyS0 status", "ttyS0 list"));
+    consoles_.say("news\nof two lines");
+    EXPECT_THAT(one_.see(), EndsWith("news\r\nof two lines\r\n\r# \x1b[K"));
+    EXPECT_THAT(two_.see(), EndsWith("\r# hel\x1b[K")) << "what was typed stays";
+    consoles_.say_passing(std::string(100, 'x'));
+    EXPECT_THAT(one_.see(), EndsWith("\x1b[K" + std::string(79, 'x')));
+    two_.type("\x03");
+    auto heard = listen();
+    ASSERT_EQ(heard.size(), 1);
+    EXPECT_TRUE(heard[0].interrupted);
 }
 
-TEST(Consoles, EachHasItsPromptAndAllHear) {
-    Person one;
-    Person two;
-    {
-        Consoles consoles("# ");
-        consoles.add("ttyS0", std::move(one.terminal));
-        consoles.add("ttyS1", std::move(two.terminal));
-        one.type("status\rlist\r");
-        two.type("hel");
-        std::vector<std::string> lines;
-        for (int turn = 0; turn < 3 && lines.size() < 2; ++turn)
-            for (const auto& heard : listen(consoles))
-                lines.push_back(heard.console + " " + heard.line);
-        EXPECT_THAT(lines, testing::ElementsAre("ttyS0 status", "ttyS0 list"));
-        consoles.say("news\nof two lines");
-        EXPECT_THAT(one.see(), EndsWith("news\r\nof two lines\r\n\r# \x1b[K"));
-        EXPECT_THAT(two.see(), EndsWith("\r# hel\x1b[K")) << "what was typed stays";
-        consoles.say_passing(std::string(100, 'x'));
-        EXPECT_THAT(one.see(), EndsWith("\x1b[K" + std::string(79, 'x')));
-        two.type("\x03");
-        auto heard = listen(consoles);
-        ASSERT_EQ(heard.size(), 1);
-        EXPECT_TRUE(heard[0].interrupted);
+TEST_F(TwoConsoles, OneThatTakesNothingDoesNotHoldTheOtherUp) {
+    for (int turn = 0; turn < 3; ++turn)
+        consoles_.say(std::string(2000, 'x'));
+    std::ignore = two_.see();
+    consoles_.say("end");
+    EXPECT_THAT(two_.see(), HasSubstr("end"));
+}
+
+TEST_F(TwoConsoles, OneIsLentToAShell) {
+    EXPECT_EQ(Shell::start(consoles_, "ttyS0", "/no/such/shell").error().code, Code::NotFound);
+    EXPECT_EQ(Shell::start(consoles_, "ttyS9").error().code, Code::NotFound);
+    auto shell = std::move(Shell::start(consoles_, "ttyS0").value());
+    one_.type("echo it-is-$((20 + 3)) >/dev/tty; tty\r");
+    two_.type("status\r");
+    std::string seen;
+    std::vector<std::string> lines;
+    for (int turn = 0; turn < 50 && seen.find("/dev/pts/") == std::string::npos; ++turn) {
+        for (const auto& heard : listen())
+            lines.push_back(heard.console + " " + heard.line);
+        seen += one_.see();
     }
+    EXPECT_THAT(seen, HasSubstr("it-is-23\r\n"));
+    EXPECT_THAT(lines, testing::ElementsAre("ttyS1 status")) << "the other has its prompt";
+    consoles_.say("news");
+    EXPECT_THAT(two_.see(), HasSubstr("news"));
+    EXPECT_EQ(one_.see().find("news"), std::string::npos);
+    EXPECT_FALSE(shell->is_over());
+    one_.type("exit\r");
+    int turns = 0;
+    for (; turns < 20 && !shell->is_over(); ++turns) {
+        std::vector<pollfd> polls;
+        consoles_.add_polls(polls);
+        shell->add_polls(polls);
+        ::poll(polls.data(), polls.size(), 1000);
+        std::ignore = consoles_.hear(polls);
+    }
+    EXPECT_LT(turns, 20) << "a line that is hung up is no reason to look again and again";
+    EXPECT_TRUE(shell->is_over());
+    shell.reset();
+    EXPECT_THAT(one_.see(), EndsWith("# \x1b[K"));
+    one_.type("list\r");
+    EXPECT_EQ(listen().at(0).line, "list");
 }
 
 TEST(Consoles, AreGivenBackAsTheyWere) {
@@ -97,19 +144,6 @@ TEST(Consoles, OneThatIsNotThereIsTold) {
     EXPECT_EQ(consoles.open({"no-such-terminal"}).size(), 1);
     EXPECT_TRUE(consoles.open({"null"}).empty()) << "no terminal, and left out";
     EXPECT_TRUE(consoles.empty());
-}
-
-TEST(Consoles, OneThatTakesNothingDoesNotHoldTheOthersUp) {
-    Person stuck;
-    Person person;
-    Consoles consoles("# ");
-    consoles.add("ttyS0", std::move(stuck.terminal));
-    consoles.add("ttyS1", std::move(person.terminal));
-    for (int turn = 0; turn < 3; ++turn)
-        consoles.say(std::string(2000, 'x'));
-    std::ignore = person.see();
-    consoles.say("end");
-    EXPECT_THAT(person.see(), HasSubstr("end"));
 }
 
 } // namespace

@@ -24,12 +24,12 @@ TEST(Progress, FitsTheTerminal) {
     Progress half{
         .done = 50 << 20, .total = 100 << 20, .spent = std::chrono::seconds(5), .here = 25 << 20};
     EXPECT_EQ(render_progress(half, 80),
-              "[###################....................]  50 %  50.0 MiB  5.0 MiB/s  10 s left");
+              "[####################....................]  50 %  50 MiB  5 MiB/s  10 s left");
     EXPECT_EQ(render_progress(half, 20).size(), 20);
     EXPECT_EQ(render_progress({.done = 2048}, 80), "2 KiB");
     for (std::size_t columns = 0; columns < 120; ++columns)
         EXPECT_LE(render_progress(half, columns).size(), columns);
-    EXPECT_EQ(render_progress({.done = 1, .total = 0}, 80), "0 KiB");
+    EXPECT_EQ(render_progress({.done = 1, .total = 0}, 80), "1 B");
 }
 
 class Downloads : public testing::Test {

@@ -9,11 +9,14 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "support/elf_header.hpp"
+
 namespace slipway::boot {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing_support::elf_header;
 using namespace std::string_view_literals;
 
 std::string with(std::size_t at, std::string_view bytes) {
@@ -53,6 +56,26 @@ TEST(ImageFormats, WhatIsNoneIsNamed) {
     EXPECT_THAT(why("hsq"), HasSubstr("no format that is known"));
 }
 
+TEST(ImageFormats, WhatIsCutOffIsTold) {
+    struct Case {
+        ImageFormat format;
+        std::size_t at;
+        std::string_view bytes;
+        std::uint64_t size;
+    };
+    for (const auto& [format, at, bytes, size] :
+         {Case{ImageFormat::Squashfs, 40, "\x00\x00\x10\x00\x00\x00\x00\x00"sv, 1 << 20},
+          Case{ImageFormat::Erofs, 1024 + 36, "\x02\x00\x00\x00"sv, 2},
+          Case{ImageFormat::Ext4, 1024 + 4, "\x05\x00\x00\x00"sv, 5 << 10},
+          Case{ImageFormat::Xfs, 8, "\x00\x00\x00\x00\x00\x00\x00\x03"sv, 3}}) {
+        auto head = with(at, bytes);
+        EXPECT_TRUE(check_whole(head, format, size)) << name_of(format);
+        EXPECT_THAT(render_line(check_whole(head, format, size - 1).error()), HasSubstr("cut off"))
+            << name_of(format);
+    }
+    EXPECT_TRUE(check_whole("hsqs", ImageFormat::Squashfs, 4));
+}
+
 class Inits : public testing::Test {
 protected:
     void SetUp() override {
@@ -65,14 +88,6 @@ protected:
         fs::create_directories((top_ / path).parent_path());
         std::ofstream(top_ / path) << content;
         ::chmod((top_ / path).c_str(), mode);
-    }
-    // As much of an ELF file as is looked at.
-    static std::string elf(char machine) {
-        std::string header = "\x7f"
-                             "ELF\x02\x01\x01" +
-                             std::string(57, '\0');
-        header[18] = machine;
-        return header;
     }
     fs::path top_;
 };
@@ -102,13 +117,23 @@ TEST_F(Inits, OfAnotherArchitectureIsRefused) {
     utsname kernel{};
     ::uname(&kernel);
     bool is_arm = kernel.machine == "aarch64"sv;
-    put("sbin/init", elf(is_arm ? 62 : static_cast<char>(183)));
+    put("sbin/init", elf_header(ELFCLASS64, ELFDATA2LSB, is_arm ? EM_X86_64 : EM_AARCH64));
     auto init = find_init(top_);
     ASSERT_FALSE(init);
     EXPECT_EQ(init.error().code, Code::Unsupported);
     EXPECT_THAT(init.error().what, HasSubstr(is_arm ? "for x86_64" : "for aarch64"));
-    put("sbin/init", elf(2));
-    EXPECT_THAT(find_init(top_).error().what, HasSubstr("machine 2"));
+    put("sbin/init", elf_header(ELFCLASS64, ELFDATA2LSB, EM_SPARC));
+    EXPECT_THAT(find_init(top_).error().what, HasSubstr("for another machine"));
+}
+
+TEST_F(Inits, SystemdTellsItsVersionByItsLibrary) {
+    EXPECT_EQ(systemd_version(top_), 0U);
+    put("usr/lib/systemd/systemd", "");
+    EXPECT_EQ(systemd_version(top_), 0U);
+    put("usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", "");
+    EXPECT_EQ(systemd_version(top_), 252U);
+    put("usr/lib/systemd/libsystemd-shared-257.4-1.fc42.so", "");
+    EXPECT_EQ(systemd_version(top_), 257U);
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fstests/baseline.hpp"
+#include "fstests/junit.hpp"
 #include "fstests/records.hpp"
 
 using namespace slipway;
@@ -73,6 +74,22 @@ TEST(Records, RefuseOtherJson) {
     }
 }
 
+// Which would compare as one of another file system.
+TEST(Records, RefuseOnesWithoutFields) {
+    auto read = run_from_json(*parse_json(R"({"schema":"slipway.fstests.v1"})", "test"));
+    ASSERT_FALSE(read.has_value());
+    EXPECT_EQ(read.error().code, Code::Corrupt);
+    auto baseline =
+        baseline_from_json(*parse_json(R"({"schema":"slipway.fstests-baseline.v1"})", "test"));
+    ASSERT_FALSE(baseline.has_value());
+    EXPECT_EQ(baseline.error().code, Code::Corrupt);
+}
+
+TEST(Records, AreXmlWhateverTheirTextsHold) {
+    EXPECT_EQ(escape_markup("<a \xEF\xBF\xBE\xEF\xBF\xBF\xEF\xBF\xBD \x80\x01>"),
+              "&lt;a \uFFFD\uFFFD\uFFFD \uFFFD?&gt;");
+}
+
 TEST(Records, ReadWellInText) {
     auto text = render_text(run({test("generic/001", {S::Passed}),
                                  test("generic/002", {S::Failed, S::Passed}, "output mismatch")}));
@@ -112,6 +129,23 @@ TEST(Baseline, Trap14_TellsWhatHasChanged) {
     EXPECT_EQ(comparison.unchanged, 2U);
     EXPECT_EQ(comparison.still_bad, 1U);
     EXPECT_THAT(render_text(comparison), HasSubstr("4 regressions"));
+}
+
+TEST(Baseline, CallsNothingAsBeforeThatIsNot) {
+    auto before = run({test("generic/001", {S::Passed, S::Failed}),
+                       test("generic/002", {S::NotRun}), test("generic/003", {S::Crashed}),
+                       test("generic/004", {S::TimedOut}), test("generic/005", {S::Failed})});
+    auto after = run({test("generic/001", {S::Failed}), test("generic/002", {S::Passed}),
+                      test("generic/003", {S::Failed}), test("generic/004", {S::Failed}),
+                      test("generic/005", {S::Failed})});
+    auto comparison = compare(make_baseline(before, "b", "now"), after);
+    EXPECT_THAT(names(comparison.flaky), ElementsAre("generic/001 flaky->failed"));
+    EXPECT_THAT(names(comparison.others),
+                ElementsAre("generic/002 not run->passed", "generic/003 crashed->failed",
+                            "generic/004 timed out->failed"));
+    EXPECT_THAT(comparison.regressions, IsEmpty());
+    EXPECT_EQ(comparison.unchanged, 1U);
+    EXPECT_THAT(render_text(comparison), HasSubstr("other changes (3)"));
 }
 
 TEST(Baseline, Trap14_TakesNothingForGoneThatWasNotSelected) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is selected to run, the sections of a configuration, and what tests miss.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <memory>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -128,8 +132,27 @@ TEST(Config, RefusesWhatIsNoSetting) {
 }
 
 TEST(Config, BecomesShell) {
-    EXPECT_EQ(render_shell({{"A", "-o x,$Y"}, {"B", "'a \"b\"'"}}),
-              "export A=\"-o x,$Y\"\nexport B='a \"b\"'\n");
+    EXPECT_EQ(render_shell({{"A", "-o x,$Y"}}), "export A=\"-o x,$Y\"\n");
+}
+
+// What the shell of the machine makes of a value, as bash(1) says it.
+TEST(Config, KeepsQuotesAndBackslashesOfAValue) {
+    auto value = [](const std::string& line) {
+        auto config = parse_config("X=" + line + "\n", {});
+        auto script = render_shell(config->sections.at(0).settings) + "printf %s \"$X\"";
+        ::setenv("SCRIPT", script.c_str(), 1);
+        std::unique_ptr<FILE, int (*)(FILE*)> shell(::popen("bash -c \"$SCRIPT\" 2>&1", "r"),
+                                                    ::pclose);
+        std::array<char, 200> text{};
+        return std::string(text.data(), std::fread(text.data(), 1, text.size(), shell.get()));
+    };
+    EXPECT_EQ(value(R"("-o context=\"a b\"")"), R"(-o context="a b")");
+    EXPECT_EQ(value(R"('-L "a b"')"), R"(-L "a b")");
+    EXPECT_EQ(value(R"(-o context="a b")"), R"(-o context="a b")");
+    EXPECT_EQ(value(R"(a\)"), R"(a\)");
+    EXPECT_EQ(value(R"("a\\")"), R"(a\)");
+    EXPECT_EQ(value(R"("\$HOME")"), "$HOME");
+    EXPECT_EQ(value(R"($(echo "a  b"))"), "a  b");
 }
 
 struct NeedCase {

@@ -9,25 +9,15 @@
 #include <gtest/gtest.h>
 
 #include "guest/os_release.hpp"
+#include "support/elf_header.hpp"
 #include "support/guest_tree.hpp"
 
 namespace slipway::guest {
 namespace {
 
 using report::OperatingSystem;
+using testing_support::elf_header;
 using testing_support::GuestTree;
-
-std::string elf_header(unsigned char elf_class, unsigned char data, unsigned machine) {
-    std::string header("\x7f"
-                       "ELF");
-    header.resize(64, '\0');
-    header[EI_CLASS] = static_cast<char>(elf_class);
-    header[EI_DATA] = static_cast<char>(data);
-    bool little = data == ELFDATA2LSB;
-    header[18] = static_cast<char>(little ? machine & 0xff : machine >> 8);
-    header[19] = static_cast<char>(little ? machine >> 8 : machine & 0xff);
-    return header;
-}
 
 OperatingSystem detect(const GuestTree& tree) {
     report::Findings findings;
@@ -270,24 +260,6 @@ TEST(System, HostNameAndInit) {
 }
 
 TEST(System, ArchitectureOfTheGuestsPrograms) {
-    struct Case {
-        unsigned char elf_class, data;
-        unsigned machine;
-        const char* name;
-    };
-    for (const auto& each : {Case{ELFCLASS64, ELFDATA2LSB, EM_X86_64, "x86_64"},
-                             Case{ELFCLASS32, ELFDATA2LSB, EM_386, "i386"},
-                             Case{ELFCLASS64, ELFDATA2LSB, EM_AARCH64, "aarch64"},
-                             Case{ELFCLASS64, ELFDATA2LSB, EM_PPC64, "ppc64le"},
-                             Case{ELFCLASS64, ELFDATA2MSB, EM_PPC64, "ppc64"},
-                             Case{ELFCLASS64, ELFDATA2MSB, EM_S390, "s390x"},
-                             Case{ELFCLASS64, ELFDATA2LSB, EM_RISCV, "riscv64"},
-                             Case{ELFCLASS32, ELFDATA2LSB, EM_MIPS, "mipsel"}})
-        EXPECT_EQ(elf_machine(elf_header(each.elf_class, each.data, each.machine)), each.name);
-    EXPECT_EQ(elf_machine("#!/bin/sh"), "");
-    EXPECT_EQ(elf_machine("\x7f"
-                          "ELF"),
-              "");
     GuestTree tree;
     tree.file("/etc/os-release")
         .file("/bin/busybox", elf_header(ELFCLASS64, ELFDATA2LSB, EM_AARCH64))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mcp/fields.hpp"
 
+#include <cstdlib>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,15 +40,17 @@ struct Whole : Base {
     std::vector<std::string> words{"x"};
     std::optional<double> size{};
     std::vector<Part> parts{};
+    std::vector<std::string> files{};
     static Shape<Whole> shape() {
         return Shape<Whole>()
-            .add("path", &Whole::path, "A path", {.required = true})
+            .add("path", &Whole::path, "A path", {.required = true, .is_path = true})
             .add("kind", &Whole::kind, "A kind", {.choices = {"a", "b"}})
             .add("flag", &Whole::flag, "A flag")
             .add("count", &Whole::count, "A count")
             .add("words", &Whole::words, "Words")
             .add("size", &Whole::size, "A size")
             .add("parts", &Whole::parts, "Parts")
+            .add("files", &Whole::files, "Files", {.is_path = true})
             .with(Base::shape());
     }
 };
@@ -81,10 +85,21 @@ TEST(McpFields, EveryTypeIsRead) {
     EXPECT_EQ(whole->parts.at(0).number, -1);
 }
 
+TEST(McpFields, PathsBeginAtHome) {
+    ::setenv("HOME", "/home/of-the-test", 1);
+    auto whole =
+        read(R"({"path":"~/a~","kind":"b","words":["~/x"],"files":["~","~other/x","/~/"]})");
+    ASSERT_TRUE(whole) << render_text(whole.error());
+    EXPECT_EQ(whole->path, "/home/of-the-test/a~");
+    EXPECT_THAT(whole->words, ElementsAre("~/x"));
+    EXPECT_THAT(whole->files, ElementsAre("/home/of-the-test", "~other/x", "/~/"));
+}
+
 TEST(McpFields, WhatIsWrongIsNamed) {
     EXPECT_THAT(wrong("{}"), AllOf(HasSubstr("'path' is missing"), HasSubstr("A path")));
     EXPECT_THAT(wrong(R"({"path":"p","pat":1})"),
                 AllOf(HasSubstr("'pat' is not known"), HasSubstr("path, kind, flag")));
+    EXPECT_THAT(wrong(R"({"path":"p","path, kind":1})"), HasSubstr("'path, kind' is not known"));
     EXPECT_THAT(wrong(R"({"path":7})"), HasSubstr("'path' must be a text, not 7"));
     EXPECT_THAT(wrong(R"({"path":null})"), HasSubstr("'path' must be a text, not null"));
     EXPECT_THAT(wrong(R"({"path":"a\u0000b"})"), HasSubstr("NUL"));
@@ -123,7 +138,7 @@ TEST(McpFields, TheSchemaOfWhatIsReadHasDefaults) {
 TEST(McpFields, TheSchemaOfWhatIsWrittenRequiresAllButOptionals) {
     auto schema = Whole::shape().schema(true);
     EXPECT_EQ(render_json(schema["required"]),
-              R"(["path","kind","flag","count","words","parts","wait"])");
+              R"(["path","kind","flag","count","words","parts","files","wait"])");
     EXPECT_EQ(render_json(schema["properties"]["parts"]["items"]["required"]),
               R"(["name","number"])");
     EXPECT_FALSE(schema["properties"]["kind"].contains("default"));
@@ -135,7 +150,7 @@ TEST(McpFields, AnEmptyOptionalIsNotWritten) {
     whole.parts = {{"n", 2}};
     EXPECT_EQ(
         render_json(Whole::shape().write(whole)),
-        R"({"path":"p","kind":"a","flag":true,"count":3,"words":["x"],"parts":[{"name":"n","number":2}],"wait":1.5})");
+        R"({"path":"p","kind":"a","flag":true,"count":3,"words":["x"],"parts":[{"name":"n","number":2}],"files":[],"wait":1.5})");
     whole.size = 0.123456;
     EXPECT_EQ(Whole::shape().write(whole)["size"], 0.123);
 }
@@ -161,6 +176,35 @@ TEST(McpShorten, WhatIsShortStaysAndEndsTheAttempt) {
     Json one{{"list", {std::string(10'000, 'x')}}};
     EXPECT_TRUE(shorten(one, 500));
     EXPECT_EQ(one["list"].size(), 1U);
+}
+
+struct Counts {
+    std::size_t all = 0;
+    std::map<std::string, std::size_t> each{};
+    static Shape<Counts> shape() {
+        return Shape<Counts>()
+            .add("all", &Counts::all, "All")
+            .add("each", &Counts::each, "Of each");
+    }
+};
+
+TEST(McpShorten, MapsAreCutAndRecordsAreNot) {
+    Counts counts{.all = 500};
+    for (std::size_t i = 0; i < 500; ++i)
+        counts.each["group" + std::to_string(i)] = i;
+    auto value = Counts::shape().write(counts);
+    EXPECT_TRUE(shorten(value, 1000, Counts::shape().schema(true)));
+    EXPECT_LE(render_json(value).size(), 1000U);
+    EXPECT_EQ(value["all"], 500);
+    EXPECT_GT(value["each"].size(), 20U);
+}
+
+TEST(McpShorten, HintsNameParameters) {
+    Error error{.hint = "give it with --memory or --accel, see `slipway boot --help` (--force)"};
+    EXPECT_EQ(for_client(error, {"memory_mib", "accelerator"}).hint,
+              "give it with 'memory_mib' or 'accelerator', see `slipway boot --help` ('force')");
+    error.hint = "name it with --path";
+    EXPECT_EQ(for_client(error, {"rootfs_path"}).hint, "name it with 'rootfs_path'");
 }
 
 TEST(McpShorten, NoPartsOfCharacters) {

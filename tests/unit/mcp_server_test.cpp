@@ -273,6 +273,8 @@ TEST_F(McpServer, TextsOfJobsAreResources) {
          {"slipway://job/1/report", "slipway://job/1", "slipway://job/1/log?offset=x",
           "slipway://job/1/log?page=1", "slipway://job/../log"})
         EXPECT_EQ(read(none)["error"]["code"], json_rpc::resource_not_found) << none;
+    EXPECT_LT(render_json(read("slipway://" + std::string(100'000, 'x'))).size(), 1000U);
+    EXPECT_LT(render_json(read("slipway://job/1/" + std::string(100'000, 'x'))).size(), 1000U);
 }
 
 TEST_F(McpServer, TheOldestJobsAreForgotten) {

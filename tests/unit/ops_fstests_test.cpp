@@ -6,6 +6,12 @@
 #include <fstream>
 #include <thread>
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -237,14 +243,103 @@ TEST_F(Fstests, KeepsWhatItHasWhereALaterMachineDoesNotStart) {
 }
 
 TEST_F(Fstests, StopsOnRequest) {
-    request_.tests = {"generic/007"};
     std::jthread stop([cancel = cancel_] {
         std::this_thread::sleep_for(std::chrono::seconds(1));
         cancel.request();
     });
+    request_.tests = {"generic/001", "generic/007"};
     auto run = this->run();
-    ASSERT_FALSE(run.has_value());
-    EXPECT_EQ(run.error().code, Code::Cancelled);
+    ASSERT_TRUE(run.has_value()) << render_text(run.error());
+    EXPECT_THAT(results(*run), ElementsAre("generic/001 passed", "generic/007 not reached"));
+    ASSERT_TRUE(run->error.has_value());
+    EXPECT_EQ(run->error->code, Code::Cancelled);
+    EXPECT_EQ(exit_code_of(*run), exit_code_of(Code::Cancelled));
+}
+
+TEST_F(Fstests, IsNotWholeWhileItRuns) {
+    request_.tests = {"generic/001"};
+    std::string said;
+    auto run = run_fstests_in(
+        [&](const auto& host, const auto& request, const auto& hooks) {
+            auto kept = load_run("");
+            said = kept && kept->error ? kept->error->what : "";
+            return boot(host, request, hooks);
+        },
+        {}, request_);
+    ASSERT_TRUE(run.has_value()) << render_text(run.error());
+    EXPECT_EQ(said, "it is running, or was killed");
+    EXPECT_FALSE(load_run("")->error.has_value());
+    auto mode = fs::status(directory_ + "/state/slipway/fstests/runs").permissions();
+    EXPECT_EQ(mode, fs::perms::owner_all);
+}
+
+TEST_F(Fstests, IsTheNewestWhereverItsFilesAre) {
+    request_.tests = {"generic/001"};
+    ASSERT_TRUE(run().has_value());
+    std::this_thread::sleep_for(std::chrono::milliseconds(1100)); // names have whole seconds
+    request_.directory = directory_ + "/elsewhere";
+    ASSERT_TRUE(run().has_value());
+    EXPECT_EQ(load_run("")->id, "elsewhere");
+    fs::remove_all(request_.directory);
+    EXPECT_NE(load_run("")->id, "elsewhere");
+}
+
+// In a child that may mount, with no room where the machine writes.
+TEST_F(Fstests, TellsThatThisHostWasFull) {
+    auto in_child = [this] {
+        auto uid = ::getuid(), gid = ::getgid();
+        if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
+            !sys::write_file("/proc/self/setgroups", "deny") ||
+            !sys::write_file("/proc/self/uid_map", fmt::format("0 {} 1", uid)) ||
+            !sys::write_file("/proc/self/gid_map", fmt::format("0 {} 1", gid)) ||
+            !fs::create_directories(directory_ + "/state") ||
+            ::mount("none", (directory_ + "/state").c_str(), "tmpfs", 0, "size=2m") != 0)
+            ::_exit(3);
+        request_.tests = {"generic/001"};
+        auto run = this->run();
+        auto notes = run ? join(run->notes, "\n") : render_text(run.error());
+        ::fprintf(stderr, "%s\n", notes.c_str());
+        ::_exit(run ? 0 : 4);
+    };
+    EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "was full while machine-1 ran");
+}
+
+TEST_F(Fstests, TellsThatAFileExcludesNothing) {
+    request_.tests = {"generic/001"};
+    request_.exclude_files = {directory_ + "/none"};
+    std::ofstream(request_.exclude_files[0]) << "# nothing\n\n";
+    auto run = this->run();
+    ASSERT_TRUE(run.has_value()) << render_text(run.error());
+    EXPECT_THAT(run->notes, testing::Contains(HasSubstr("names no tests")));
+    fs::remove(request_.exclude_files[0]);
+    auto missing = this->run();
+    ASSERT_FALSE(missing.has_value());
+    EXPECT_THAT(render_text(missing.error()), HasSubstr("/none"));
+}
+
+TEST_F(Fstests, RefusesABaselineOfAnotherFileSystemBeforeTheFirstMachine) {
+    request_.tests = {"generic/001"};
+    auto run = this->run();
+    ASSERT_TRUE(run.has_value()) << render_text(run.error());
+    run->fstype = "xfs";
+    ASSERT_TRUE(save_baseline("of-xfs", *run, false).has_value());
+    request_.baseline = "of-xfs";
+    auto refused = run_fstests_in({}, {}, request_);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Code::InvalidArgument);
+    EXPECT_THAT(refused.error().what, HasSubstr("of-xfs is of xfs"));
+    request_.baseline = "none";
+    EXPECT_EQ(run_fstests_in({}, {}, request_).error().code, Code::NotFound);
+}
+
+TEST_F(Fstests, NamesAFileThatIsNoBaseline) {
+    fs::create_directories(directory_ + "/data/slipway/baselines");
+    std::ofstream(directory_ + "/data/slipway/baselines/broken.json") << "{}";
+    std::string said;
+    Context context;
+    context.host.log = Log(Level::Warning, [&said](Level, std::string_view text) { said += text; });
+    ASSERT_TRUE(list_baselines(context).has_value());
+    EXPECT_THAT(said, HasSubstr("broken.json"));
 }
 
 TEST_F(Fstests, RefusesWhatCannotBe) {
@@ -265,6 +360,9 @@ TEST_F(Fstests, RefusesWhatCannotBe) {
     EXPECT_EQ(code([](auto& r) { r.sections_file = "", r.fstype = "nfs"; }), Code::InvalidArgument);
     EXPECT_EQ(code([](auto& r) { r.sections_file = "", r.fstype = "a b"; }), Code::InvalidArgument);
     EXPECT_EQ(code([](auto& r) { r.pool = 1; }), Code::InvalidArgument);
+    EXPECT_EQ(code([](auto& r) { r.pool = 11; }), Code::InvalidArgument);
+    EXPECT_EQ(fstests_groups(request_.fstests, "nfs").error().code, Code::InvalidArgument);
+    EXPECT_EQ(fstests_groups(request_.fstests, "a b").error().code, Code::InvalidArgument);
     EXPECT_EQ(code([](auto& r) { r.disk_size = 4096; }), Code::InvalidArgument);
     EXPECT_EQ(code([](auto& r) { r.sections = {"x"}; }), Code::NotFound);
     EXPECT_EQ(code([this](auto& r) { r.directory = directory_; }), Code::Exists);

@@ -55,6 +55,12 @@ TEST(JudgeRoot, PartialAndBroken) {
     EXPECT_THAT(judge_root(none, std::nullopt, 0).problems, ElementsAre("no manifest"));
 }
 
+TEST(TestRoot, TellsItsReleaseAsFarAsItIsKnown) {
+    EXPECT_EQ(release_of({.suite = "bookworm", .release = "Debian 12"}), "bookworm (Debian 12)");
+    EXPECT_EQ(release_of({.release = "Debian 12"}), "Debian 12");
+    EXPECT_EQ(release_of({}), "unknown");
+}
+
 TEST(RootFormat, ComeByName) {
     for (auto format : {RootFormat::Directory, RootFormat::Tar, RootFormat::Squashfs,
                         RootFormat::Erofs, RootFormat::Qcow2})

@@ -115,6 +115,11 @@ TEST(Profile, RefusesWhatNoSystemTakes) {
                 HasSubstr("u (7) is there already"));
     EXPECT_THAT(mistake_in("name = 'a'\n[[users]]\nname = 'a:b'\nuid = 7\n"), HasSubstr("name"));
     EXPECT_THAT(mistake_in("name = 'a'\n[[files]]\npath = 'x'\n"), HasSubstr("path"));
+    for (const std::string path : {"/tmp/x", "/run", "//run/x", "/dev/null"})
+        EXPECT_THAT(mistake_in("name = 'a'\n[[files]]\npath = '" + path + "'\n"),
+                    HasSubstr("does not stay in a root"));
+    EXPECT_THAT(mistake_in("name = 'a'\n[[files]]\npath = '/etc/slipway-rootfs.json'\n"),
+                HasSubstr("Slipway's own"));
     EXPECT_THAT(mistake_in("name = 'a'\n[[files]]\npath = '/x'\nmode = '8'\n"), HasSubstr("octal"));
     EXPECT_THAT(mistake_in("name = 'a'\n[[files]]\npath = '/x'\nowner = 'root'\n"),
                 HasSubstr("USER:GROUP"));

@@ -23,5 +23,12 @@ TEST(Process, ConfinementOutlivesTheDescriptorsOfTheChild) {
     }
 }
 
+TEST(Process, VariablesThatAreGivenReplaceTheUsualOnes) {
+    LocalRunner runner;
+    auto captured = run(runner, {.argv = {"/usr/bin/env"}, .env = {"X=1", "PATH=/bin:/mine"}});
+    ASSERT_TRUE(captured) << render_text(captured.error());
+    EXPECT_EQ(captured->out, "X=1\nPATH=/bin:/mine\nLC_ALL=C.UTF-8\n");
+}
+
 } // namespace
 } // namespace slipway::sys

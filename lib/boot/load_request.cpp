@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "boot/load_request.hpp"
+
+#include "base/strings.hpp"
+#include "boot/digests.hpp"
+
+namespace slipway::boot {
+
+Result<LoadRequest> read_load(const Command& command, const BootOptions& options) {
+    auto option = [&command](const std::string& name) {
+        auto found = command.options.find(name);
+        return found == command.options.end() ? std::string() : found->second;
+    };
+    auto entry =
+        option("entry").empty() ? std::optional(options.entry) : entry_named(option("entry"));
+    if (!entry)
+        return fail(Code::InvalidArgument, "--entry takes contained or native");
+    if (*entry == Entry::Kexec)
+        return fail(Code::Unsupported, "images are not entered by kexec yet");
+    if (!option("persist").empty() || !options.persist.empty())
+        return fail(Code::Unsupported, "what an image writes is kept in memory only, so far");
+    LoadRequest request{.sha256 = to_lower(option("sha256")),
+                        .entry = *entry,
+                        .insecure = options.insecure || command.options.contains("insecure"),
+                        .return_after = options.return_after,
+                        .deadline = options.deadline};
+    auto urls = std::vector{command.arguments.at(0)};
+    if (auto mirror = option("mirror"); !mirror.empty())
+        urls.push_back(mirror);
+    if (urls[0] == options.image_url) {
+        urls.insert(urls.end(), options.mirrors.begin(), options.mirrors.end());
+        if (request.sha256.empty())
+            request.sha256 = options.image_sha256;
+    }
+    for (const auto& text : urls) {
+        SLIPWAY_TRY(auto url, http::parse_url(text));
+        request.urls.push_back(std::move(url));
+    }
+    if (!request.sha256.empty() && !is_sha256(request.sha256))
+        return fail(Code::InvalidArgument, "--sha256 takes 64 hexadecimal digits");
+    if (auto after = option("return-after"); !after.empty()) {
+        auto seconds = parse_number(after);
+        if (!seconds)
+            return fail(Code::InvalidArgument, "--return-after takes seconds");
+        request.return_after = std::chrono::seconds(*seconds);
+    }
+    return request;
+}
+
+} // namespace slipway::boot

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be loaded, from where; pure.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "boot/commands.hpp"
+#include "http/url.hpp"
+
+namespace slipway::boot {
+
+struct LoadRequest {
+    std::vector<http::Url> urls; ///< of the same image; the first that has it is taken
+    std::string sha256{};        ///< "": see ask_what_to_expect
+    Entry entry = Entry::Contained;
+    bool insecure = false; ///< any certificate will do
+    std::optional<std::chrono::seconds> return_after{};
+    std::chrono::seconds deadline{20};
+    std::chrono::milliseconds pause{1000}; ///< before a second try
+};
+
+/// Of the command `load`, and of what the kernel's command line says of all loads, and of the image
+/// that it names. InvalidArgument; Unsupported.
+[[nodiscard]] Result<LoadRequest> read_load(const Command& command, const BootOptions& options);
+
+} // namespace slipway::boot

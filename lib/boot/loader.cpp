@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "boot/loader.hpp"
+
+#include <algorithm>
+#include <ctime>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/strings.hpp"
+#include "base/units.hpp"
+#include "boot/machine.hpp"
+#include "boot/modules.hpp"
+
+namespace slipway::boot {
+namespace {
+
+constexpr std::uint64_t own_reserve = 64 << 20; // bytes that images leave alone
+constexpr std::uint64_t usual_growth = 3;       // of what a compressor has packed
+constexpr std::size_t columns = 79;
+
+// What an archive takes besides its own file.
+std::uint64_t unpacked_size(std::string_view head, std::uint64_t size, const Expected& expected) {
+    bool is_plain = head.size() > 262 && head.substr(257, 5) == "ustar";
+    return expected.unpacked.value_or(is_plain ? size : size * usual_growth);
+}
+
+} // namespace
+
+std::uint64_t Loader::room() const {
+    auto free = options_.memory.value_or(machine_memory().available);
+    struct statvfs place {};
+    if (::statvfs(options_.images.c_str(), &place) == 0)
+        free = std::min<std::uint64_t>(free, place.f_bavail * place.f_frsize);
+    return free;
+}
+
+void Loader::make_room(std::uint64_t bytes, const std::string& but) const {
+    auto stored = store_.list();
+    for (auto image = stored.rbegin(); image != stored.rend() && room() < bytes; ++image) {
+        if (image->digest == but)
+            continue;
+        options_.say(fmt::format("{} of {} gives way", image->digest, image->url));
+        store_.remove(image->digest);
+    }
+}
+
+// Of what is to come: the file, and what is in it.
+Status Loader::check_room(std::uint64_t image, std::uint64_t unpacked,
+                          const std::string& but) const {
+    auto needed = image + unpacked + own_reserve;
+    make_room(needed, but);
+    auto free = room();
+    if (free >= needed)
+        return {};
+    auto content =
+        unpacked == 0 ? "" : fmt::format(", about {} for what is in it", format_size(unpacked));
+    return fail(Code::NoSpace,
+                fmt::format("the image needs {} of memory ({} for itself{}, {} to work with), and "
+                            "{} are free",
+                            format_size(needed), format_size(image), content,
+                            format_size(own_reserve), format_size(free)),
+                unpacked == 0 ? "give the machine more memory"
+                              : "give the machine more memory, or take the image as squashfs or "
+                                "erofs, which is not unpacked");
+}
+
+std::optional<StoredImage> Loader::find(const Expected& expected, const Cancel& cancel) const {
+    if (expected.sha256.empty())
+        return std::nullopt;
+    for (auto& image : store_.list()) {
+        if (image.digest != expected.sha256)
+            continue;
+        if (auto same = store_.verify(image, cancel); !same) {
+            options_.say(render_line(same.error()));
+            return std::nullopt;
+        }
+        image.trusted_by = expected.by;
+        return image;
+    }
+    return std::nullopt;
+}
+
+Result<StoredImage> Loader::fetch(const LoadRequest& request, const Cancel& cancel) {
+    if (request.insecure)
+        options_.say("WARNING: certificates are not checked");
+    SLIPWAY_TRY(auto trust, read_trust(options_.trust));
+    SLIPWAY_TRY(auto client,
+                http::Client::open({.ca_file = trust.ca_file, .insecure = request.insecure}));
+    SLIPWAY_TRY(auto expected, ask_what_to_expect(trust,
+                                                  {.client = client,
+                                                   .urls = request.urls,
+                                                   .sha256 = request.sha256,
+                                                   .pause = request.pause,
+                                                   .say = options_.say},
+                                                  cancel));
+    if (auto known = find(expected, cancel)) {
+        options_.say(fmt::format("the image {} is here already", known->digest));
+        return *known;
+    }
+    SLIPWAY_CHECK(cancel.check());
+    auto image = transfer(client, request, expected, cancel);
+    if (!image)
+        store_.give_up();
+    return image;
+}
+
+Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& request,
+                                     const Expected& expected, const Cancel& cancel) {
+    SLIPWAY_TRY(auto file, store_.begin());
+    StoredImage image{.trusted_by = expected.by};
+    auto most = room();
+    for (const auto& each : store_.list())
+        most += each.size;
+    DownloadRequest wanted{.urls = request.urls,
+                           .sha256 = expected.sha256,
+                           .size = expected.size,
+                           .limit = most,
+                           .pause = request.pause,
+                           .head_size = head_size};
+    wanted.on_length = [&](std::optional<std::uint64_t> size) -> Status {
+        if (size)
+            return check_room(*size, expected.unpacked.value_or(0));
+        make_room(most);
+        return {};
+    };
+    wanted.on_first_bytes = [&](std::string_view head,
+                                std::optional<std::uint64_t> size) -> Status {
+        SLIPWAY_TRY(auto format, identify_image(head));
+        image.format = name_of(format);
+        if (size)
+            SLIPWAY_CHECK(check_whole(head, format, *size));
+        if (format == ImageFormat::Tar)
+            image.unpacked = unpacked_size(head, size.value_or(head.size()), expected);
+        return check_room(size.value_or(0), image.unpacked);
+    };
+    wanted.on_progress = [this](const Progress& progress) {
+        options_.say_passing(render_progress(progress, columns));
+    };
+    wanted.on_retry = [this](const Error& error) { options_.say(render_line(error)); };
+    SLIPWAY_TRY(auto done, download(client, wanted, file, cancel));
+    image.digest = done.sha256;
+    image.size = done.size;
+    image.url = done.url.str();
+    image.fetched_at = std::time(nullptr);
+    SLIPWAY_CHECK(store_.keep(image));
+    options_.say(fmt::format("fetched {}, {}, SHA-256 {}", format_size(image.size), image.format,
+                             image.digest));
+    options_.say(image.trusted_by.empty()
+                     ? "WARNING: the image is NOT VERIFIED: nobody says what its digest is"
+                     : "verified by " + image.trusted_by);
+    return image;
+}
+
+Result<Entrance> Loader::prepare(const LoadRequest& request, const StoredImage& image) {
+    SLIPWAY_TRY(auto file, store_.open(image.digest));
+    std::string head(head_size, '\0');
+    auto got = ::pread(file.raw(), head.data(), head.size(), 0);
+    head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    SLIPWAY_TRY(auto format, identify_image(head));
+    SLIPWAY_CHECK(check_room(0, image.unpacked, image.digest));
+    if (auto loaded = ModuleLoader::open().load("loop");
+        !loaded && loaded.error().code != Code::NotFound)
+        return fail(std::move(loaded.error()));
+    SLIPWAY_TRY(auto root, ImageRoot::open(file, format, options_.target, options_.program));
+    SLIPWAY_TRY(auto init, find_init(root.path()));
+    auto systemd = systemd_version(root.path());
+    return Entrance{.root = std::move(root),
+                    .init = std::move(init),
+                    .entry = request.entry,
+                    .systemd = systemd,
+                    .digest = image.digest,
+                    .url = image.url,
+                    .return_after = request.return_after,
+                    .deadline = request.deadline};
+}
+
+Status Loader::verify(const std::string& digest, const Cancel& cancel) const {
+    std::size_t count = 0;
+    for (const auto& image : store_.list()) {
+        if (!image.digest.starts_with(to_lower(digest)))
+            continue;
+        ++count;
+        auto same = store_.verify(image, cancel);
+        if (!same && same.error().code == Code::Cancelled)
+            return same;
+        options_.say(same ? fmt::format("{} is as it was fetched", image.digest)
+                          : render_text(same.error()));
+    }
+    if (count == 0)
+        return fail(Code::NotFound, digest.empty()
+                                        ? "no image was fetched"
+                                        : fmt::format("there is no image {}", printable(digest)));
+    return {};
+}
+
+} // namespace slipway::boot

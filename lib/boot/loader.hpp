@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an address to a root that can be entered.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "boot/image.hpp"
+#include "boot/load_request.hpp"
+#include "boot/store.hpp"
+#include "boot/trust.hpp"
+
+namespace slipway::boot {
+
+struct LoaderOptions {
+    std::string images = "/run/slipway/images"; ///< a directory for what is fetched
+    std::string target = "/run/slipway/target"; ///< an empty one for the root
+    std::string trust = "/etc/slipway";         ///< see read_trust
+    std::string program = "/proc/self/exe";     ///< see ImageRoot::open
+    std::optional<std::uint64_t> memory{};      ///< bytes that are free; for tests
+    /// What is told, and what replaces itself. Called in the thread that loads.
+    std::function<void(const std::string&)> say = [](const std::string&) {};
+    std::function<void(const std::string&)> say_passing = [](const std::string&) {};
+};
+
+/// One load at a time: whoever has more threads sees to that.
+class Loader {
+public:
+    explicit Loader(LoaderOptions options)
+        : options_(std::move(options)), store_(options_.images) {}
+
+    /// Into the store; or from it, where it has what is wanted, which is read again then. Images
+    /// that were fetched before, the oldest first, give way where memory is short. NoSpace before
+    /// the first byte where the server tells a size that does not fit; of an archive, which needs
+    /// room for what is in it too, after its first bytes. Errors: those of ask_what_to_expect,
+    /// download and identify_image.
+    [[nodiscard]] Result<StoredImage> fetch(const LoadRequest& request, const Cancel& cancel);
+    /// A root of it. Errors: those of ImageRoot::open and find_init. CAP_SYS_ADMIN.
+    [[nodiscard]] Result<Entrance> prepare(const LoadRequest& request, const StoredImage& image);
+
+    [[nodiscard]] const ImageStore& store() const { return store_; }
+    /// Of all images in the store, or of those whose digest begins so; each with its outcome, told
+    /// as it is known. NotFound: there is none.
+    [[nodiscard]] Status verify(const std::string& digest, const Cancel& cancel) const;
+
+private:
+    [[nodiscard]] Result<StoredImage> transfer(http::Client& client, const LoadRequest& request,
+                                               const Expected& expected, const Cancel& cancel);
+    [[nodiscard]] std::optional<StoredImage> find(const Expected& expected,
+                                                  const Cancel& cancel) const;
+    [[nodiscard]] std::uint64_t room() const;
+    void make_room(std::uint64_t bytes, const std::string& but = {}) const;
+    [[nodiscard]] Status check_room(std::uint64_t image, std::uint64_t unpacked,
+                                    const std::string& but = {}) const;
+    LoaderOptions options_;
+    ImageStore store_;
+};
+
+} // namespace slipway::boot

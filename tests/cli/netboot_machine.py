@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines that boot over the network: QEMU with an empty disk, and what an operator sees on its serial line."""
+import os
+import re
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+PROMPT = r"\[bootstrap\] # "
+OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+
+
+class Network:
+    """A network namespace with a tap that a machine is plugged into; this side of it is 10.9.0.1."""
+
+    def __init__(self):
+        self.name = f"slipway-test-{os.getpid()}"
+        self.inside = ("ip", "netns", "exec", self.name)
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        for words in ("link set lo up", "tuntap add dev tap0 mode tap", "addr add 10.9.0.1/24 dev tap0", "link set tap0 up"):
+            subprocess.run([*self.inside, "ip", *words.split()], check=True)
+
+    def remove(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=True)
+
+
+class Machine:
+    """With `network`, in a network of its own, where somebody serves. Otherwise `folder` is served by TFTP, and `bootfile` is
+    what firmware is told to begin with; the host is 10.0.2.2."""
+
+    def __init__(self, directory, *, folder=None, bootfile="", network=None, uefi=False, memory=1024, options=()):
+        firmware = []
+        if uefi:
+            variables = Path(directory) / "variables.fd"
+            shutil.copy(OVMF.with_name(OVMF.name.replace("CODE", "VARS")), variables)
+            firmware = ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}", "-drive", f"if=pflash,format=raw,file={variables}"]
+        inside, netdev = ((network.inside, "tap,ifname=tap0,script=no,downscript=no") if network else
+                          ((), f"user,tftp={folder},bootfile={bootfile}"))
+        self.started = time.monotonic()
+        self.text = ""    # all that came
+        self.seen = 0     # up to where it was looked at
+        self.process = subprocess.Popen(
+            [*inside, "qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg", "-m", str(memory), "-nodefaults", "-vga", "std", "-display", "none",
+             "-serial", "stdio", "-no-reboot", "-boot", "n", *firmware, "-device", "virtio-rng-pci",
+             "-netdev", f"{netdev},id=net", "-device", "virtio-net-pci,netdev=net", *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def stop(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def expect(self, pattern, timeout=60):
+        """Waits for it in what was not looked at yet; the match."""
+        until = time.monotonic() + timeout
+        while not (found := re.search(pattern, self.text[self.seen:])):
+            left = until - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"not seen in {timeout} s: {pattern}\n{self.text[self.seen:][-6000:]}")
+            if select.select([self.process.stdout], [], [], min(left, 0.5))[0]:
+                piece = os.read(self.process.stdout.fileno(), 65536)
+                if not piece:
+                    raise AssertionError(f"the machine ended before {pattern}\n{self.text[self.seen:][-6000:]}")
+                self.text += piece.decode(errors="replace")
+        self.seen += found.end()
+        return found
+
+    def send(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def command(self, line, pattern=PROMPT, timeout=60):
+        """Types a line at a prompt, and waits for what comes after it."""
+        self.send(line + "\r")
+        self.expect(r"\n", timeout)
+        return self.expect(pattern, timeout)
+
+    def log_in(self, password="slipway", timeout=120):
+        self.expect(r"login: ", timeout)
+        self.command("root", r"Password: ")
+        self.command(password, r"# ")
