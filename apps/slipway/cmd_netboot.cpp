@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
-#include "invocation.hpp"
+#include "cmd_netboot.hpp"
 #include "ops/netboot.hpp"
 
 namespace slipway::app {
@@ -45,6 +45,10 @@ void declare_build(CLI::App& netboot, Invocation& invocation) {
     verb->add_option("--key", request->keys, "Public key that images must be signed with (PEM)");
     verb->add_option("--ca", request->ca,
                      "Authorities that https servers are checked against (PEM)");
+    verb->add_option("--server", request->server,
+                     "Machines take orders there: https://ADDRESS:8443, of this host");
+    verb->add_option("--state", request->state,
+                     "Directory of that server's key, instead of the user's own");
     verb->add_flag("--with-shell", request->with_shell, "Take busybox along, for `shell`");
     verb->add_option("--append", request->append, "Add this to the kernel's command line");
     verb->callback([&invocation, request] {
@@ -90,8 +94,12 @@ void declare_pack(CLI::App& netboot, Invocation& invocation) {
 
 Result<int> serve(Invocation& invocation, ops::NetbootServeRequest request) {
     SLIPWAY_TRY(auto context, invocation.context());
-    request.on_ready = [&](const std::string& url) {
-        invocation.terminal.say(fmt::format("serving {} (Ctrl-C ends it)", url));
+    request.on_ready = [&](const std::string& what, const std::string& url) {
+        invocation.terminal.say(
+            what == "files" ? fmt::format("serving {} (Ctrl-C ends it)", url)
+                            : fmt::format("machines and operators at {} (the operators' token is "
+                                          "in {}/token)",
+                                          url, what));
     };
     if (!invocation.quiet)
         request.on_event = [&](const std::string& line) { invocation.terminal.say(line); };
@@ -115,6 +123,10 @@ void declare_serve(CLI::App& netboot, Invocation& invocation) {
                      "Serve TFTP there, and DHCP with --dhcp, by dnsmasq; needs root");
     verb->add_option("--dhcp", request->dhcp,
                      "Addresses to lease: FIRST,LAST; or NETWORK,proxy beside another DHCP server");
+    verb->add_option("--state", request->state,
+                     "Directory of the key and the token of remote control, as in build");
+    verb->add_flag("--approve-all", request->approve_all,
+                   "Every machine that reports is approved: on a network that you trust");
     verb->callback([&invocation, request] {
         invocation.action = [&invocation, request] { return serve(invocation, *request); };
     });
@@ -128,6 +140,7 @@ void declare_netboot(CLI::App& app, Invocation& invocation) {
     declare_build(*netboot, invocation);
     declare_pack(*netboot, invocation);
     declare_serve(*netboot, invocation);
+    declare_netboot_machines(*netboot, invocation);
 }
 
 } // namespace slipway::app

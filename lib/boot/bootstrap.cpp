@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/bootstrap.hpp"
 
-#include <algorithm>
 #include <csignal>
 #include <deque>
 #include <filesystem>
-#include <mutex>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -15,19 +14,16 @@
 
 #include "base/strings.hpp"
 #include "base/units.hpp"
-#include "boot/background.hpp"
-#include "boot/clock.hpp"
-#include "boot/commands.hpp"
+#include "boot/about.hpp"
 #include "boot/consoles.hpp"
+#include "boot/errands.hpp"
 #include "boot/keyboards.hpp"
-#include "boot/loader.hpp"
 #include "boot/machine.hpp"
 #include "boot/modules.hpp"
-#include "boot/network.hpp"
+#include "boot/remote.hpp"
 #include "boot/shell.hpp"
 #include "boot/state.hpp"
 #include "boot/visit.hpp"
-#include "sys/mount.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -41,7 +37,7 @@ constexpr int poll_interval_ms = 200;
 
 class Bootstrap {
 public:
-    explicit Bootstrap(WallTime built) : built_(built) {}
+    explicit Bootstrap(WallTime built) : errands_(options_, states_, mailbox_, built) {}
     void start() {
         note("the filesystems", mount_own_filesystems());
         note("the control groups", leave_root_cgroup());
@@ -66,7 +62,8 @@ public:
         keyboards_.open();
         note("the directories of images", make_directories());
         set_state([](State&) {});
-        work_.start("the network", [this](const Cancel& cancel) { start_network(cancel); });
+        errands_.bring_up();
+        start_remote();
         consoles_.show_prompt();
     }
 
@@ -80,7 +77,8 @@ public:
             shell_->add_polls(polls);
         ::poll(polls.data(), polls.size(), poll_interval_ms);
         // Orphans are ours; other children are waited for by whoever started them.
-        while (!visit_ && !shell_ && !work_.is_running() && ::waitpid(-1, nullptr, WNOHANG) > 0) {
+        while (!visit_ && !shell_ && !errands_.is_running() &&
+               ::waitpid(-1, nullptr, WNOHANG) > 0) {
         }
         for (const auto& heard : consoles_.hear(polls))
             take(heard);
@@ -90,6 +88,13 @@ public:
             shell_.reset();
         if (!shell_)
             attend_visit(polls);
+        read_mail();
+        if (remote_)
+            attend_remote();
+    }
+
+private:
+    void read_mail() {
         for (const auto& letter : mailbox_.take()) {
             if (letter.passing)
                 consoles_.say_passing(letter.text);
@@ -97,22 +102,13 @@ public:
                 say(letter.text);
         }
     }
-
-private:
     void attend_visit(const std::vector<pollfd>& polls) {
-        if (auto entrance = take_ready(); entrance && !visit_) {
-            say(fmt::format("entering {}", entrance->url));
-            auto visit = Visit::start(std::move(*entrance), consoles_, first_);
-            set_state([&](State& state) {
-                state.phase = visit ? Phase::Target : Phase::Bootstrap;
-                state.entries += visit ? 1 : 0;
-                state.target_pid = visit ? (*visit)->pid() : 0;
-            });
-            if (!visit)
-                return say(render_text(visit.error()));
-            visit_ = std::move(*visit);
-            return;
-        }
+        // Its last words come before what it has come to.
+        if (!visit_)
+            if (auto outcome = errands_.take_outcome()) {
+                read_mail();
+                take_outcome(std::move(*outcome));
+            }
         if (!visit_)
             return;
         visit_->turn(polls);
@@ -127,7 +123,77 @@ private:
             ++state.returns;
             state.last_leaks = ended.left;
         });
-        say(fmt::format("{}\n{}", ended.how, ended.left));
+        auto how = fmt::format("{}\n{}", ended.how, ended.left);
+        say(how);
+        for (auto order : std::exchange(waiting_for_return_, {}))
+            answer(order, std::nullopt, how);
+    }
+    void take_outcome(Errands::Outcome outcome) {
+        if (!outcome.entrance)
+            return answer(outcome.order, outcome.error);
+        auto text = fmt::format("entering {}", outcome.entrance->url);
+        say(text);
+        auto visit = Visit::start(std::move(*outcome.entrance), consoles_, first_);
+        set_state([&](State& state) {
+            state.phase = visit ? Phase::Target : Phase::Bootstrap;
+            state.entries += visit ? 1 : 0;
+            state.target_pid = visit ? (*visit)->pid() : 0;
+        });
+        if (visit)
+            visit_ = std::move(*visit);
+        answer(outcome.order, visit ? std::nullopt : std::optional(visit.error()), text);
+    }
+    // To whoever gave the order; errors to those at the consoles, too.
+    void answer(OrderNumber order, const std::optional<Error>& error,
+                const std::string& text = {}) {
+        if (error)
+            say(render_text(*error));
+        if (order != 0 && remote_)
+            remote_->answer(order, error, text);
+    }
+
+    void start_remote() {
+        if (options_.server.empty())
+            return;
+        auto remote = Remote::start_for(options_);
+        if (!remote)
+            return say(render_text(remote.error()));
+        remote_ = std::move(*remote);
+    }
+    void attend_remote() {
+        for (const auto& news : remote_->take_news())
+            say(news);
+        for (const auto& order : remote_->take_orders()) {
+            if (order.kind == Order::Kind::Keys)
+                for (const auto& heard : consoles_.type(order.text))
+                    take(heard);
+            else if (order.kind == Order::Kind::Command)
+                take_order(order);
+            else if (auto view = look_at_screen())
+                remote_->show(order.number, std::move(*view));
+            else
+                remote_->answer(order.number, view.error());
+        }
+        if (auto written = consoles_.take_mirrored(); !written.empty())
+            remote_->tell_console(written);
+        constexpr std::chrono::seconds between_states{3};
+        auto state = states_.state();
+        if (auto now = Clock::now(); now >= next_state_ || state.phase != told_phase_) {
+            next_state_ = now + between_states;
+            told_phase_ = state.phase;
+            remote_->tell_state(about_now(state, under_way()));
+        }
+    }
+    void take_order(const Order& order) {
+        auto command = parse_command(order.text);
+        if (!command)
+            return remote_->answer(order.number, command.error());
+        if (command->name == "shell")
+            return remote_->answer(order.number, Error{.code = Code::Unsupported,
+                                                       .what = "a shell runs on a console",
+                                                       .hint = "type it there"});
+        say("by remote control: " + order.text);
+        run(*command, "", order.number);
     }
     // Of a native system that does not end: nothing else is left.
     void offer_reboot() {
@@ -138,33 +204,20 @@ private:
         say("the image's system does not end. It is the machine's PID 1, which cannot be killed: "
             "wait for it, or `reboot`");
     }
-    bool is_ready() {
-        std::lock_guard guard(ready_lock_);
-        return ready_.has_value();
-    }
-    std::optional<Entrance> take_ready() {
-        std::lock_guard guard(ready_lock_);
-        return std::exchange(ready_, std::nullopt);
-    }
-
     void say(const std::string& text) {
         log_.push_back(text);
         if (log_.size() > kept_lines)
             log_.pop_front();
         consoles_.say(text);
+        if (remote_)
+            remote_->tell_line(text);
     }
     Status make_directories() const {
         ::mkdir(state_directory, 0755);
         // Where the files of the state are looked for.
         ::mkdir("/var", 0755);
         std::ignore = ::symlink("/run", "/var/run");
-        for (const auto& directory : {loader_options_.images, loader_options_.target})
-            ::mkdir(directory.c_str(), 0700);
-        // Of its own: /run has half of the memory, and images may need more.
-        return sys::mount({.source = "slipway-images",
-                           .target = loader_options_.images,
-                           .type = "tmpfs",
-                           .options = "mode=0700,size=100%"});
+        return errands_.make_directories();
     }
     void set_state(const std::function<void(State&)>& change) {
         if (auto changed = states_.change(change); !changed)
@@ -189,64 +242,59 @@ private:
                 log_.push_back(render_line(error));
     }
 
-    // In the background, as all with `mailbox_`.
-    void start_network(const Cancel& cancel) {
-        auto up = bring_up_network(
-            options_, [this](const std::string& text) { mailbox_.put(text); }, cancel);
-        if (!up)
-            return mailbox_.put(render_text(up.error()));
-        mailbox_.put(
-            fmt::format("{} has {}", up->link.name, join(addresses_of(up->link.name), ", ")));
-        if (!options_.ntp.empty())
-            time_servers_ = {options_.ntp};
-        else
-            for (auto server : up->lease.time_servers)
-                time_servers_.push_back(to_text(server));
-        if (!time_servers_.empty())
-            see_to_clock(std::nullopt, cancel);
-        if (!options_.image_url.empty())
-            load({.name = "load", .arguments = {options_.image_url}}, cancel);
-    }
-
     void take(const Consoles::Heard& heard) {
         if (heard.come_back)
             return come_back("RETURN_TO_BOOTSTRAP on " + heard.console);
-        if (heard.interrupted && work_.is_running())
-            return work_.stop();
+        if (heard.interrupted && errands_.is_running())
+            return errands_.stop();
         auto command = parse_command(heard.line);
         if (!command)
             say(render_text(command.error()));
         else if (!command->name.empty())
-            run(*command, heard.console);
+            run(*command, heard.console, 0);
         else
             consoles_.show_prompt();
     }
 
-    void run(const Command& command, const std::string& console) {
+    void run(const Command& command, const std::string& console, OrderNumber order) {
+        auto tell = [&](const std::string& text) {
+            consoles_.say(text);
+            answer(order, std::nullopt, text);
+        };
+        auto argument = command.arguments.empty() ? "" : command.arguments[0];
         if (command.name == "help")
-            return say(help_text(command.arguments.empty() ? "" : command.arguments[0]));
+            return tell(help_text(argument));
         if (command.name == "status")
-            return say(status());
+            return tell(about_now_text(states_.state(), under_way()));
         if (command.name == "list")
-            return say(images());
+            return tell(images());
         if (command.name == "log")
-            return consoles_.say(join({log_.begin(), log_.end()}, "\n"));
+            return tell(join({log_.begin(), log_.end()}, "\n"));
         if (command.name == "reboot" || command.name == "poweroff") {
             say(command.name + " ...");
+            answer(order, std::nullopt);
+            if (remote_) // that it is heard
+                std::this_thread::sleep_for(std::chrono::milliseconds(500));
             end_machine(command.name);
         }
         if (command.name == "return")
-            return say("nothing runs: there is nothing to come back from");
-        if (command.name == "load")
-            return work("a load", [this, command](const Cancel& cancel) { load(command, cancel); });
-        if (command.name == "verify")
-            return work("verifying", [this, command](const Cancel& cancel) {
-                auto digest = command.arguments.empty() ? "" : command.arguments[0];
-                if (auto done = loader_.verify(digest, cancel); !done)
-                    mailbox_.put(render_text(done.error()));
-            });
+            return order_return(order);
         if (command.name == "shell")
-            start_shell(console);
+            return start_shell(console);
+        if (auto free = check_free(); !free)
+            return answer(order, free.error());
+        if (command.name == "load")
+            errands_.load(command, order);
+        else if (command.name == "verify")
+            errands_.verify(argument, order);
+    }
+    void order_return(OrderNumber order) {
+        if (!visit_)
+            return answer(order, Error{.code = Code::NotFound,
+                                       .what = "nothing runs: there is nothing to come back from"});
+        if (order != 0)
+            waiting_for_return_.push_back(order);
+        come_back("return by remote control");
     }
     void start_shell(const std::string& console) {
         if (shell_)
@@ -262,100 +310,45 @@ private:
             visit_->come_back(why);
     }
     // One at a time: two loads would share memory that each has counted for itself.
-    void work(const std::string& name, std::function<void(const Cancel&)> task) {
-        if (!work_.ends_soon())
-            return say(fmt::format("{} is under way: Ctrl-C stops it", work_.name()));
+    Status check_free() {
+        if (visit_)
+            return fail(Code::Busy, "an image is entered", "come back from it first");
+        if (!errands_.is_idle())
+            return fail(Code::Busy, fmt::format("{} is under way", errands_.name()),
+                        "Ctrl-C stops it");
         if (shell_)
-            return say("a shell runs on another console: end it first");
-        if (visit_ || is_ready())
-            return say("an image is entered: come back from it first");
-        work_.start(name, std::move(task));
+            return fail(Code::Busy, "a shell runs on a console", "end it first");
+        return {};
     }
 
-    [[nodiscard]] std::string status() const {
-        auto memory = machine_memory();
-        auto text = render_status(states_.state(), machine_uptime());
-        text += fmt::format("memory     {} MiB, {} MiB free\n", memory.total >> 20,
-                            memory.available >> 20);
-        if (auto links = ethernet_links())
-            for (const auto& link : *links)
-                text +=
-                    fmt::format("{:10} {}{}\n", link.name, link.has_carrier ? "" : "no carrier ",
-                                join(addresses_of(link.name), ", "));
-        return text + fmt::format("under way  {}\n", work_.is_running() ? work_.name() : "nothing");
+    [[nodiscard]] std::string under_way() const {
+        return errands_.is_running() ? errands_.name() : "";
     }
 
     [[nodiscard]] std::string images() const {
         std::string text;
-        for (const auto& image : loader_.store().list())
+        for (const auto& image : errands_.store().list())
             text += render_image(image);
         return text.empty() ? "no image was fetched" : text;
     }
 
-    // In the background: certificates have dates.
-    void see_to_clock(const std::optional<http::Url>& url, const Cancel& cancel) {
-        if (clock_was_set_)
-            return;
-        auto done = set_clock({.servers = time_servers_, .web = url, .not_before = built_}, cancel);
-        clock_was_set_ = done.has_value();
-        set_state([](State&) {}); // the times in it are others now
-        mailbox_.put(done ? *done : "the clock was not set: " + render_line(done.error()));
-    }
-
-    // In the background.
-    void load(const Command& command, const Cancel& cancel) {
-        set_state([&](State& state) {
-            state.phase = Phase::Loading;
-            state.image_url = command.arguments.at(0);
-            state.image_digest.clear();
-        });
-        auto done = try_to_load(command, cancel);
-        if (!done)
-            mailbox_.put(render_text(done.error()));
-        if (!done || command.options.contains("fetch-only"))
-            set_state([](State& state) { state.phase = Phase::Bootstrap; });
-    }
-    Status try_to_load(const Command& command, const Cancel& cancel) {
-        SLIPWAY_TRY(auto request, read_load(command, options_));
-        auto secure = std::find_if(request.urls.begin(), request.urls.end(),
-                                   [](const http::Url& url) { return url.secure; });
-        if (secure != request.urls.end())
-            see_to_clock(*secure, cancel);
-        SLIPWAY_TRY(auto image, loader_.fetch(request, cancel));
-        set_state([&](State& state) {
-            state.image_url = image.url;
-            state.image_digest = image.digest;
-        });
-        if (command.options.contains("fetch-only"))
-            return {};
-        SLIPWAY_TRY(auto entrance, loader_.prepare(request, image));
-        std::lock_guard guard(ready_lock_);
-        ready_ = std::move(entrance);
-        return {};
-    }
-
-    WallTime built_;
     BootOptions options_{};
-    std::vector<std::string> time_servers_; ///< of the background
-    bool clock_was_set_ = false;            ///< of the background
     Consoles consoles_{prompt};
     std::set<std::string> opened_;
     std::deque<std::string> log_;
     ModuleLoader modules_;
     Keyboards keyboards_;
     Mailbox mailbox_;
-    LoaderOptions loader_options_{
-        .say = [this](const std::string& text) { mailbox_.put(text); },
-        .say_passing = [this](const std::string& text) { mailbox_.put(text, true); }};
-    Loader loader_{loader_options_};
     StateFiles states_;
-    std::mutex ready_lock_;
-    std::optional<Entrance> ready_; ///< prepared in the background
     FirstProcess first_;
     std::unique_ptr<Visit> visit_;
     bool told_of_stuck_ = false;
     std::unique_ptr<Shell> shell_;
-    Background work_; ///< ends first
+    std::vector<OrderNumber> waiting_for_return_;
+    std::unique_ptr<Remote> remote_;
+    Clock::time_point next_state_{}; ///< when the server is told of this one
+    Phase told_phase_ = Phase::Bootstrap;
+    Errands errands_; ///< ends first
 };
 
 } // namespace

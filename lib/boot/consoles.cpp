@@ -17,7 +17,7 @@ namespace {
 
 constexpr char interrupt = 3;         // Ctrl-C
 constexpr int longest_write_ms = 200; // to a line that does not take more: a hung one is left alone
-constexpr std::size_t most_waiting = 64 << 10; // bytes
+constexpr std::size_t most_waiting = 64 << 10, most_mirrored = 256 << 10; // bytes
 
 // "tty0", "tty1": the screen.
 bool is_screen(std::string_view name) {
@@ -66,7 +66,20 @@ void Consoles::make_raw(Terminal& terminal) {
     ::tcsetattr(terminal.fd.raw(), TCSANOW, &raw);
 }
 
+Consoles::Terminal* Consoles::shared() {
+    auto found = std::find_if(terminals_.begin(), terminals_.end(),
+                              [](const Terminal& each) { return !is_screen(each.name); });
+    if (found == terminals_.end())
+        found = terminals_.begin();
+    return found == terminals_.end() ? nullptr : &*found;
+}
+
 void Consoles::write(Terminal& terminal, std::string_view text) {
+    if (&terminal == shared()) {
+        mirrored_ += text;
+        if (mirrored_.size() > most_mirrored)
+            mirrored_.erase(0, mirrored_.size() - most_mirrored);
+    }
     while (!text.empty()) {
         auto written = ::write(terminal.fd.raw(), text.data(), text.size());
         if (written > 0) {
@@ -112,33 +125,44 @@ void Consoles::add_polls(std::vector<pollfd>& polls) const {
 std::vector<Consoles::Heard> Consoles::hear(const std::vector<pollfd>& polls) {
     std::vector<Heard> heard;
     for (auto& terminal : terminals_) {
-        if (terminal.is_lent) {
-            pass_on(terminal, polls, heard);
+        if (terminal.is_lent && !terminal.lent.valid())
             continue;
-        }
-        if (!is_ready(polls, terminal.fd.raw()))
-            continue;
-        std::array<char, 1024> bytes{};
-        auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size());
-        if (got <= 0)
-            continue;
-        std::string_view typed{bytes.data(), static_cast<std::size_t>(got)};
-        if (typed.find(interrupt) != std::string_view::npos)
-            heard.push_back({.console = terminal.name, .line = "", .interrupted = true});
-        for (auto step = terminal.editor.feed(typed);; step = terminal.editor.feed("")) {
-            write(terminal, step.shown);
-            if (!step.line)
-                break;
-            heard.push_back({.console = terminal.name, .line = *step.line});
-        }
+        std::array<char, 4096> bytes{};
+        if (is_ready(polls, terminal.fd.raw()))
+            if (auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size()); got > 0)
+                take_typed(terminal, {bytes.data(), static_cast<std::size_t>(got)}, heard);
+        if (terminal.is_lent)
+            pass_on(terminal, polls);
     }
     return heard;
 }
 
-void Consoles::pass_on(Terminal& terminal, const std::vector<pollfd>& polls,
-                       std::vector<Heard>& heard) {
-    if (!terminal.lent.valid())
+std::vector<Consoles::Heard> Consoles::type(std::string_view bytes) {
+    std::vector<Heard> heard;
+    if (auto* terminal = shared())
+        take_typed(*terminal, bytes, heard);
+    return heard;
+}
+
+void Consoles::take_typed(Terminal& terminal, std::string_view typed, std::vector<Heard>& heard) {
+    if (terminal.is_lent) {
+        if (terminal.word.feed(typed))
+            heard.push_back({.console = terminal.name, .line = "", .come_back = true});
+        if (terminal.waiting.size() < most_waiting)
+            terminal.waiting += typed;
         return;
+    }
+    if (typed.find(interrupt) != std::string_view::npos)
+        heard.push_back({.console = terminal.name, .line = "", .interrupted = true});
+    for (auto step = terminal.editor.feed(typed);; step = terminal.editor.feed("")) {
+        write(terminal, step.shown);
+        if (!step.line)
+            break;
+        heard.push_back({.console = terminal.name, .line = *step.line});
+    }
+}
+
+void Consoles::pass_on(Terminal& terminal, const std::vector<pollfd>& polls) {
     std::array<char, 4096> bytes{};
     if (terminal.is_hung_up || is_ready(polls, terminal.lent.raw())) {
         auto got = ::read(terminal.lent.raw(), bytes.data(), bytes.size());
@@ -146,14 +170,6 @@ void Consoles::pass_on(Terminal& terminal, const std::vector<pollfd>& polls,
         if (got > 0)
             write(terminal, {bytes.data(), static_cast<std::size_t>(got)});
     }
-    if (is_ready(polls, terminal.fd.raw()))
-        if (auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size()); got > 0) {
-            std::string_view typed{bytes.data(), static_cast<std::size_t>(got)};
-            if (terminal.word.feed(typed))
-                heard.push_back({.console = terminal.name, .line = "", .come_back = true});
-            if (terminal.waiting.size() < most_waiting)
-                terminal.waiting += typed;
-        }
     if (!terminal.waiting.empty())
         if (auto written =
                 ::write(terminal.lent.raw(), terminal.waiting.data(), terminal.waiting.size());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <poll.h>
@@ -59,6 +60,12 @@ public:
     /// Takes all back that were lent, and shows their prompts.
     void take_back();
 
+    /// What was written since the last call to the terminal that somebody far away shares: the
+    /// first serial line, or the only screen. Of very much the end.
+    [[nodiscard]] std::string take_mirrored() { return std::exchange(mirrored_, {}); }
+    /// As if it were typed there.
+    [[nodiscard]] std::vector<Heard> type(std::string_view bytes);
+
 private:
     struct Terminal {
         std::string name;
@@ -72,12 +79,15 @@ private:
         std::string waiting{};   ///< for its system, which does not read
         WordMatcher word{};
     };
-    void pass_on(Terminal& terminal, const std::vector<pollfd>& polls, std::vector<Heard>& heard);
+    void pass_on(Terminal& terminal, const std::vector<pollfd>& polls);
+    void take_typed(Terminal& terminal, std::string_view typed, std::vector<Heard>& heard);
     static void make_raw(Terminal& terminal);
-    static void write(Terminal& terminal, std::string_view text);
+    void write(Terminal& terminal, std::string_view text);
+    Terminal* shared();
 
     std::string prompt_;
     std::vector<Terminal> terminals_;
+    std::string mirrored_;
 };
 
 } // namespace slipway::boot

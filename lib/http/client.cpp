@@ -39,7 +39,10 @@ Result<SslContext> open_context(const ClientOptions& options) {
                        nullptr);
     if (options.insecure)
         return context;
-    auto file = options.ca_file;
+    auto file = options.pinned.empty() ? options.ca_file : options.pinned;
+    if (!options.pinned.empty())
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context.get()),
+                                    X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
     for (const auto* trusted : trusted_files)
         if (file.empty() && ::access(trusted, R_OK) == 0)
             file = trusted;
@@ -52,11 +55,11 @@ Result<SslContext> open_context(const ClientOptions& options) {
     return context;
 }
 
-// Of one connection; the certificate must be of this host.
-SSL* new_ssl(SSL_CTX* context, const std::string& host) {
+// Of one connection; the certificate must be of this host, unless it is the one that is known.
+SSL* new_ssl(SSL_CTX* context, const std::string& host, bool is_pinned) {
     auto* ssl = SSL_new(context);
-    if (ssl == nullptr)
-        return nullptr;
+    if (ssl == nullptr || is_pinned)
+        return ssl;
     if (is_address(host))
         X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
     else {
@@ -87,13 +90,16 @@ public:
     Exchange& operator=(const Exchange&) = delete;
 
     Result<Response> run(event_base* base, evdns_base* dns, SSL_CTX* context,
-                         std::chrono::seconds idle) {
+                         const ClientOptions& options) {
         base_ = base;
-        SLIPWAY_CHECK(connect(dns, context, idle));
+        SLIPWAY_CHECK(connect(dns, context, options));
         SLIPWAY_CHECK(send());
         Event look(event_new(base, -1, EV_PERSIST, &Exchange::on_look, this));
         event_add(look.get(), &look_interval);
-        event_base_dispatch(base);
+        // What fails at once, such as a network that is down, has ended already, and a loop that
+        // has not begun cannot be broken.
+        if (!error_ && !is_done_)
+            event_base_dispatch(base);
         connection_.reset();
         if (error_)
             return fail(std::move(*error_));
@@ -103,10 +109,10 @@ public:
     }
 
 private:
-    Status connect(evdns_base* dns, SSL_CTX* context, std::chrono::seconds idle) {
+    Status connect(evdns_base* dns, SSL_CTX* context, const ClientOptions& options) {
         const auto& url = request_.url;
         if (url.secure) {
-            ssl_ = new_ssl(context, url.host);
+            ssl_ = new_ssl(context, url.host, !options.pinned.empty());
             if (ssl_ == nullptr)
                 return fail(Code::Internal, "making a TLS connection");
             stream_ = bufferevent_openssl_socket_new(base_, -1, ssl_, BUFFEREVENT_SSL_CONNECTING,
@@ -119,7 +125,7 @@ private:
                                                                  url.host.c_str(), url.port));
         if (!connection_)
             return fail(Code::Internal, "making a connection");
-        evhttp_connection_set_timeout(connection_.get(), static_cast<int>(idle.count()));
+        evhttp_connection_set_timeout(connection_.get(), static_cast<int>(options.idle.count()));
         return {};
     }
 
@@ -181,6 +187,8 @@ private:
                 if (auto taken = exchange.sink_({reinterpret_cast<const char*>(bytes), size});
                     !taken)
                     exchange.stop(std::move(taken.error()));
+            if (exchange.response_.status / 100 != 2 && exchange.request_.on_error_body)
+                exchange.request_.on_error_body({reinterpret_cast<const char*>(bytes), size});
             evbuffer_drain(buffer, size);
         }
     }
@@ -277,7 +285,7 @@ Result<Response> Client::exchange(const Request& request, const Sink& sink, cons
             return fail(Code::Internal, "preparing to fetch");
         SLIPWAY_TRY(auto response,
                     Exchange(asked, sink, cancel)
-                        .run(base.get(), dns.get(), state_->context.get(), state_->options.idle));
+                        .run(base.get(), dns.get(), state_->context.get(), state_->options));
         auto location = response.headers.find("location");
         if (!is_redirect(response.status) || location == response.headers.end())
             return response;

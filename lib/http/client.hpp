@@ -19,7 +19,10 @@
 namespace slipway::http {
 
 struct ClientOptions {
-    std::string ca_file{};         ///< PEM; "": the authorities that this system trusts
+    std::string ca_file{}; ///< PEM; "": the authorities that this system trusts
+    /// PEM file of one certificate: only the server that has its key will do, by whatever name and
+    /// whatever the clock says; "": certificates are checked as usual.
+    std::string pinned{};
     bool insecure = false;         ///< any certificate will do
     std::chrono::seconds idle{30}; ///< without a byte: Timeout
     unsigned most_redirects = 10;
@@ -39,6 +42,7 @@ struct Request {
     std::string body{};
     /// Called before the body of an answer with a status of 200 to 299; an error ends the exchange.
     std::function<Status(const Response&)> on_head{};
+    std::function<void(std::string_view)> on_error_body{}; ///< takes the body of all other answers
 };
 
 /// Takes the body of an answer with a status of 200 to 299 as it comes; an error ends the exchange.

@@ -204,7 +204,7 @@ struct Server::State {
         int fd = -1;
     };
 
-    EventBase base; ///< freed last
+    std::shared_ptr<event_base> base; ///< freed last
     SslContext context;
     Http http;
     std::uint16_t port = 0;
@@ -295,10 +295,13 @@ Server::Server(Server&&) noexcept = default;
 Server& Server::operator=(Server&&) noexcept = default;
 Server::~Server() = default;
 
-Result<Server> Server::open(const ServerOptions& options) {
+Result<Server> Server::open(const ServerOptions& options, const Server* beside) {
     silence_libevent();
     auto state = std::make_unique<State>();
-    state->base.reset(event_base_new());
+    if (beside != nullptr)
+        state->base = beside->state_->base;
+    else
+        state->base = EventBase(event_base_new());
     state->http.reset(state->base ? evhttp_new(state->base.get()) : nullptr);
     if (!state->http)
         return fail(Code::Internal, "preparing to serve");

@@ -76,7 +76,9 @@ public:
 
     /// Listens. Busy: somebody else does at that port; Permission; InvalidArgument: the address,
     /// the certificate or its key.
-    [[nodiscard]] static Result<Server> open(const ServerOptions& options);
+    /// `beside`: both are served while that one runs.
+    [[nodiscard]] static Result<Server> open(const ServerOptions& options,
+                                             const Server* beside = nullptr);
     Server(Server&&) noexcept;
     Server& operator=(Server&&) noexcept;
     ~Server();

@@ -8,6 +8,7 @@
 #include "appliance/elf_needs.hpp"
 #include "archive/compress.hpp"
 #include "base/strings.hpp"
+#include "boot/remote_protocol.hpp"
 #include "netboot/kernel_needs.hpp"
 #include "sys/fd.hpp"
 
@@ -44,14 +45,14 @@ Status add_keys(const std::vector<std::string>& keys, archive::CpioTree& tree) {
     return {};
 }
 
-Status add_authorities(const std::string& ca, archive::CpioTree& tree) {
-    if (ca.empty())
+Status add_certificates(const std::string& file, const char* name, archive::CpioTree& tree) {
+    if (file.empty())
         return {};
-    SLIPWAY_TRY(auto text, sys::read_file(ca, largest_text));
+    SLIPWAY_TRY(auto text, sys::read_file(file, largest_text));
     if (text.find("PRIVATE KEY-----") != std::string::npos ||
         text.find("-----BEGIN CERTIFICATE-----") == std::string::npos)
-        return fail(Code::InvalidArgument, fmt::format("{} holds no certificates in PEM", ca));
-    tree.add("/etc/slipway/ca.pem", S_IFREG | 0644, std::move(text));
+        return fail(Code::InvalidArgument, fmt::format("{} holds no certificates in PEM", file));
+    tree.add(name, S_IFREG | 0644, std::move(text));
     return {};
 }
 
@@ -79,7 +80,8 @@ Result<Initramfs> make_initramfs(const InitramfsParts& parts, const appliance::T
     SLIPWAY_TRY(auto init, sys::read_file(parts.init, largest_program));
     tree.add("/init", S_IFREG | 0755, std::move(init));
     SLIPWAY_CHECK(add_keys(parts.keys, tree));
-    SLIPWAY_CHECK(add_authorities(parts.ca, tree));
+    SLIPWAY_CHECK(add_certificates(parts.ca, "/etc/slipway/ca.pem", tree));
+    SLIPWAY_CHECK(add_certificates(parts.server, boot::server_certificate, tree));
     SLIPWAY_CHECK(add_shell(parts.shell, tree));
     Initramfs made{.bytes = {}, .compression = initramfs_compression(kernel), .modules = {}};
     SLIPWAY_TRY(made.modules, add_modules(kernel, choice, tree));

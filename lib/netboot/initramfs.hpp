@@ -15,6 +15,7 @@ struct InitramfsParts {
     std::string init;                ///< the program slipway-init
     std::vector<std::string> keys{}; ///< files with public keys that images must be signed with
     std::string ca{};                ///< file with the authorities that servers are checked against
+    std::string server{};            ///< file with the certificate of the server of remote control
     std::string shell{};             ///< a static busybox; "": none
 };
 

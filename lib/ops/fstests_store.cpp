@@ -24,20 +24,11 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t largest_record = 256 << 20;
 
-// $VARIABLE/slipway/NAME, or ~/FALLBACK/slipway/NAME.
-Result<std::string> user_directory(const char* variable, const char* fallback, const char* name) {
-    if (const char* base = std::getenv(variable); base != nullptr && *base == '/')
-        return fmt::format("{}/slipway/{}", base, name);
-    if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
-        return fmt::format("{}/{}/slipway/{}", home, fallback, name);
-    return fail(Code::NotFound, fmt::format("neither {} nor HOME is set", variable),
-                fmt::format("set {} to a directory of yours", variable));
-}
 Result<std::string> state_directory(const char* name) {
-    return user_directory("XDG_STATE_HOME", ".local/state", name);
+    return sys::user_directory("XDG_STATE_HOME", ".local/state", name);
 }
 Result<std::string> baseline_directory() {
-    return user_directory("XDG_DATA_HOME", ".local/share", "baselines");
+    return sys::user_directory("XDG_DATA_HOME", ".local/share", "baselines");
 }
 
 Status replace_file(const std::string& path, std::string_view content) {

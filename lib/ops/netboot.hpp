@@ -11,12 +11,18 @@
 
 namespace slipway::ops {
 
+/// In the folder: what the last build has made.
+constexpr auto netboot_record = "slipway/netboot.json";
+
 struct NetbootBuildRequest {
     std::string kernel;                  ///< see BootKernelRequest; of no User-mode Linux
     std::string output;                  ///< directory
     std::string modules = "net,storage"; ///< see netboot::parse_module_choice
     std::vector<std::string> keys{};     ///< files with public keys that images must be signed with
     std::string ca{};                    ///< file; "": the authorities that this host trusts
+    /// "https://10.0.0.1:8443": where `serve` will listen for machines that want orders; "": none.
+    std::string server{};
+    std::string state{};                 ///< see ControlPlace::at
     bool with_shell = false;             ///< busybox of this host
     std::string append{};                ///< added to the kernel's command line
 };
@@ -72,11 +78,14 @@ struct NetbootServeRequest {
     std::string key{};               ///< PEM
     std::string interface {};        ///< "": neither DHCP nor TFTP
     std::string dhcp{};              ///< see netboot::DhcpSettings; "": TFTP only
-    /// The servers listen: the URL of the folder, and what else is of use.
-    std::function<void(const std::string&)> on_ready{};
+    std::string state{};             ///< see ControlPlace::at
+    bool approve_all = false;        ///< machines that report need no operator's approval
+    /// A server listens: "files", or the directory of remote control's state; and its URL.
+    std::function<void(const std::string&, const std::string&)> on_ready{};
     std::function<void(const std::string&)> on_event{}; ///< one line for each request
 };
-/// Serves until it is cancelled, which is its good end. Busy: a port is taken; NotFound: no such
+/// Serves until it is cancelled, which is its good end. A folder that was built with a server for
+/// remote control has that served too, see serve_control. Busy: a port is taken; NotFound: no such
 /// folder or interface; Permission: DHCP and TFTP need root; Unsupported: no dnsmasq here.
 [[nodiscard]] Status serve_netboot(const Context& context, const NetbootServeRequest& request);
 

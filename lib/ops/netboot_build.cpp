@@ -10,11 +10,13 @@
 #include "archive/digest.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
+#include "http/url.hpp"
 #include "netboot/boot_files.hpp"
 #include "netboot/initramfs.hpp"
 #include "netboot/kernel_needs.hpp"
 #include "netboot/loaders.hpp"
 #include "ops/netboot.hpp"
+#include "ops/netboot_control.hpp"
 #include "sys/directories.hpp"
 #include "sys/output_file.hpp"
 
@@ -24,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto usual_command_line = "console=tty0 console=ttyS0,115200 quiet";
-constexpr auto record_name = "slipway/netboot.json";
+constexpr auto record_name = netboot_record;
 constexpr std::array trusted{"/etc/ssl/certs/ca-certificates.crt",
                              "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"};
 constexpr std::size_t largest_kernel = 256 << 20;
@@ -47,6 +49,7 @@ public:
         if (request_.append.find_first_of("\n\r") != std::string::npos)
             return fail(Code::InvalidArgument, "a kernel's command line is one line");
         SLIPWAY_CHECK(check_place());
+        SLIPWAY_CHECK(prepare_server());
         SLIPWAY_TRY(auto kernel, appliance::find_tested_kernel(context_.host, request_.kernel));
         if (kernel.kind != appliance::KernelKind::BzImage)
             return fail(Code::Unsupported,
@@ -96,8 +99,25 @@ private:
         return {};
     }
 
+    // What machines will know it by is made before it runs.
+    Status prepare_server() {
+        if (request_.server.empty())
+            return {};
+        SLIPWAY_TRY(auto url, http::parse_url(request_.server));
+        if (!url.secure)
+            return fail(Code::InvalidArgument,
+                        fmt::format("{}: machines take orders by https only", url.str()),
+                        "--server https://ADDRESS:8443, with this host's address");
+        SLIPWAY_TRY(auto place, ControlPlace::at(request_.state));
+        SLIPWAY_CHECK(place.prepare());
+        server_ = "https://" + url.authority();
+        server_certificate_ = place.certificate();
+        return {};
+    }
+
     Result<netboot::InitramfsParts> find_parts() {
-        netboot::InitramfsParts parts{.init = {}, .keys = request_.keys, .ca = request_.ca};
+        netboot::InitramfsParts parts{
+            .init = {}, .keys = request_.keys, .ca = request_.ca, .server = server_certificate_};
         SLIPWAY_TRY(auto worker, session::find_worker());
         parts.init = fmt::format("{}/slipway-init", dirname_of(worker));
         if (::access(parts.init.c_str(), R_OK) != 0)
@@ -126,6 +146,8 @@ private:
         netboot::BootFiles files{.kernel = name + "/vmlinuz",
                                  .initramfs = name + "/initramfs.img",
                                  .command_line = usual_command_line};
+        if (!server_.empty())
+            files.command_line += " slipway.server=" + server_;
         if (!request_.append.empty())
             files.command_line += " " + request_.append;
         Json record{{"version", 1}, {"files", old_}};
@@ -142,6 +164,7 @@ private:
         SLIPWAY_CHECK(
             publish("dnsmasq.conf", netboot::dnsmasq_config({.folder = folder, .interface = {}})));
         record["files"] = name;
+        record["server"] = server_;
         SLIPWAY_CHECK(publish(record_name, render_json_pretty(record) + "\n"));
         remove_older(name);
         return {};
@@ -180,6 +203,7 @@ private:
     const Context& context_;
     const NetbootBuildRequest& request_;
     std::string top_;
+    std::string server_, server_certificate_;
     std::string old_; ///< the pair of the build before
     NetbootBuildResult result_;
 };

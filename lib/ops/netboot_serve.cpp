@@ -12,10 +12,13 @@
 
 #include <fmt/format.h>
 
+#include "base/json.hpp"
 #include "base/strings.hpp"
 #include "http/server.hpp"
+#include "http/url.hpp"
 #include "netboot/boot_files.hpp"
 #include "ops/netboot.hpp"
+#include "ops/netboot_control.hpp"
 #include "sys/root_dir.hpp"
 
 namespace slipway::ops {
@@ -146,6 +149,23 @@ Status check_request(const NetbootServeRequest& request) {
     return {};
 }
 
+// Where the folder's last build has told machines to ask for orders; null: nowhere.
+Result<std::unique_ptr<ControlServer>> open_control(const NetbootServeRequest& request,
+                                                    const http::Server& files) {
+    auto record = sys::read_file(fmt::format("{}/{}", request.folder, netboot_record));
+    auto json = parse_json(record.value_or("{}"), netboot_record).value_or(Json::object());
+    auto wanted = json_get<std::string>(json, "server");
+    if (wanted.empty())
+        return nullptr;
+    SLIPWAY_TRY(auto url, http::parse_url(wanted));
+    return ControlServer::open({.state = request.state,
+                                .address = request.address,
+                                .port = url.port,
+                                .approve_all = request.approve_all,
+                                .on_event = request.on_event},
+                               files);
+}
+
 } // namespace
 
 Status serve_netboot(const Context& context, const NetbootServeRequest& request) {
@@ -167,6 +187,7 @@ Status serve_netboot(const Context& context, const NetbootServeRequest& request)
             request.on_event(fmt::format("{} {} {} {} {}", served.peer, served.method,
                                          printable(served.path), served.status, served.bytes));
     });
+    SLIPWAY_TRY(auto control, open_control(request, server));
     Dnsmasq dnsmasq;
     Cancel stop([&] { return context.host.cancel.requested(); });
     std::optional<Error> ended;
@@ -182,11 +203,14 @@ Status serve_netboot(const Context& context, const NetbootServeRequest& request)
     }
     auto addresses = request.address == "0.0.0.0" ? own_addresses(request.interface)
                                                   : std::vector{request.address};
-    for (const auto& address : addresses)
-        if (request.on_ready)
-            request.on_ready(fmt::format("{}://{}:{}/",
-                                         request.certificate.empty() ? "http" : "https", address,
-                                         server.port()));
+    if (request.on_ready) {
+        for (const auto& address : addresses)
+            request.on_ready("files", fmt::format("{}://{}:{}/",
+                                                  request.certificate.empty() ? "http" : "https",
+                                                  address, server.port()));
+        if (control)
+            request.on_ready(control->place().directory(), control->url());
+    }
     auto served = server.run(stop);
     if (ended)
         return fail(std::move(*ended));

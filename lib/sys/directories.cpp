@@ -47,6 +47,15 @@ Status make_scattered_directory(BorrowedFd parent, const std::string& name, mode
     return {};
 }
 
+Result<std::string> user_directory(const char* variable, const char* fallback, const char* name) {
+    if (const char* base = std::getenv(variable); base != nullptr && *base == '/')
+        return fmt::format("{}/slipway/{}", base, name);
+    if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+        return fmt::format("{}/{}/slipway/{}", home, fallback, name);
+    return fail(Code::NotFound, fmt::format("neither {} nor HOME is set", variable),
+                fmt::format("set {} to a directory of yours", variable));
+}
+
 Status make_directories(const std::string& path) {
     std::error_code failed;
     std::filesystem::create_directories(path, failed);

@@ -141,6 +141,11 @@ TEST(HttpClient, GivesNoBodyOfAnErrorToTheSink) {
     ASSERT_TRUE(response);
     EXPECT_EQ(response->status, 404);
     EXPECT_EQ(body, "");
+    std::string error;
+    Request request{.url = server.url("/none"),
+                    .on_error_body = [&error](std::string_view piece) { error += piece; }};
+    ASSERT_TRUE(fetch(request).response);
+    EXPECT_EQ(error, "none");
 }
 
 TEST(HttpClient, TellsAnEndThatCameTooEarly) {
@@ -159,6 +164,12 @@ TEST(HttpClient, TellsAnEndThatCameTooEarly) {
 TEST(HttpClient, TellsWhoDoesNotAnswer) {
     auto closed = SaidServer(Answers{}).url("/");
     EXPECT_EQ(fetch({.url = closed}).response.error().code, Code::NotFound);
+}
+
+// The kernel says at once that nothing can be sent there.
+TEST(HttpClient, EndsWhereConnectingFailsAtOnce) {
+    auto nowhere = parse_url("http://255.255.255.255/").value();
+    EXPECT_FALSE(fetch({.url = nowhere}).response);
 }
 
 TEST(HttpClient, StopsWhereTheSinkOrTheUserWants) {

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "http/client.hpp"
+#include "http/identity.hpp"
 #include "http/server.hpp"
 
 namespace slipway::http {
@@ -271,6 +272,32 @@ TEST_F(HttpsServer, OfAnotherNameIsNotTrusted) {
     ASSERT_FALSE(other);
     EXPECT_EQ(other.error().code, Code::Permission);
     EXPECT_THAT(render_text(other.error()), HasSubstr("mismatch"));
+}
+
+// Of a server that signs for itself, without a name: known by its certificate alone.
+TEST_F(HttpsServer, IsKnownByItsCertificate) {
+    auto mine = make_certificate("mine").value(), another = make_certificate("mine").value();
+    write("made.pem", mine.certificate);
+    write("made.key", mine.key);
+    write("another.pem", another.certificate);
+    serve("made");
+    EXPECT_TRUE(ask({.pinned = top_ / "made.pem"}));
+    auto stranger = ask({.pinned = top_ / "another.pem"});
+    ASSERT_FALSE(stranger);
+    EXPECT_EQ(stranger.error().code, Code::Permission);
+    EXPECT_FALSE(ask({.ca_file = top_ / "made.pem"})); // it names no host
+}
+
+TEST_F(HttpServer, RunsAnotherBesideIt) {
+    auto beside = Server::open({}, &*server_);
+    ASSERT_TRUE(beside);
+    beside->handle("/", [](const Asked&, const Answer& answer) { answer.say({.body = "two"}); });
+    server_->handle("/", [](const Asked&, const Answer& answer) { answer.say({.body = "one"}); });
+    run();
+    EXPECT_EQ(fetch("/").body, "one");
+    std::swap(*server_, *beside);
+    EXPECT_EQ(fetch("/").body, "two");
+    std::swap(*server_, *beside);
 }
 
 TEST_F(HttpServer, TellsWhatKeepsItFromServing) {
