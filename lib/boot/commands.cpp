@@ -26,8 +26,8 @@ struct CommandRow {
 const std::vector<CommandRow>& rows() {
     static const std::vector<CommandRow> all{
         {"load",
-         "URL",
-         "fetch an image, and enter it",
+         "IMAGE",
+         "fetch an image, by its URL or its name at the boot server, and enter it",
          {{"sha256", "DIGEST", "what its digest must be; otherwise URL.sha256 is asked for"},
           {"mirror", "URL", "where to get it if the first server fails"},
           {"entry", "WAY", "contained, native or kexec"},

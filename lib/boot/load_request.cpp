@@ -1,10 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/load_request.hpp"
 
+#include <fmt/format.h>
+
 #include "base/strings.hpp"
 #include "boot/digests.hpp"
 
 namespace slipway::boot {
+
+Result<http::Url> image_address(const std::string& name, const BootOptions& options) {
+    if (name.find("://") != std::string::npos)
+        return http::parse_url(name);
+    auto images = options.images;
+    constexpr std::string_view by_tftp = "tftp://";
+    auto from = options.from;
+    if (auto url = from.find("http"); url != std::string::npos) // after a server's name, too
+        from = from.substr(url);
+    if (images.empty() && from.starts_with("http"))
+        images = from.substr(0, from.rfind('/')) + "/images";
+    else if (images.empty() && from.starts_with(by_tftp)) {
+        auto host =
+            from.substr(by_tftp.size(), from.find_first_of(":/", by_tftp.size()) - by_tftp.size());
+        images = host.empty() ? "" : fmt::format("http://{}:8080/images", host);
+    }
+    if (images.empty())
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} is no URL, and where images are is not known", printable(name)),
+                    "load http://SERVER/images/NAME, or boot with slipway.images=URL");
+    return http::parse_url(images + (images.ends_with('/') ? "" : "/") + name);
+}
 
 Result<LoadRequest> read_load(const Command& command, const BootOptions& options) {
     auto option = [&command](const std::string& name) {
@@ -33,7 +57,7 @@ Result<LoadRequest> read_load(const Command& command, const BootOptions& options
             request.sha256 = options.image_sha256;
     }
     for (const auto& text : urls) {
-        SLIPWAY_TRY(auto url, http::parse_url(text));
+        SLIPWAY_TRY(auto url, image_address(text, options));
         request.urls.push_back(std::move(url));
     }
     if (!request.sha256.empty() && !is_sha256(request.sha256))

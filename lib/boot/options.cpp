@@ -67,6 +67,8 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
              options.entry = entry.value_or(Entry::Contained);
              return entry.has_value();
          }},
+        {"slipway.images", text(options.images)},
+        {"slipway.from", text(options.from)},
         {"slipway.persist", text(options.persist)},
         {"slipway.cache", text(options.cache)},
         {"slipway.server", text(options.server)},

@@ -26,6 +26,8 @@ struct BootOptions {
     std::string image_url{};                 ///< image_url=; "": to the prompt
     std::vector<std::string> mirrors{};      ///< slipway.mirror=, may be given again
     std::string image_sha256{};              ///< image_sha256=, 64 digits in lower case
+    std::string images{};                    ///< slipway.images=URL, where `load NAME` looks
+    std::string from{};                      ///< slipway.from=URL, where boot loaders came from
     bool debug = false;                      ///< bootstrap_debug
     std::vector<std::string> consoles{};     ///< "tty0", "ttyS0": all of console=
     Entry entry = Entry::Contained;          ///< slipway.entry=

@@ -38,7 +38,7 @@ std::string ipxe_script(const BootFiles& files) {
     // UEFI finds an initramfs by the name that the kernel is told.
     auto name = basename_of(files.initramfs);
     return fmt::format("#!ipxe\n"
-                       "kernel {} initrd={} {}\n"
+                       "kernel {} initrd={} slipway.from=tftp://${{next-server}}/${{filename}} {}\n"
                        "initrd {}\n"
                        "boot\n",
                        files.kernel, name, files.command_line, files.initramfs);
@@ -57,7 +57,7 @@ std::string pxelinux_config(const BootFiles& files) {
 std::string grub_config(const BootFiles& files) {
     return fmt::format("set timeout=0\n"
                        "menuentry \"Slipway\" {{\n"
-                       "  linux /{} {}\n"
+                       "  linux /{} slipway.from=tftp://$net_default_server/ {}\n"
                        "  initrd /{}\n"
                        "}}\n",
                        files.kernel, files.command_line, files.initramfs);

@@ -74,6 +74,8 @@ class TestControl(Case):
 
             self.refused(self.ask("return", number), 4, "nothing runs")
             self.refused(self.ask("load", number, images + "none.tar"), 4, "404")
+            # By its name it is looked for where the machine was booted from, as iPXE has told it.
+            self.refused(self.ask("load", number, "none.tar"), 4, "http://10.0.2.2:8080/images/none.tar")
             self.refused(self.ask("load", number, images + "talks.tar", "--nonsense"), 2, "has no option --nonsense")
             loaded = self.ok(self.ask("load", number, images + "talks.tar"))
             self.assertIn("entering", loaded.stdout)
@@ -138,7 +140,7 @@ class TestControl(Case):
             machine.expect("this machine was approved")
             page.wait("#console", "[bootstrap] #")
             page.type("#console", "help load\ue007")  # the last is the return key
-            page.wait("#console", "fetch an image, and enter it")
+            page.wait("#console", "fetch an image")
             page.type("#url", images + "none.tar")
             page.click("#load-button")
             page.wait("#outcome", "404")

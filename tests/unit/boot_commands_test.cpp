@@ -30,7 +30,7 @@ TEST(Commands, WrongInputExplainsItself) {
         return command ? "it was taken" : render_text(command.error());
     };
     EXPECT_THAT(why("lod x"), HasSubstr("no command lod"));
-    EXPECT_THAT(why("load"), HasSubstr("load lacks its URL\n  try: help load"));
+    EXPECT_THAT(why("load"), HasSubstr("load lacks its IMAGE\n  try: help load"));
     EXPECT_THAT(why("load a b"), HasSubstr("does not take 'b'"));
     EXPECT_THAT(why("return now"), HasSubstr("does not take 'now'"));
     EXPECT_THAT(why("load a --sha256"), HasSubstr("--sha256 lacks its DIGEST"));
@@ -40,7 +40,7 @@ TEST(Commands, WrongInputExplainsItself) {
 }
 
 TEST(Commands, Help) {
-    EXPECT_THAT(help_text(), HasSubstr("load URL"));
+    EXPECT_THAT(help_text(), HasSubstr("load IMAGE"));
     EXPECT_THAT(help_text("load"), HasSubstr("--persist LABEL"));
     EXPECT_THAT(help_text("nothing"), HasSubstr("poweroff"));
 }

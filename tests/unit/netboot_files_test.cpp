@@ -22,14 +22,16 @@ const BootFiles files{"slipway/6.1-ab/vmlinuz", "slipway/6.1-ab/initramfs.img",
 TEST(BootFiles, EveryLoaderGetsKernelInitramfsAndCommandLine) {
     EXPECT_EQ(ipxe_script(files),
               "#!ipxe\n"
-              "kernel slipway/6.1-ab/vmlinuz initrd=initramfs.img console=ttyS0 quiet\n"
+              "kernel slipway/6.1-ab/vmlinuz initrd=initramfs.img "
+              "slipway.from=tftp://${next-server}/${filename} console=ttyS0 quiet\n"
               "initrd slipway/6.1-ab/initramfs.img\n"
               "boot\n");
     EXPECT_THAT(pxelinux_config(files), HasSubstr("  KERNEL slipway/6.1-ab/vmlinuz\n"
                                                   "  INITRD slipway/6.1-ab/initramfs.img\n"
                                                   "  APPEND console=ttyS0 quiet\n"));
     EXPECT_THAT(grub_config(files),
-                HasSubstr("  linux /slipway/6.1-ab/vmlinuz console=ttyS0 quiet\n"
+                HasSubstr("  linux /slipway/6.1-ab/vmlinuz slipway.from=tftp://$net_default_server/ "
+                          "console=ttyS0 quiet\n"
                           "  initrd /slipway/6.1-ab/initramfs.img\n"));
 }
 
