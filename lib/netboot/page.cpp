@@ -97,7 +97,7 @@ function span(seconds) {
   const minutes = Math.floor(seconds / 60);
   return minutes < 1 ? seconds + " s" : minutes < 60 ? minutes + " min" : Math.floor(minutes / 60) + " h " + minutes % 60 + " min";
 }
-const phase = (machine) => !machine.connected ? "gone for " + span(Math.max(1, machine.seen_seconds_ago))
+const phase = (machine) => !machine.connected && machine.seen_seconds_ago > 10 ? "gone for " + span(Math.max(1, machine.seen_seconds_ago))
   : !machine.approved ? "waits to be approved" : machine.under_way || machine.phase;
 
 // ---- the list
