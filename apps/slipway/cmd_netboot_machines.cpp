@@ -21,17 +21,9 @@ std::string printable_lines(std::string_view text) {
 
 std::string line_of(const Json& machine) {
     auto text = [&](const char* name) { return printable(json_get<std::string>(machine, name)); };
-    bool is_approved = json_get<bool>(machine, "approved");
-    auto gone =
-        format_seconds(static_cast<double>(json_get<std::int64_t>(machine, "seen_seconds_ago")));
-    bool is_gone = !json_get<bool>(machine, "connected") &&
-                   json_get<std::int64_t>(machine, "seen_seconds_ago") > 10; // it may be coming
-    auto phase = is_gone        ? "gone for " + gone
-                 : !is_approved ? std::string("waits to be approved")
-                                : text("phase");
     auto free = json_get<std::uint64_t>(json_at(machine, "memory"), "available");
     return fmt::format("{:16}  {:17}  {:15}  {:20}  {:>9}  {}\n", text("id"), text("mac"),
-                       text("address"), phase, free == 0 ? "" : format_size(free),
+                       text("address"), text("status"), free == 0 ? "" : format_size(free),
                        text("image_url"));
 }
 

@@ -158,14 +158,23 @@ void Machines::expire() {
 }
 
 Json to_json(const Machine& machine) {
+    constexpr std::int64_t coming = 10; // seconds: it may be between two connections
+    auto away = static_cast<std::int64_t>(seconds_since(machine.seen));
     auto text = [&](const Json& of, std::string_view name) {
         return json_get<std::string>(of, name);
     };
     auto number = [&](std::string_view name) { return json_get<std::int64_t>(machine.now, name); };
+    auto under_way = text(machine.now, "under_way");
+    auto status = !machine.is_connected && away > coming
+                      ? "gone for " + format_seconds(static_cast<double>(away))
+                  : !machine.is_approved ? "waits to be approved"
+                  : under_way.empty()    ? text(machine.now, "phase")
+                                         : under_way;
     return {{"id", machine.id},
             {"approved", machine.is_approved},
             {"connected", machine.is_connected},
-            {"seen_seconds_ago", static_cast<std::int64_t>(seconds_since(machine.seen))},
+            {"seen_seconds_ago", away},
+            {"status", status},
             {"address", machine.peer},
             {"addresses", machine.now.value("addresses", Json::array())},
             {"mac", text(machine.about, "mac")},
@@ -174,7 +183,7 @@ Json to_json(const Machine& machine) {
             {"kernel", text(machine.about, "kernel")},
             {"architecture", text(machine.about, "architecture")},
             {"phase", text(machine.now, "phase")},
-            {"under_way", text(machine.now, "under_way")},
+            {"under_way", under_way},
             {"image_url", text(machine.now, "image_url")},
             {"image_digest", text(machine.now, "image_digest")},
             {"memory", object_of(machine.now, "memory")},

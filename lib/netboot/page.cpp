@@ -97,8 +97,6 @@ function span(seconds) {
   const minutes = Math.floor(seconds / 60);
   return minutes < 1 ? seconds + " s" : minutes < 60 ? minutes + " min" : Math.floor(minutes / 60) + " h " + minutes % 60 + " min";
 }
-const phase = (machine) => !machine.connected && machine.seen_seconds_ago > 10 ? "gone for " + span(Math.max(1, machine.seen_seconds_ago))
-  : !machine.approved ? "waits to be approved" : machine.under_way || machine.phase;
 
 // ---- the list
 function show() {
@@ -107,7 +105,7 @@ function show() {
     const row = document.createElement("tr");
     row.dataset.id = machine.id;
     row.className = (machine.id === chosen ? "chosen " : "") + (machine.connected ? "" : "gone");
-    const cells = [machine.id + (machine.mac ? " · " + machine.mac : ""), machine.address, phase(machine), machine.image_url,
+    const cells = [machine.id + (machine.mac ? " · " + machine.mac : ""), machine.address, machine.status, machine.image_url,
                    size((machine.memory || {}).available), span(machine.uptime), machine.entries + " / " + machine.returns];
     for (const text of cells) row.insertCell().textContent = String(text);
     row.onclick = () => choose(machine.id);
