@@ -143,6 +143,44 @@ struct Answer::State {
         tell();
         evhttp_send_reply(std::exchange(request, nullptr), said.status, nullptr, body);
     }
+    void say_file(const Asked& asked, sys::BorrowedFd file) {
+        struct stat info {};
+        if (::fstat(file.raw(), &info) != 0)
+            return say({.status = 500, .body = "the file cannot be read\n"});
+        auto size = static_cast<std::uint64_t>(info.st_size);
+        Said said{.type = "application/octet-stream"};
+        auto tag = fmt::format("\"{:x}-{:x}-{:x}\"", info.st_ino, size,
+                               info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec);
+        said.headers = {{"ETag", tag}, {"Accept-Ranges", "bytes"}};
+        Range range{0, size};
+        auto wanted = asked.headers.find("range");
+        auto only_if = asked.headers.find("if-range");
+        if (wanted != asked.headers.end() &&
+            (only_if == asked.headers.end() || only_if->second == tag)) {
+            auto parsed = parse_range(wanted->second, size);
+            if (!parsed) {
+                said.headers["Content-Range"] = fmt::format("bytes */{}", size);
+                said.status = 416;
+                return say(said);
+            }
+            if (*parsed) {
+                range = **parsed;
+                said.status = 206;
+                said.headers["Content-Range"] = fmt::format("bytes {}-{}/{}", range.offset,
+                                                            range.offset + range.length - 1, size);
+            }
+        }
+        said.headers["Content-Length"] = fmt::to_string(range.length);
+        Buffer body(evbuffer_new());
+        bool has_body = asked.method == "GET" && range.length != 0;
+        // A descriptor of its own, for as long as it is sent.
+        sys::OwnedFd own(has_body ? ::fcntl(file.raw(), F_DUPFD_CLOEXEC, 0) : -1);
+        if (own.valid() &&
+            evbuffer_add_file(body.get(), own.raw(), static_cast<ev_off_t>(range.offset),
+                              static_cast<ev_off_t>(range.length)) == 0) [[maybe_unused]]
+            int taken = own.release();
+        say(said, body.get());
+    }
     void add(std::string_view piece) {
         if (request == nullptr || !is_connected() || piece.empty())
             return;
@@ -172,6 +210,9 @@ struct Answer::State {
 void Answer::say(const Said& said) const {
     state_->say(said);
 }
+void Answer::say_file(const Asked& asked, sys::BorrowedFd file) const {
+    state_->say_file(asked, file);
+}
 void Answer::begin(const Said& said) const {
     if (state_->request == nullptr || state_->has_begun)
         return;
@@ -197,6 +238,7 @@ struct Server::State {
         std::string prefix;
         Handler handler{};
         std::optional<sys::RootDir> files{};
+        Instead instead{};
     };
     struct Task {
         std::function<void()> run;
@@ -245,48 +287,21 @@ struct Server::State {
             return state->say({.status = 404, .body = "there is no such page\n"});
         if (best->handler)
             return best->handler(*asked, Answer(state));
-        say_file(*best, *asked, *state);
+        say_file(*best, *asked, state);
     }
 
-    static void say_file(const Place& place, const Asked& asked, Answer::State& state) {
+    static void say_file(const Place& place, const Asked& asked,
+                         const std::shared_ptr<Answer::State>& state) {
         if (asked.method != "GET" && asked.method != "HEAD")
-            return state.say({.status = 405, .body = "files are only read\n"});
+            return state->say({.status = 405, .body = "files are only read\n"});
         struct stat info {};
         auto path = sys::GuestPath::parse(asked.path.substr(place.prefix.size()));
         auto file = path ? place.files->open_path(*path, O_RDONLY | O_NONBLOCK)
                          : Result<sys::OwnedFd>(fail(Code::NotFound, ""));
         if (!file || ::fstat(file->raw(), &info) != 0 || !S_ISREG(info.st_mode))
-            return state.say({.status = 404, .body = "there is no such file\n"});
-        auto size = static_cast<std::uint64_t>(info.st_size);
-        Said said{.type = "application/octet-stream"};
-        auto tag = fmt::format("\"{:x}-{:x}-{:x}\"", info.st_ino, size,
-                               info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec);
-        said.headers = {{"ETag", tag}, {"Accept-Ranges", "bytes"}};
-        Range range{0, size};
-        auto wanted = asked.headers.find("range");
-        auto only_if = asked.headers.find("if-range");
-        if (wanted != asked.headers.end() &&
-            (only_if == asked.headers.end() || only_if->second == tag)) {
-            auto parsed = parse_range(wanted->second, size);
-            if (!parsed) {
-                said.headers["Content-Range"] = fmt::format("bytes */{}", size);
-                said.status = 416;
-                return state.say(said);
-            }
-            if (*parsed) {
-                range = **parsed;
-                said.status = 206;
-                said.headers["Content-Range"] = fmt::format("bytes {}-{}/{}", range.offset,
-                                                            range.offset + range.length - 1, size);
-            }
-        }
-        said.headers["Content-Length"] = fmt::to_string(range.length);
-        Buffer body(evbuffer_new());
-        if (asked.method == "GET" && range.length != 0 &&
-            evbuffer_add_file(body.get(), file->raw(), static_cast<ev_off_t>(range.offset),
-                              static_cast<ev_off_t>(range.length)) == 0) [[maybe_unused]]
-            int taken = file->release();
-        state.say(said, body.get());
+            return state->say({.status = 404, .body = "there is no such file\n"});
+        if (!place.instead || !place.instead(asked, Answer(state), *file))
+            state->say_file(asked, *file);
     }
 };
 
@@ -336,8 +351,10 @@ std::uint16_t Server::port() const {
 void Server::handle(std::string prefix, Handler handler) {
     state_->places.push_back({.prefix = std::move(prefix), .handler = std::move(handler)});
 }
-void Server::serve_files(std::string prefix, sys::RootDir directory) {
-    state_->places.push_back({.prefix = std::move(prefix), .files = std::move(directory)});
+void Server::serve_files(std::string prefix, sys::RootDir directory, Instead instead) {
+    state_->places.push_back({.prefix = std::move(prefix),
+                              .files = std::move(directory),
+                              .instead = std::move(instead)});
 }
 void Server::on_served(std::function<void(const Served&)> told) {
     state_->told = std::move(told);

@@ -52,6 +52,9 @@ public:
     explicit Answer(std::shared_ptr<State> state) : state_(std::move(state)) {}
     /// Whole, and once.
     void say(const Said& said) const;
+    /// A regular file, or the part of it that was asked for, with ETag, ranges and If-Range; and
+    /// once.
+    void say_file(const Asked& asked, sys::BorrowedFd file) const;
     /// Begins one without a length; `said.body` is its first piece.
     void begin(const Said& said) const;
     void add(std::string_view piece) const;
@@ -88,8 +91,10 @@ public:
     /// handler has is 404.
     void handle(std::string prefix, Handler handler);
     /// Files of a directory, with ETag, ranges (of one piece) and If-Range. Links in it do not lead
-    /// out of it; directories are not listed.
-    void serve_files(std::string prefix, sys::RootDir directory);
+    /// out of it; directories are not listed. What `instead` takes, by saying true, is its to
+    /// answer.
+    using Instead = std::function<bool(const Asked&, const Answer&, sys::BorrowedFd file)>;
+    void serve_files(std::string prefix, sys::RootDir directory, Instead instead = {});
     void on_served(std::function<void(const Served&)> told);
     /// Called while it runs.
     void every(std::chrono::milliseconds interval, std::function<void()> task);

@@ -19,6 +19,7 @@
 #include "netboot/boot_files.hpp"
 #include "ops/netboot.hpp"
 #include "ops/netboot_control.hpp"
+#include "ops/netboot_disks.hpp"
 #include "sys/root_dir.hpp"
 
 namespace slipway::ops {
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kept_lines = 3;
 constexpr std::chrono::seconds longest_start{10};
+constexpr std::chrono::milliseconds between_looks{200}; // for disks that have become raw
 
 // Of this host, or of one of its interfaces.
 std::vector<std::string> own_addresses(const std::string& interface) {
@@ -181,7 +183,11 @@ Status serve_netboot(const Context& context, const NetbootServeRequest& request)
                                                  .port = request.port,
                                                  .certificate = request.certificate,
                                                  .key = request.key}));
-    server.serve_files("/", std::move(folder));
+    RawDisks disks(context, settings.folder, request.on_event);
+    server.serve_files("/", std::move(folder),
+                       [&](const http::Asked& asked, const http::Answer& answer,
+                           sys::BorrowedFd file) { return disks.take(asked, answer, file); });
+    server.every(between_looks, [&] { disks.settle(); });
     server.on_served([&](const http::Served& served) {
         if (request.on_event)
             request.on_event(fmt::format("{} {} {} {} {}", served.peer, served.method,

@@ -236,6 +236,29 @@ class TestServe(Case):
                 urllib.request.urlopen(url + "../../etc/passwd", timeout=20)
             self.assertIn(refused.exception.code, (400, 404))
 
+    def test_disks_of_virtual_machines_are_served_raw(self):
+        folder = self.scratch / "folder"
+        self.ok(build(folder, "--modules", "none"))
+        content = bytes(range(256)) * 8192
+        (self.scratch / "raw").write_bytes(content)
+        for kind in ("qcow2", "vmdk"):
+            subprocess.run(["qemu-img", "convert", "-O", kind, self.scratch / "raw", folder / f"images/vm.{kind}"], check=True)
+        with open(folder / "images/cut.qcow2", "wb") as cut:
+            cut.write((folder / "images/vm.qcow2").read_bytes()[:70000])
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", folder / "images/leak.qcow2"], check=True)
+        with serving(folder, "--address", "127.0.0.1", "--port", "0") as url:
+            for kind in ("qcow2", "vmdk"):
+                with urllib.request.urlopen(f"{url}images/vm.{kind}", timeout=60) as answer:
+                    self.assertEqual(hashlib.sha256(answer.read()).digest(), hashlib.sha256(content).digest())
+            asked = urllib.request.Request(url + "images/vm.qcow2", headers={"Range": "bytes=1000-1009"})
+            with urllib.request.urlopen(asked, timeout=20) as answer:
+                self.assertEqual(answer.read(), content[1000:1010])
+            for name, words in (("cut", ""), ("leak", "backing")):  # what an image names is not opened
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(f"{url}images/{name}.qcow2", timeout=60)
+                self.assertEqual(refused.exception.code, 500)
+                self.assertIn(words, refused.exception.read().decode())
+
     def test_what_cannot_be_served_is_refused(self):
         folder = self.scratch / "folder"
         self.ok(build(folder, "--modules", "none"))
