@@ -327,7 +327,7 @@ private:
 
     [[nodiscard]] std::string images() const {
         std::string text;
-        for (const auto& image : errands_.store().list())
+        for (const auto& image : errands_.images())
             text += render_image(image);
         return text.empty() ? "no image was fetched" : text;
     }

@@ -25,6 +25,8 @@ Status Errands::make_directories() const {
 void Errands::bring_up() {
     work_.start("the network", [this](const Cancel& cancel) {
         auto up = start_network(cancel);
+        if (!options_.cache.empty())
+            loader_.use_cache(options_.cache, options_.cache_size, cancel);
         if (!up)
             return end({.error = std::move(up.error())});
         end(options_.image_url.empty()

@@ -48,7 +48,7 @@ public:
     [[nodiscard]] bool is_running() const { return work_.is_running(); }
     [[nodiscard]] const std::string& name() const { return work_.name(); }
     void stop() const { work_.stop(); }
-    [[nodiscard]] const ImageStore& store() const { return loader_.store(); }
+    [[nodiscard]] std::vector<StoredImage> images() const { return loader_.list(); }
 
 private:
     void set_state(const std::function<void(State&)>& change);

@@ -2,6 +2,7 @@
 #include "boot/loader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 #include <fcntl.h>
@@ -27,7 +28,56 @@ std::uint64_t unpacked_size(std::string_view head, std::uint64_t size, const Exp
     return expected.unpacked.value_or(is_plain ? size : size * usual_growth);
 }
 
+// What another place than a disk would change.
+bool is_of_the_disk(const Error& error) {
+    constexpr std::array errors{EIO, ENOSPC, EDQUOT, EROFS, EUCLEAN, ESTALE};
+    return error.code == Code::NoSpace ||
+           std::find(errors.begin(), errors.end(), error.errno_value) != errors.end();
+}
+
 } // namespace
+
+DiskWish Loader::disk_wish(const std::string& label, const char* use) const {
+    return {.label = label,
+            .place = fmt::format("{}/{}", options_.disks, use),
+            .wait = options_.disk_wait,
+            .look_for_devices = [] { std::ignore = ModuleLoader::open().load_for_devices(); },
+            .loops = options_.loop_disks};
+}
+
+void Loader::use_cache(const std::string& label, std::optional<std::uint64_t> size,
+                       const Cancel& cancel) {
+    auto opened = ImageCache::open(disk_wish(label, "cache"), size, cancel);
+    if (!opened)
+        return options_.say(
+            fmt::format("images are kept in memory: {}", render_text(opened.error())));
+    auto cache = std::make_shared<const ImageCache>(std::move(*opened));
+    options_.say(fmt::format("images are kept on the disk {}, which has {} now", printable(label),
+                             cache->store().list().size()));
+    std::lock_guard guard(lock_);
+    cache_ = std::move(cache);
+}
+
+Loader::Cache Loader::cache() const {
+    std::lock_guard guard(lock_);
+    return cache_;
+}
+
+const ImageStore& Loader::store_of(const StoredImage& image, const Cache& cache) const {
+    return image.disk.empty() || !cache ? store_ : cache->store();
+}
+
+std::vector<StoredImage> Loader::list() const {
+    auto images = store_.list();
+    if (auto disk = cache()) {
+        auto more = disk->store().list();
+        images.insert(images.end(), more.begin(), more.end());
+        std::stable_sort(images.begin(), images.end(), [](const auto& one, const auto& other) {
+            return one.fetched_at > other.fetched_at;
+        });
+    }
+    return images;
+}
 
 std::uint64_t Loader::room() const {
     auto free = options_.memory.value_or(machine_memory().available);
@@ -70,12 +120,13 @@ Status Loader::check_room(std::uint64_t image, std::uint64_t unpacked,
 std::optional<StoredImage> Loader::find(const Expected& expected, const Cancel& cancel) const {
     if (expected.sha256.empty())
         return std::nullopt;
-    for (auto& image : store_.list()) {
+    auto disk = cache();
+    for (auto& image : list()) {
         if (image.digest != expected.sha256)
             continue;
-        if (auto same = store_.verify(image, cancel); !same) {
+        if (auto same = store_of(image, disk).verify(image, cancel); !same) {
             options_.say(render_line(same.error()));
-            return std::nullopt;
+            continue;
         }
         image.trusted_by = expected.by;
         return image;
@@ -97,22 +148,50 @@ Result<StoredImage> Loader::fetch(const LoadRequest& request, const Cancel& canc
                                                    .say = options_.say},
                                                   cancel));
     if (auto known = find(expected, cancel)) {
-        options_.say(fmt::format("the image {} is here already", known->digest));
+        options_.say(fmt::format("the image {} is here already{}", known->digest,
+                                 known->disk.empty() ? ""
+                                                     : ", on the disk " + printable(known->disk) +
+                                                           ", and was read again"));
         return *known;
     }
     SLIPWAY_CHECK(cancel.check());
-    auto image = transfer(client, request, expected, cancel);
+    return transfer(client, request, expected, cancel);
+}
+
+Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& request,
+                                     const Expected& expected, const Cancel& cancel) {
+    if (auto disk = cache()) {
+        auto image = transfer_to(disk, client, request, expected, cancel);
+        if (image)
+            return image;
+        disk->store().give_up();
+        if (!is_of_the_disk(image.error()))
+            return image;
+        options_.say(fmt::format("it is kept in memory instead: {}", render_line(image.error())));
+    }
+    auto image = transfer_to(nullptr, client, request, expected, cancel);
     if (!image)
         store_.give_up();
     return image;
 }
 
-Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& request,
-                                     const Expected& expected, const Cancel& cancel) {
-    SLIPWAY_TRY(auto file, store_.begin());
-    StoredImage image{.trusted_by = expected.by};
-    auto most = room();
-    for (const auto& each : store_.list())
+// Before the first byte of one whose size is known.
+Status Loader::check_length(const Cache& cache, std::uint64_t size, std::uint64_t unpacked) const {
+    if (!cache)
+        return check_room(size, unpacked);
+    SLIPWAY_CHECK(cache->make_room(size, options_.say));
+    return check_room(0, unpacked);
+}
+
+// On the disk, or in memory where there is none.
+Result<StoredImage> Loader::transfer_to(const Cache& cache, http::Client& client,
+                                        const LoadRequest& request, const Expected& expected,
+                                        const Cancel& cancel) {
+    const auto& store = cache ? cache->store() : store_;
+    SLIPWAY_TRY(auto file, store.begin());
+    StoredImage image{.trusted_by = expected.by, .disk = cache ? cache->label() : ""};
+    auto most = cache ? cache->most() : room();
+    for (const auto& each : cache ? std::vector<StoredImage>() : store_.list())
         most += each.size;
     DownloadRequest wanted{.urls = request.urls,
                            .sha256 = expected.sha256,
@@ -122,7 +201,9 @@ Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& re
                            .head_size = head_size};
     wanted.on_length = [&](std::optional<std::uint64_t> size) -> Status {
         if (size)
-            return check_room(*size, expected.unpacked.value_or(0));
+            return check_length(cache, *size, expected.unpacked.value_or(0));
+        if (cache)
+            return cache->make_room(most, options_.say);
         make_room(most);
         return {};
     };
@@ -134,7 +215,7 @@ Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& re
             SLIPWAY_CHECK(check_whole(head, format, *size));
         if (format == ImageFormat::Tar)
             image.unpacked = unpacked_size(head, size.value_or(head.size()), expected);
-        return check_room(size.value_or(0), image.unpacked);
+        return check_room(cache ? 0 : size.value_or(0), image.unpacked);
     };
     wanted.on_progress = [this](const Progress& progress) {
         options_.say_passing(render_progress(progress, columns));
@@ -145,9 +226,10 @@ Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& re
     image.size = done.size;
     image.url = done.url.str();
     image.fetched_at = std::time(nullptr);
-    SLIPWAY_CHECK(store_.keep(image));
-    options_.say(fmt::format("fetched {}, {}, SHA-256 {}", format_size(image.size), image.format,
-                             image.digest));
+    SLIPWAY_CHECK(store.keep(image));
+    options_.say(fmt::format("fetched {}, {}, SHA-256 {}{}", format_size(image.size), image.format,
+                             image.digest,
+                             cache ? ", onto the disk " + printable(image.disk) : ""));
     options_.say(image.trusted_by.empty()
                      ? "WARNING: the image is NOT VERIFIED: nobody says what its digest is"
                      : "verified by " + image.trusted_by);
@@ -155,7 +237,7 @@ Result<StoredImage> Loader::transfer(http::Client& client, const LoadRequest& re
 }
 
 Result<Entrance> Loader::prepare(const LoadRequest& request, const StoredImage& image) {
-    SLIPWAY_TRY(auto file, store_.open(image.digest));
+    SLIPWAY_TRY(auto file, store_of(image, cache()).open(image.digest));
     std::string head(head_size, '\0');
     auto got = ::pread(file.raw(), head.data(), head.size(), 0);
     head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
@@ -179,11 +261,12 @@ Result<Entrance> Loader::prepare(const LoadRequest& request, const StoredImage& 
 
 Status Loader::verify(const std::string& digest, const Cancel& cancel) const {
     std::size_t count = 0;
-    for (const auto& image : store_.list()) {
+    auto disk = cache();
+    for (const auto& image : list()) {
         if (!image.digest.starts_with(to_lower(digest)))
             continue;
         ++count;
-        auto same = store_.verify(image, cancel);
+        auto same = store_of(image, disk).verify(image, cancel);
         if (!same && same.error().code == Code::Cancelled)
             return same;
         options_.say(same ? fmt::format("{} is as it was fetched", image.digest)

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/cancel.hpp"
 #include "boot/image.hpp"
+#include "boot/image_cache.hpp"
 #include "boot/load_request.hpp"
 #include "boot/store.hpp"
 #include "boot/trust.hpp"
@@ -20,6 +23,9 @@ struct LoaderOptions {
     std::string target = "/run/slipway/target"; ///< an empty one for the root
     std::string trust = "/etc/slipway";         ///< see read_trust
     std::string program = "/proc/self/exe";     ///< see ImageRoot::open
+    std::string disks = "/run/slipway/disks";   ///< a directory to mount labelled disks below
+    bool loop_disks = false;                    ///< these may be loop devices; for tests
+    std::chrono::milliseconds disk_wait{10000}; ///< for a disk to appear
     std::optional<std::uint64_t> memory{};      ///< bytes that are free; for tests
     /// What is told, and what replaces itself. Called in the thread that loads.
     std::function<void(const std::string&)> say = [](const std::string&) {};
@@ -32,6 +38,11 @@ public:
     explicit Loader(LoaderOptions options)
         : options_(std::move(options)), store_(options_.images) {}
 
+    /// From now on images are kept on the disk with this label, as far as it has room (`size`:
+    /// bytes for all of them). What keeps it from being used is told, and memory is used instead.
+    void use_cache(const std::string& label, std::optional<std::uint64_t> size,
+                   const Cancel& cancel);
+
     /// Into the store; or from it, where it has what is wanted, which is read again then. Images
     /// that were fetched before, the oldest first, give way where memory is short. NoSpace before
     /// the first byte where the server tells a size that does not fit; of an archive, which needs
@@ -41,14 +52,24 @@ public:
     /// A root of it. Errors: those of ImageRoot::open and find_init. CAP_SYS_ADMIN.
     [[nodiscard]] Result<Entrance> prepare(const LoadRequest& request, const StoredImage& image);
 
-    [[nodiscard]] const ImageStore& store() const { return store_; }
+    /// The latest first. For any thread.
+    [[nodiscard]] std::vector<StoredImage> list() const;
     /// Of all images in the store, or of those whose digest begins so; each with its outcome, told
     /// as it is known. NotFound: there is none.
     [[nodiscard]] Status verify(const std::string& digest, const Cancel& cancel) const;
 
 private:
+    using Cache = std::shared_ptr<const ImageCache>;
+    [[nodiscard]] Cache cache() const;
+    [[nodiscard]] const ImageStore& store_of(const StoredImage& image, const Cache& cache) const;
+    [[nodiscard]] DiskWish disk_wish(const std::string& label, const char* use) const;
     [[nodiscard]] Result<StoredImage> transfer(http::Client& client, const LoadRequest& request,
                                                const Expected& expected, const Cancel& cancel);
+    [[nodiscard]] Result<StoredImage> transfer_to(const Cache& cache, http::Client& client,
+                                                  const LoadRequest& request,
+                                                  const Expected& expected, const Cancel& cancel);
+    [[nodiscard]] Status check_length(const Cache& cache, std::uint64_t size,
+                                      std::uint64_t unpacked) const;
     [[nodiscard]] std::optional<StoredImage> find(const Expected& expected,
                                                   const Cancel& cancel) const;
     [[nodiscard]] std::uint64_t room() const;
@@ -56,7 +77,9 @@ private:
     [[nodiscard]] Status check_room(std::uint64_t image, std::uint64_t unpacked,
                                     const std::string& but = {}) const;
     LoaderOptions options_;
-    ImageStore store_;
+    ImageStore store_; ///< in memory
+    mutable std::mutex lock_;
+    Cache cache_; ///< none: there is no disk for it
 };
 
 } // namespace slipway::boot

@@ -2,6 +2,7 @@
 #include "boot/machine.hpp"
 
 #include <filesystem>
+#include <tuple>
 
 #include <linux/magic.h>
 #include <sys/mman.h>
@@ -17,6 +18,7 @@
 #include "base/strings.hpp"
 #include "boot/system_mounts.hpp"
 #include "sys/fd.hpp"
+#include "sys/mount.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -97,6 +99,7 @@ void let_be_killed(pid_t process) {
 
 void end_machine(const std::string& how) {
     ::sync();
+    std::ignore = sys::unmount_tree("/run/slipway/disks"); // clean for the next start
     ::reboot(how == "poweroff" ? RB_POWER_OFF : how == "halt" ? RB_HALT_SYSTEM : RB_AUTOBOOT);
     while (true)
         ::pause(); // PID 1 never ends

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
+#include "base/units.hpp"
 #include "boot/digests.hpp"
 
 namespace slipway::boot {
@@ -71,6 +72,12 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
         {"slipway.from", text(options.from)},
         {"slipway.persist", text(options.persist)},
         {"slipway.cache", text(options.cache)},
+        {"slipway.cache_size",
+         [&options](const std::string& value) {
+             if (auto size = parse_size(value))
+                 options.cache_size = *size;
+             return options.cache_size.has_value();
+         }},
         {"slipway.server", text(options.server)},
         {"slipway.ip", text(options.address)},
         {"slipway.gateway", text(options.gateway)},

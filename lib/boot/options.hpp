@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ struct BootOptions {
     bool insecure = false;                   ///< slipway.insecure: no certificates are checked
     std::optional<std::chrono::seconds> return_after{}; ///< slipway.return_after=
     std::chrono::seconds deadline{20};                  ///< slipway.deadline=, for an orderly end
+    /// slipway.cache_size=, bytes of all images there; none: a tenth of the disk stays free
+    std::optional<std::uint64_t> cache_size{};
     /// What was not understood, for whoever stands at the prompt.
     std::vector<std::string> complaints{};
 };

@@ -34,6 +34,12 @@ StoredImage read_record(const std::string& digest, const Json& json) {
             .fetched_at = json_get<std::int64_t>(json, "fetched_at")};
 }
 
+Status sync(const std::string& path) {
+    SLIPWAY_TRY(auto opened, sys::open_file(path, O_RDONLY));
+    return ::fsync(opened.raw()) == 0 ? Status{}
+                                      : Status(fail_errno(fmt::format("writing {}", path)));
+}
+
 } // namespace
 
 std::string ImageStore::path_of(std::string_view name) const {
@@ -41,7 +47,8 @@ std::string ImageStore::path_of(std::string_view name) const {
 }
 
 Result<sys::OwnedFd> ImageStore::begin() const {
-    return sys::open_file(path_of(new_name), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    give_up();
+    return sys::open_file(path_of(new_name), O_RDWR | O_CREAT | O_EXCL, 0600);
 }
 
 void ImageStore::give_up() const {
@@ -54,9 +61,11 @@ Status ImageStore::keep(const StoredImage& image) const {
         {"url", image.url},   {"trusted_by", image.trusted_by}, {"fetched_at", image.fetched_at}};
     auto path = path_of(image.digest);
     SLIPWAY_CHECK(sys::write_file(path + std::string(record_ending), render_json(record)));
+    SLIPWAY_CHECK(sync(path_of(new_name)));
+    SLIPWAY_CHECK(sync(path + std::string(record_ending)));
     if (::rename(path_of(new_name).c_str(), path.c_str()) != 0)
         return fail_errno("keeping the image");
-    return {};
+    return sync(directory_);
 }
 
 std::vector<StoredImage> ImageStore::list() const {
@@ -69,6 +78,9 @@ std::vector<StoredImage> ImageStore::list() const {
         auto text = sys::read_file(entry.path().string() + std::string(record_ending));
         auto json = parse_json(text.value_or("{}"), "the record of an image");
         images.push_back(read_record(digest, json.value_or(Json::object())));
+        images.back().disk = disk_;
+        if (auto size = entry.file_size(failed); !failed)
+            images.back().size = size;
     }
     std::sort(images.begin(), images.end(), [](const auto& one, const auto& other) {
         return one.fetched_at != other.fetched_at ? one.fetched_at > other.fetched_at
@@ -97,7 +109,8 @@ Status ImageStore::verify(const StoredImage& image, const Cancel& cancel) const 
     if (auto found = digest->finish(); found != image.digest)
         return fail(Code::Corrupt,
                     fmt::format("the image {} has the digest {} now", image.digest, found),
-                    "fetch it again: memory fails, or a system that ran has changed it");
+                    fmt::format("fetch it again: {} fails, or a system that ran has changed it",
+                                disk_.empty() ? "memory" : "the disk " + printable(disk_)));
     return {};
 }
 
@@ -115,11 +128,13 @@ std::string render_time(std::int64_t seconds) {
 }
 
 std::string render_image(const StoredImage& image) {
-    return fmt::format("{}\n  {}, {}, fetched {}\n  {}\n  {}\n", image.digest,
-                       format_size(image.size), image.format, render_time(image.fetched_at),
-                       printable(image.url),
+    // What a record on a disk says may be somebody else's by now.
+    auto place = image.disk.empty() ? "" : fmt::format(", on the disk {}", printable(image.disk));
+    return fmt::format("{}\n  {}, {}, fetched {}{}\n  {}\n  {}\n", image.digest,
+                       format_size(image.size), printable(image.format),
+                       render_time(image.fetched_at), place, printable(image.url),
                        image.trusted_by.empty() ? "NOT VERIFIED: nobody said what its digest is"
-                                                : "verified by " + image.trusted_by);
+                                                : "verified by " + printable(image.trusted_by));
 }
 
 } // namespace slipway::boot

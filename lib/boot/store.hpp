@@ -21,17 +21,20 @@ struct StoredImage {
     std::string url;             ///< that it came from
     std::string trusted_by{};    ///< "the key lab.pem", "image_sha256="; "": nobody vouched for it
     std::int64_t fetched_at = 0; ///< seconds since 1970
+    std::string disk{};          ///< the label of the one that it is on; "": in memory
     bool operator==(const StoredImage&) const = default;
 };
 
 /// A directory with a file for each, and a record beside it.
 class ImageStore {
 public:
-    explicit ImageStore(std::string directory) : directory_(std::move(directory)) {}
+    /// `disk`: its label, for whoever lists them.
+    explicit ImageStore(std::string directory, std::string disk = {})
+        : directory_(std::move(directory)), disk_(std::move(disk)) {}
 
     /// An empty file for what is being fetched; one that was left there is gone.
     [[nodiscard]] Result<sys::OwnedFd> begin() const;
-    /// Gives it its name.
+    /// Gives it its name, when all of it is on its disk.
     [[nodiscard]] Status keep(const StoredImage& image) const;
     void give_up() const;
 
@@ -45,6 +48,7 @@ public:
 private:
     [[nodiscard]] std::string path_of(std::string_view name) const;
     std::string directory_;
+    std::string disk_;
 };
 
 /// "2026-01-31 12:00:00 UTC"

@@ -30,9 +30,9 @@ TEST_F(Loads, WithTheDigestThatWasGiven) {
     EXPECT_EQ(asked(), "GET /a.img");
     EXPECT_EQ(image->format, "squashfs");
     EXPECT_EQ(image->size, 200'000);
-    EXPECT_EQ(Loader(options_).store().list(), std::vector{*image});
+    EXPECT_EQ(Loader(options_).list(), std::vector{*image});
     EXPECT_THAT(why({"/a.img"}, std::string(64, 'a')), HasSubstr("not aaaa"));
-    EXPECT_EQ(Loader(options_).store().list().size(), 1);
+    EXPECT_EQ(Loader(options_).list().size(), 1);
     EXPECT_FALSE(fs::exists(top_ / "images/.new"));
 }
 
@@ -97,7 +97,7 @@ TEST_F(Loads, OfWhatIsNoImage) {
     EXPECT_THAT(why({"/disk"}), HasSubstr("a qcow2 disk\n  try: `slipway netboot serve`"));
     EXPECT_THAT(why({"/text"}), HasSubstr("no format that is known"));
     EXPECT_THAT(why({"/nothing"}), HasSubstr("no format that is known"));
-    EXPECT_TRUE(Loader(options_).store().list().empty());
+    EXPECT_TRUE(Loader(options_).list().empty());
 }
 
 TEST_F(Loads, SignedOnesWhereAKeyIsBuiltIn) {
@@ -138,7 +138,7 @@ TEST_F(Loads, NoneThatIsNotSignedWhereAKeyIsBuiltIn) {
     serve("/b.img.manifest.sig", http::sign(render_manifest(manifest), key.secret).value());
     EXPECT_THAT(why({"/b.img"}), HasSubstr("is the manifest of a.img"));
     EXPECT_THAT(asked(), Not(HasSubstr("GET /a.img,")));
-    EXPECT_TRUE(Loader(options_).store().list().empty());
+    EXPECT_TRUE(Loader(options_).list().empty());
 }
 
 TEST_F(Loads, NoneThatIsNotAsTheManifestSays) {
@@ -187,7 +187,7 @@ TEST_F(Loads, WhatFitsIntoMemory) {
     auto manifest = manifest_of("a.tar", tar);
     manifest.unpacked = 200 << 20;
     serve_signed(manifest, key);
-    Loader(options_).store().remove(manifest.sha256);
+    ImageStore(options_.images).remove(manifest.sha256);
     EXPECT_THAT(why({"/a.tar"}), HasSubstr("needs 269 MiB"));
 }
 
@@ -200,7 +200,7 @@ TEST_F(Loads, OldImagesGiveWay) {
     serve("/b.img", image);
     EXPECT_THAT(why({"/b.img"}), HasSubstr("64 MiB are free"));
     EXPECT_THAT(said(), HasSubstr("/a.img gives way"));
-    EXPECT_TRUE(Loader(options_).store().list().empty());
+    EXPECT_TRUE(Loader(options_).list().empty());
 }
 
 TEST_F(Loads, AreVerifiedAgain) {

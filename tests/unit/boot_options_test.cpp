@@ -34,7 +34,8 @@ TEST(BootOptions, All) {
         "image_url=http://10.0.2.2/a?b=c image_sha256=" +
         digest +
         " slipway.mirror=http://one/ slipway.mirror=http://two/ slipway.entry=native "
-        "slipway.persist=LABEL slipway.return_after=15m slipway.deadline=5 slipway.dns=1.1.1.1");
+        "slipway.persist=LABEL slipway.return_after=15m slipway.deadline=5 slipway.dns=1.1.1.1 "
+        "slipway.cache=IMAGES slipway.cache_size=2G");
     EXPECT_THAT(options.complaints, IsEmpty());
     EXPECT_THAT(options.consoles, ElementsAre("tty0", "ttyS0"));
     EXPECT_EQ(options.image_url, "http://10.0.2.2/a?b=c");
@@ -42,6 +43,8 @@ TEST(BootOptions, All) {
     EXPECT_THAT(options.mirrors, ElementsAre("http://one/", "http://two/"));
     EXPECT_EQ(options.entry, Entry::Native);
     EXPECT_EQ(options.persist, "LABEL");
+    EXPECT_EQ(options.cache, "IMAGES");
+    EXPECT_EQ(options.cache_size, std::uint64_t{2} << 30);
     EXPECT_EQ(options.return_after, std::chrono::seconds(900));
     EXPECT_EQ(options.deadline, std::chrono::seconds(5));
     EXPECT_TRUE(options.debug);
@@ -51,11 +54,11 @@ TEST(BootOptions, All) {
 TEST(BootOptions, WhatMakesNoSenseIsTold) {
     auto options =
         read_boot_options("image_sha256=abc slipway.entry=sideways slipway.return_after=soon "
-                          "slipway.deadline=9999999999h slipway.oops=1 image_url foo.bar=1");
+                          "slipway.deadline=9999999999h slipway.oops=1 image_url foo.bar=1 slipway.cache_size=much");
     EXPECT_THAT(options.complaints,
                 ElementsAre(HasSubstr("image_sha256=abc"), HasSubstr("sideways"), HasSubstr("soon"),
                             HasSubstr("9999999999h"), HasSubstr("slipway.oops"),
-                            HasSubstr("image_url=")));
+                            HasSubstr("image_url="), HasSubstr("cache_size=much")));
     EXPECT_EQ(options.entry, Entry::Contained);
     EXPECT_EQ(options.deadline, std::chrono::seconds(20));
 }
