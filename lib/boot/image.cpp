@@ -4,17 +4,20 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <tuple>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "archive/unpack.hpp"
 #include "base/elf.hpp"
 #include "base/strings.hpp"
+#include "sys/directories.hpp"
 #include "sys/mount.hpp"
 #include "sys/process.hpp"
 #include "sys/root_dir.hpp"
@@ -48,59 +51,92 @@ tl::unexpected<Error> why_not_mounted(ImageFormat format, Error error) {
 
 } // namespace
 
-Result<ImageRoot> ImageRoot::open(sys::BorrowedFd file, ImageFormat format,
-                                  const std::string& directory, const std::string& program) {
+Result<WrittenPlace> open_written_place(const DiskWish& wish, const std::string& digest,
+                                        const std::string& url) {
+    SLIPWAY_TRY(auto disk, LabelledDisk::open(wish, Cancel()));
+    auto directory = fmt::format("{}/slipway/persist/{}", disk.path(), digest);
+    for (const auto* part : {"/upper", "/work"})
+        if (auto made = sys::make_directories(directory + part); !made)
+            return fail(std::move(made.error())
+                            .in(fmt::format("keeping what the image writes on the disk {}",
+                                            printable(wish.label))));
+    std::ignore = sys::write_file(directory + "/url", url + "\n");
+    return WrittenPlace{std::move(disk), std::move(directory)};
+}
+
+Result<ImageRoot> ImageRoot::open(sys::BorrowedFd file, ImageFormat format, RootPlaces places) {
     ImageRoot root;
-    SLIPWAY_CHECK(format == ImageFormat::Tar ? root.unpack(file, directory, program)
-                                             : root.mount_file(file, format, directory));
+    root.written_ = std::move(places.written);
+    auto lower = places.directory + "/image";
+    root.root_ = places.directory + "/root";
+    for (const auto& made : {lower, root.root_})
+        if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST)
+            return fail_errno(fmt::format("making {}", made));
+    if (format == ImageFormat::Tar && !root.written_) {
+        SLIPWAY_CHECK(root.unpack(file, root.root_, places.program));
+        return root;
+    }
+    SLIPWAY_CHECK(format == ImageFormat::Tar ? root.unpack(file, lower, places.program)
+                                             : root.mount_file(file, format, lower));
+    SLIPWAY_CHECK(root.add_overlay(places.directory, lower));
     return root;
 }
 
-Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format,
-                             const std::string& directory) {
+Status ImageRoot::mount(const sys::MountSpec& spec) {
+    SLIPWAY_CHECK(sys::mount(spec));
+    mounts_.push_back(spec.target);
+    return {};
+}
+
+Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place) {
     SLIPWAY_TRY(auto loop, sys::LoopDevice::attach(file, {.read_only = true, .direct_io = false}));
     loop_ = std::make_unique<sys::LoopDevice>(std::move(loop));
-    auto lower = directory + "/image", memory = directory + "/memory";
-    root_ = directory + "/root";
-    for (const auto& made : {lower, memory, root_})
-        if (::mkdir(made.c_str(), 0755) != 0 && errno != EEXIST)
-            return fail_errno(fmt::format("making {}", made));
-    auto mount = [this](const sys::MountSpec& spec) -> Status {
-        SLIPWAY_CHECK(sys::mount(spec));
-        mounts_.push_back(spec.target);
-        return {};
-    };
     auto mounted = mount({.source = "/dev/" + loop_->disk().name(),
-                          .target = lower,
+                          .target = place,
                           .type = std::string(name_of(format)),
                           .flags = MS_RDONLY,
                           .options = options_of(format)});
-    if (!mounted)
-        return why_not_mounted(format, std::move(mounted.error()));
-    SLIPWAY_CHECK(mount({.source = "slipway-target", .target = memory, .type = "tmpfs"}));
-    for (const auto& made : {memory + "/upper", memory + "/work"})
-        if (::mkdir(made.c_str(), 0755) != 0)
-            return fail_errno(fmt::format("making {}", made));
-    return mount({.source = "slipway-target",
-                  .target = root_,
-                  .type = "overlay",
-                  .options = fmt::format("lowerdir={},upperdir={}/upper,workdir={}/work", lower,
-                                         memory, memory)});
+    return mounted ? std::move(mounted) : why_not_mounted(format, std::move(mounted.error()));
 }
 
-Status ImageRoot::unpack(sys::BorrowedFd file, const std::string& directory,
+// What is written to the image goes to memory, or stays on a disk.
+Status ImageRoot::add_overlay(const std::string& directory, const std::string& lower) {
+    auto place = written_ ? written_->directory : directory + "/memory";
+    if (!written_) {
+        if (::mkdir(place.c_str(), 0755) != 0 && errno != EEXIST)
+            return fail_errno(fmt::format("making {}", place));
+        SLIPWAY_CHECK(mount({.source = "slipway-target", .target = place, .type = "tmpfs"}));
+        for (const auto& made : {place + "/upper", place + "/work"})
+            if (::mkdir(made.c_str(), 0755) != 0)
+                return fail_errno(fmt::format("making {}", made));
+    }
+    // Without an index: it would know the image's filesystem again, which is another each time.
+    SLIPWAY_CHECK(
+        mount({.source = "slipway-target",
+               .target = root_,
+               .type = "overlay",
+               .options = fmt::format("lowerdir={},upperdir={}/upper,workdir={}/work{}", lower,
+                                      place, place, written_ ? ",index=off" : "")}));
+    // Where it cannot make its work directory, the kernel mounts it read-only, and says nothing.
+    struct statvfs info {};
+    if (::statvfs(root_.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0)
+        return fail(
+            Code::NoSpace,
+            fmt::format("nothing can be written to {}",
+                        written_ ? "the disk " + printable(written_->disk.label()) : "memory"),
+            "make room there");
+    return {};
+}
+
+Status ImageRoot::unpack(sys::BorrowedFd file, const std::string& place,
                          const std::string& program) {
-    root_ = directory + "/root";
-    if (::mkdir(root_.c_str(), 0755) != 0 && errno != EEXIST)
-        return fail_errno(fmt::format("making {}", root_));
-    SLIPWAY_CHECK(sys::mount({.source = "slipway-target",
-                              .target = root_,
-                              .type = "tmpfs",
-                              .options = "mode=0755,size=90%"}));
-    mounts_.push_back(root_);
+    SLIPWAY_CHECK(mount({.source = "slipway-target",
+                         .target = place,
+                         .type = "tmpfs",
+                         .options = "mode=0755,size=90%"}));
     // In a process of its own, whose root it is: names in the archive cannot lead out of it.
     sys::LocalRunner runner;
-    sys::ProcessSpec spec{.argv = {program, "--unpack", root_}};
+    sys::ProcessSpec spec{.argv = {program, "--unpack", place}};
     spec.fds = {{file, 0}};
     SLIPWAY_TRY(auto ended, sys::run(runner, spec));
     if (ended.status != 0)
@@ -130,6 +166,12 @@ Status ImageRoot::close() {
         if (first && !done)
             first = std::move(done);
         mounts_.pop_back();
+    }
+    if (written_) {
+        auto done = written_->disk.close();
+        written_.reset();
+        if (first && !done)
+            first = std::move(done);
     }
     if (loop_) {
         auto done = loop_->detach();

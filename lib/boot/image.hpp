@@ -12,36 +12,55 @@
 
 #include "base/error.hpp"
 #include "boot/image_format.hpp"
+#include "boot/labelled_disk.hpp"
 #include "boot/options.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop_device.hpp"
+#include "sys/mount.hpp"
 
 namespace slipway::boot {
 
-/// A root below `directory`, which must be empty: the image itself is never written.
+/// Where what is written to an image stays.
+struct WrittenPlace {
+    LabelledDisk disk;
+    std::string directory; ///< on it
+};
+/// The directory of one image, by its digest; made where it is not there. `url`: noted in it, for
+/// whoever looks. Errors: those of LabelledDisk::open, NoSpace.
+[[nodiscard]] Result<WrittenPlace>
+open_written_place(const DiskWish& wish, const std::string& digest, const std::string& url);
+
+struct RootPlaces {
+    std::string directory;                  ///< an empty one, for the root and what it is made of
+    std::string program = "/proc/self/exe"; ///< this one, started again to unpack, see main()
+    std::optional<WrittenPlace> written{};  ///< none: in memory
+};
+
+/// A root of an image, which itself is never written.
 class ImageRoot {
 public:
-    /// Mounts or unpacks it; what is written goes to memory. `program` is this one, started again
-    /// to unpack, see main(). NoSpace, Corrupt, Unsupported: the kernel lacks the filesystem.
+    /// Mounts or unpacks it. NoSpace, Corrupt, Unsupported: the kernel lacks the filesystem.
     /// CAP_SYS_ADMIN.
     [[nodiscard]] static Result<ImageRoot> open(sys::BorrowedFd file, ImageFormat format,
-                                                const std::string& directory,
-                                                const std::string& program = "/proc/self/exe");
+                                                RootPlaces places);
     ImageRoot(ImageRoot&&) noexcept = default;
     ImageRoot& operator=(ImageRoot&&) noexcept = default;
     ~ImageRoot();
 
     [[nodiscard]] const std::string& path() const { return root_; }
-    /// Unmounts all. Busy: who uses it.
+    /// Unmounts all; what was written to a disk is there. Busy: who uses it.
     [[nodiscard]] Status close();
 
 private:
     ImageRoot() = default;
-    Status mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& directory);
-    Status unpack(sys::BorrowedFd file, const std::string& directory, const std::string& program);
+    Status mount(const sys::MountSpec& spec);
+    Status mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place);
+    Status unpack(sys::BorrowedFd file, const std::string& place, const std::string& program);
+    Status add_overlay(const std::string& directory, const std::string& lower);
     std::string root_;
     std::vector<std::string> mounts_; ///< innermost last
     std::unique_ptr<sys::LoopDevice> loop_;
+    std::optional<WrittenPlace> written_;
 };
 
 /// Unsupported where programs of that machine, as `uname -m` names it, do not run here.

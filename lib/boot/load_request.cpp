@@ -41,11 +41,10 @@ Result<LoadRequest> read_load(const Command& command, const BootOptions& options
         return fail(Code::InvalidArgument, "--entry takes contained or native");
     if (*entry == Entry::Kexec)
         return fail(Code::Unsupported, "images are not entered by kexec yet");
-    if (!option("persist").empty() || !options.persist.empty())
-        return fail(Code::Unsupported, "what an image writes is kept in memory only, so far");
     LoadRequest request{.sha256 = to_lower(option("sha256")),
                         .entry = *entry,
                         .insecure = options.insecure || command.options.contains("insecure"),
+                        .persist = option("persist").empty() ? options.persist : option("persist"),
                         .return_after = options.return_after,
                         .deadline = options.deadline};
     auto urls = std::vector{command.arguments.at(0)};

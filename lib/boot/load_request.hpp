@@ -17,6 +17,7 @@ struct LoadRequest {
     std::string sha256{};        ///< "": see ask_what_to_expect
     Entry entry = Entry::Contained;
     bool insecure = false; ///< any certificate will do
+    std::string persist{}; ///< the label of the disk that keeps what it writes; "": in memory
     std::optional<std::chrono::seconds> return_after{};
     std::chrono::seconds deadline{20};
     std::chrono::milliseconds pause{1000}; ///< before a second try

@@ -246,7 +246,14 @@ Result<Entrance> Loader::prepare(const LoadRequest& request, const StoredImage& 
     if (auto loaded = ModuleLoader::open().load("loop");
         !loaded && loaded.error().code != Code::NotFound)
         return fail(std::move(loaded.error()));
-    SLIPWAY_TRY(auto root, ImageRoot::open(file, format, options_.target, options_.program));
+    RootPlaces places{.directory = options_.target, .program = options_.program};
+    if (!request.persist.empty()) {
+        SLIPWAY_TRY(places.written, open_written_place(disk_wish(request.persist, "persist"),
+                                                       image.digest, image.url));
+        options_.say(
+            fmt::format("what it writes stays on the disk {}", printable(request.persist)));
+    }
+    SLIPWAY_TRY(auto root, ImageRoot::open(file, format, std::move(places)));
     SLIPWAY_TRY(auto init, find_init(root.path()));
     auto systemd = systemd_version(root.path());
     return Entrance{.root = std::move(root),

@@ -22,7 +22,7 @@ struct LoaderOptions {
     std::string images = "/run/slipway/images"; ///< a directory for what is fetched
     std::string target = "/run/slipway/target"; ///< an empty one for the root
     std::string trust = "/etc/slipway";         ///< see read_trust
-    std::string program = "/proc/self/exe";     ///< see ImageRoot::open
+    std::string program = "/proc/self/exe";     ///< see RootPlaces
     std::string disks = "/run/slipway/disks";   ///< a directory to mount labelled disks below
     bool loop_disks = false;                    ///< these may be loop devices; for tests
     std::chrono::milliseconds disk_wait{10000}; ///< for a disk to appear

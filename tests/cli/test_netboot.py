@@ -392,6 +392,36 @@ class TestMachines(Case):
                 machine.expect(PROMPT)
             machine.command(f"load {served.replace('127.0.0.1', '10.0.2.2')}images/stubborn.tar --entry native", "for images with systemd", 60)
 
+    def test_a_disk_keeps_images_and_what_is_written_to_them(self):
+        """The machine is switched off in between, and the server has lost the image."""
+        folder = self.scratch / "folder"
+        self.ok(build(folder, "--modules", "none"))
+        config = folder / "boot.ipxe"
+        config.write_text(config.read_text().replace(" quiet", " quiet slipway.cache=KEPT slipway.persist=KEPT"))
+        shutil.copytree(self.folder / "images", folder / "images", dirs_exist_ok=True)
+        disk = self.scratch / "disk"
+        subprocess.run(["truncate", "-s", "512M", disk], check=True)
+        subprocess.run(["mkfs.ext4", "-q", "-L", "KEPT", disk], check=True)
+        with serving(folder, "--address", "127.0.0.1", "--port", "0") as served:
+            load = f"load {served.replace('127.0.0.1', '10.0.2.2')}images/bookworm.squashfs"
+            for boot in ("first", "second"):
+                machine = self.machine(folder=folder, bootfile="boot.ipxe", options=("-drive", f"file={disk},if=virtio,format=raw"))
+                machine.expect(PROMPT, 120)
+                machine.expect(rf"images are kept on the disk KEPT, which has {'0' if boot == 'first' else '1'} now", 60)
+                machine.command(load, "fetched [^\n]* onto the disk KEPT" if boot == "first" else "is here already, on the disk KEPT, and was read again", 60)
+                machine.expect("what it writes stays on the disk KEPT")
+                machine.log_in()
+                if boot == "first":
+                    machine.command("echo of the first visit > /root/note")
+                else:
+                    machine.command("cat /root/note", r"of the first visit\r\n")
+                machine.command("poweroff", r"back after[^\n]*", 60)
+                machine.expect(PROMPT)
+                self.assertNotIn("LEFT BEHIND", machine.text)
+                machine.command("list", r", on the disk KEPT\r\n")
+                machine.stop()
+                (folder / "images/bookworm.squashfs").unlink(missing_ok=True)
+
     def test_with_a_key_only_what_it_signed_is_entered(self):
         private, public = TestPack.key(self)
         tree = small_tree(self.scratch / "tree")

@@ -87,6 +87,51 @@ protected:
         return image ? said() : render_text(image.error());
     }
 
+    // A system, served as /NAME.
+    void pack(const std::string& name, const std::string& command) {
+        auto tree = top_ / "tree";
+        fs::remove_all(tree);
+        fs::create_directories(tree / "sbin");
+        fs::create_directories(tree / "etc");
+        std::ofstream(tree / "etc/name") << name;
+        fs::create_symlink("name", tree / "etc/link");
+        std::ofstream(tree / "sbin/init") << "#!/bin/sh\n";
+        fs::permissions(tree / "sbin/init", fs::perms{0755});
+        run(fmt::format("cd {} && {}", tree.string(),
+                        replace_all(command, "OUT", (top_ / name).string())));
+        serve_file("/" + name, top_ / name);
+    }
+    // Into it, and back: what `visit` says, or why not.
+    std::string enter(const std::string& name,
+                      const std::function<std::string(const fs::path&)>& visit) {
+        said_.clear();
+        Loader loader(options_);
+        auto wanted = request({"/" + name});
+        wanted.persist = label_;
+        auto image = loader.fetch(wanted, cancel_);
+        auto entrance = image ? loader.prepare(wanted, *image)
+                              : Result<Entrance>(fail(std::move(image.error())));
+        if (!entrance)
+            return render_text(entrance.error());
+        auto text = visit(entrance->root.path());
+        auto closed = entrance->root.close();
+        EXPECT_TRUE(closed) << render_text(closed.error());
+        EXPECT_EQ(sys::mounts_below(top_).value().size(), 0);
+        return text;
+    }
+    static std::string content(const fs::path& file) {
+        return sys::read_file(file).value_or("nothing");
+    }
+    static std::string leave_note(const fs::path& root) {
+        std::ofstream(root / "etc/note") << "from " << content(root / "etc/name");
+        std::ofstream(root / "etc/link") << "changed";
+        fs::remove(root / "sbin/old");
+        return content(root / "etc/name");
+    }
+    static std::string read_note(const fs::path& root) {
+        return content(root / "etc/note") + ", " + content(root / "etc/name");
+    }
+
     std::string label_;
     std::optional<sys::LoopDevice> loop_;
 };
@@ -178,6 +223,91 @@ TEST_F(Disks, OfTwoWithOneLabelNeitherIsTaken) {
     start();
     EXPECT_THAT(said(), HasSubstr("two disks have the label " + label_));
     EXPECT_TRUE(second.detach());
+}
+
+constexpr auto as_squashfs = "mksquashfs . OUT -noappend";
+
+TEST_F(Disks, KeepWhatIsWrittenToAnImage) {
+    make_disk();
+    const std::pair<const char*, const char*> images[]{
+        {"one", as_squashfs},
+        {"two", "tar -czf OUT ."},
+        {"three", "truncate -s 8M OUT && mkfs.ext4 -q -d . OUT"}};
+    for (const auto& [name, command] : images) {
+        pack(name, command);
+        EXPECT_EQ(enter(name, leave_note), "changed");
+    }
+    unplug(); // the machine starts again
+    plug();
+    for (const auto& [name, command] : images) {
+        EXPECT_EQ(enter(name, read_note), fmt::format("from {}, changed", name));
+        EXPECT_THAT(said(), HasSubstr("what it writes stays on the disk " + label_));
+    }
+    EXPECT_EQ(enter("one",
+                    [](const fs::path& root) -> std::string {
+                        return fs::exists(root / "slipway") || fs::exists(root / "../slipway")
+                                   ? "others are seen"
+                                   : "";
+                    }),
+              "");
+}
+
+TEST_F(Disks, WhatWasWrittenBeforeAPowerCutIsThere) {
+    make_disk();
+    pack("one", as_squashfs);
+    EXPECT_EQ(enter("one",
+                    [this](const fs::path& root) {
+                        auto name = leave_note(root);
+                        auto file = sys::open_file(root / "etc/note", O_RDONLY);
+                        EXPECT_TRUE(file && ::fsync(file->raw()) == 0);
+                        run(fmt::format("cp {0} {0}.cut", disk()));
+                        return name;
+                    }),
+              "changed");
+    unplug();
+    fs::rename(disk() + ".cut", disk());
+    run(fmt::format("dumpe2fs -h {} | grep needs_recovery", disk()));
+    plug();
+    EXPECT_THAT(enter("one", read_note), testing::StartsWith("from one, "));
+}
+
+TEST_F(Disks, NothingIsWrittenToMemoryWhereItShouldStay) {
+    pack("one", as_squashfs);
+    EXPECT_THAT(enter("one", leave_note), HasSubstr("there is no disk with the label " + label_));
+    make_disk();
+    unplug();
+    run("debugfs -w -R 'set_super_value state 3' " + disk());
+    plug();
+    EXPECT_THAT(enter("one", leave_note), AllOf(HasSubstr("has errors"), HasSubstr("fsck.ext4")));
+    make_disk();
+    unplug();
+    run("debugfs -w -R 'set_super_value inode_size 7' " + disk());
+    plug();
+    EXPECT_THAT(enter("one", leave_note), HasSubstr("cannot be used"));
+    EXPECT_EQ(sys::mounts_below(top_).value().size(), 0);
+}
+
+TEST_F(Disks, AFullOneIsToldToTheSystemAndAtTheNextLoad) {
+    make_disk("8M");
+    pack("one", as_squashfs);
+    auto fill = [](const fs::path& root) {
+        std::string block(1 << 16, 'x');
+        for (int each = 0; each < 1000; ++each) {
+            std::ofstream file(root / fmt::format("fill{}", each), std::ios::binary);
+            if (!(file << block << std::flush))
+                return std::string(::strerror(errno));
+        }
+        return std::string("never full");
+    };
+    EXPECT_EQ(enter("one", fill), "No space left on device");
+    EXPECT_EQ(enter("one", [](const fs::path& root) { return content(root / "etc/name"); }), "one");
+    // Not even room for the directories of another one.
+    run(fmt::format("mkdir {0}/m && mount {1} {0}/m && head -c 20M /dev/zero > {0}/m/zero; "
+                    "for i in $(seq 5000); do echo > {0}/m/$i || break; done; umount {0}/m",
+                    top_.string(), "/dev/" + loop_->disk().name()));
+    pack("two", "tar -cf OUT .");
+    EXPECT_THAT(enter("two", leave_note), AllOf(HasSubstr("No space left"), HasSubstr(label_)));
+    EXPECT_EQ(sys::mounts_below(top_).value().size(), 0);
 }
 
 } // namespace

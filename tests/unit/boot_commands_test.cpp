@@ -84,7 +84,8 @@ TEST_F(LoadCommands, OfAnother) {
     EXPECT_EQ(read("load http://a/c --entry native").value().entry, Entry::Native);
     EXPECT_EQ(read("load http://a/c --entry kexec").error().code, Code::Unsupported);
     EXPECT_EQ(read("load http://a/c --entry sideways").error().code, Code::InvalidArgument);
-    EXPECT_EQ(read("load http://a/c --persist X").error().code, Code::Unsupported);
+    EXPECT_EQ(read("load http://a/c --persist X")->persist, "X");
+    EXPECT_EQ(read("load http://a/c")->persist, "");
 }
 
 } // namespace
