@@ -10,6 +10,7 @@
 #include "boot/bootstrap.hpp"
 #include "boot/first_process.hpp"
 #include "boot/image.hpp"
+#include "boot/lazy_server.hpp"
 #include "boot/machine.hpp"
 #include "boot/modules.hpp"
 
@@ -23,6 +24,11 @@ int main(int count, char** arguments) {
         if (!unpacked)
             std::fputs(slipway::render_text(unpacked.error()).c_str(), stderr);
         return unpacked ? 0 : 1;
+    }
+    // Started by itself, for as long as a system runs from an image that is not all here.
+    if (count == 2 && std::string_view(arguments[1]) == "--serve-blocks") {
+        arguments[0][0] = '@'; // systemd's last signals spare processes that are called so
+        return slipway::boot::serve_blocks();
     }
     // Started by the kernel: "/sbin/modprobe -q -- fs-squashfs".
     if (std::string_view(arguments[0]).ends_with("modprobe") && count > 1) {

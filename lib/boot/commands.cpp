@@ -32,6 +32,8 @@ const std::vector<CommandRow>& rows() {
           {"mirror", "URL", "where to get it if the first server fails"},
           {"entry", "WAY", "contained, native or kexec"},
           {"persist", "LABEL", "keep what it writes on the disk with this label"},
+          {"lazy", "", "enter it before all of it is here (squashfs, erofs)"},
+          {"blocks-sha256", "DIGEST", "what the digest of its list of blocks must be"},
           {"return-after", "SECONDS", "come back after so long"},
           {"insecure", "", "take any certificate"},
           {"fetch-only", "", "do not enter it"}}},

@@ -130,7 +130,7 @@ Result<std::optional<Entrance>> Errands::fetch_and_prepare(const Command& comman
     });
     if (command.options.contains("fetch-only"))
         return std::nullopt;
-    SLIPWAY_TRY(auto entrance, loader_.prepare(request, image));
+    SLIPWAY_TRY(auto entrance, loader_.prepare(request, image, cancel));
     return std::optional(std::move(entrance));
 }
 

@@ -67,6 +67,7 @@ Result<WrittenPlace> open_written_place(const DiskWish& wish, const std::string&
 Result<ImageRoot> ImageRoot::open(sys::BorrowedFd file, ImageFormat format, RootPlaces places) {
     ImageRoot root;
     root.written_ = std::move(places.written);
+    root.lazy_ = std::move(places.lazy);
     auto lower = places.directory + "/image";
     root.root_ = places.directory + "/root";
     for (const auto& made : {lower, root.root_})
@@ -89,8 +90,13 @@ Status ImageRoot::mount(const sys::MountSpec& spec) {
 }
 
 Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place) {
-    SLIPWAY_TRY(auto loop, sys::LoopDevice::attach(file, {.read_only = true, .direct_io = false}));
+    SLIPWAY_TRY(auto loop,
+                sys::LoopDevice::attach(file, {.read_only = true, .direct_io = lazy_ != nullptr}));
     loop_ = std::make_unique<sys::LoopDevice>(std::move(loop));
+    // Of a lazy image no more than what is wanted.
+    if (lazy_)
+        std::ignore = sys::write_file(
+            fmt::format("/sys/block/{}/queue/read_ahead_kb", loop_->disk().name()), "16");
     auto mounted = mount({.source = "/dev/" + loop_->disk().name(),
                           .target = place,
                           .type = std::string(name_of(format)),
@@ -176,6 +182,12 @@ Status ImageRoot::close() {
     if (loop_) {
         auto done = loop_->detach();
         loop_.reset();
+        if (first && !done)
+            first = std::move(done);
+    }
+    if (lazy_) {
+        auto done = lazy_->close();
+        lazy_.reset();
         if (first && !done)
             first = std::move(done);
     }

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "boot/image_format.hpp"
 #include "boot/labelled_disk.hpp"
+#include "boot/lazy_image.hpp"
 #include "boot/options.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop_device.hpp"
@@ -34,6 +35,7 @@ struct RootPlaces {
     std::string directory;                  ///< an empty one, for the root and what it is made of
     std::string program = "/proc/self/exe"; ///< this one, started again to unpack, see main()
     std::optional<WrittenPlace> written{};  ///< none: in memory
+    std::shared_ptr<LazyImage> lazy{};      ///< whose file it is; none: all of it is there
 };
 
 /// A root of an image, which itself is never written.
@@ -48,6 +50,8 @@ public:
     ~ImageRoot();
 
     [[nodiscard]] const std::string& path() const { return root_; }
+    /// Of an image that is not all there; see LazyImage. None: of others.
+    [[nodiscard]] LazyImage* lazy() const { return lazy_.get(); }
     /// Unmounts all; what was written to a disk is there. Busy: who uses it.
     [[nodiscard]] Status close();
 
@@ -61,6 +65,7 @@ private:
     std::vector<std::string> mounts_; ///< innermost last
     std::unique_ptr<sys::LoopDevice> loop_;
     std::optional<WrittenPlace> written_;
+    std::shared_ptr<LazyImage> lazy_;
 };
 
 /// Unsupported where programs of that machine, as `uname -m` names it, do not run here.

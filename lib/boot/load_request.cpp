@@ -45,6 +45,9 @@ Result<LoadRequest> read_load(const Command& command, const BootOptions& options
                         .entry = *entry,
                         .insecure = options.insecure || command.options.contains("insecure"),
                         .persist = option("persist").empty() ? options.persist : option("persist"),
+                        .lazy = (options.lazy || command.options.contains("lazy")) &&
+                                !command.options.contains("fetch-only"),
+                        .blocks_sha256 = to_lower(option("blocks-sha256")),
                         .return_after = options.return_after,
                         .deadline = options.deadline};
     auto urls = std::vector{command.arguments.at(0)};
@@ -61,6 +64,8 @@ Result<LoadRequest> read_load(const Command& command, const BootOptions& options
     }
     if (!request.sha256.empty() && !is_sha256(request.sha256))
         return fail(Code::InvalidArgument, "--sha256 takes 64 hexadecimal digits");
+    if (!request.blocks_sha256.empty() && !is_sha256(request.blocks_sha256))
+        return fail(Code::InvalidArgument, "--blocks-sha256 takes 64 hexadecimal digits");
     if (auto after = option("return-after"); !after.empty()) {
         auto seconds = parse_number(after);
         if (!seconds)

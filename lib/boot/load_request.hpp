@@ -16,8 +16,10 @@ struct LoadRequest {
     std::vector<http::Url> urls; ///< of the same image; the first that has it is taken
     std::string sha256{};        ///< "": see ask_what_to_expect
     Entry entry = Entry::Contained;
-    bool insecure = false; ///< any certificate will do
-    std::string persist{}; ///< the label of the disk that keeps what it writes; "": in memory
+    bool insecure = false;       ///< any certificate will do
+    std::string persist{};       ///< the label of the disk that keeps what it writes; "": in memory
+    bool lazy = false;           ///< enter it before all of it is here
+    std::string blocks_sha256{}; ///< of NAME.blocks, where no key is built in; "": unknown
     std::optional<std::chrono::seconds> return_after{};
     std::chrono::seconds deadline{20};
     std::chrono::milliseconds pause{1000}; ///< before a second try

@@ -137,6 +137,7 @@ std::optional<StoredImage> Loader::find(const Expected& expected, const Cancel& 
 Result<StoredImage> Loader::fetch(const LoadRequest& request, const Cancel& cancel) {
     if (request.insecure)
         options_.say("WARNING: certificates are not checked");
+    lazy_.reset();
     SLIPWAY_TRY(auto trust, read_trust(options_.trust));
     SLIPWAY_TRY(auto client,
                 http::Client::open({.ca_file = trust.ca_file, .insecure = request.insecure}));
@@ -144,6 +145,8 @@ Result<StoredImage> Loader::fetch(const LoadRequest& request, const Cancel& canc
                                                   {.client = client,
                                                    .urls = request.urls,
                                                    .sha256 = request.sha256,
+                                                   .in_blocks = request.lazy,
+                                                   .blocks_sha256 = request.blocks_sha256,
                                                    .pause = request.pause,
                                                    .say = options_.say},
                                                   cancel));
@@ -155,6 +158,13 @@ Result<StoredImage> Loader::fetch(const LoadRequest& request, const Cancel& canc
         return *known;
     }
     SLIPWAY_CHECK(cancel.check());
+    if (request.lazy) {
+        auto begun = begin_lazily(client, request, expected, cancel);
+        if (begun || begun.error().code == Code::Cancelled)
+            return begun;
+        options_.say(
+            fmt::format("all of the image is fetched first: {}", render_text(begun.error())));
+    }
     return transfer(client, request, expected, cancel);
 }
 
@@ -236,24 +246,35 @@ Result<StoredImage> Loader::transfer_to(const Cache& cache, http::Client& client
     return image;
 }
 
-Result<Entrance> Loader::prepare(const LoadRequest& request, const StoredImage& image) {
+Result<Entrance> Loader::prepare(const LoadRequest& request, const StoredImage& image,
+                                 const Cancel& cancel) {
+    if (lazy_)
+        return enter_lazily(request, image, cancel);
     SLIPWAY_TRY(auto file, store_of(image, cache()).open(image.digest));
     std::string head(head_size, '\0');
     auto got = ::pread(file.raw(), head.data(), head.size(), 0);
     head.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     SLIPWAY_TRY(auto format, identify_image(head));
     SLIPWAY_CHECK(check_room(0, image.unpacked, image.digest));
+    return make_entrance(request, image, {std::move(file), format});
+}
+
+Result<Entrance> Loader::make_entrance(const LoadRequest& request, const StoredImage& image,
+                                       Content content) {
     if (auto loaded = ModuleLoader::open().load("loop");
         !loaded && loaded.error().code != Code::NotFound)
         return fail(std::move(loaded.error()));
-    RootPlaces places{.directory = options_.target, .program = options_.program};
+    RootPlaces places{.directory = options_.target,
+                      .program = options_.program,
+                      .written = {},
+                      .lazy = std::move(content.lazy)};
     if (!request.persist.empty()) {
         SLIPWAY_TRY(places.written, open_written_place(disk_wish(request.persist, "persist"),
                                                        image.digest, image.url));
         options_.say(
             fmt::format("what it writes stays on the disk {}", printable(request.persist)));
     }
-    SLIPWAY_TRY(auto root, ImageRoot::open(file, format, std::move(places)));
+    SLIPWAY_TRY(auto root, ImageRoot::open(content.file, content.format, std::move(places)));
     SLIPWAY_TRY(auto init, find_init(root.path()));
     auto systemd = systemd_version(root.path());
     return Entrance{.root = std::move(root),

@@ -27,6 +27,7 @@ struct LoaderOptions {
     bool loop_disks = false;                    ///< these may be loop devices; for tests
     std::chrono::milliseconds disk_wait{10000}; ///< for a disk to appear
     std::optional<std::uint64_t> memory{};      ///< bytes that are free; for tests
+    std::chrono::milliseconds lazy_rest_after{60'000}; ///< see LazySource
     /// What is told, and what replaces itself. Called in the thread that loads.
     std::function<void(const std::string&)> say = [](const std::string&) {};
     std::function<void(const std::string&)> say_passing = [](const std::string&) {};
@@ -47,10 +48,13 @@ public:
     /// that were fetched before, the oldest first, give way where memory is short. NoSpace before
     /// the first byte where the server tells a size that does not fit; of an archive, which needs
     /// room for what is in it too, after its first bytes. Errors: those of ask_what_to_expect,
-    /// download and identify_image.
+    /// download and identify_image. A lazy one is not all there until it is entered, see
+    /// LazyImage; one that cannot be lazy is fetched whole, and that is told.
     [[nodiscard]] Result<StoredImage> fetch(const LoadRequest& request, const Cancel& cancel);
     /// A root of it. Errors: those of ImageRoot::open and find_init. CAP_SYS_ADMIN.
-    [[nodiscard]] Result<Entrance> prepare(const LoadRequest& request, const StoredImage& image);
+    /// Cancelled: of an image whose blocks did not come.
+    [[nodiscard]] Result<Entrance> prepare(const LoadRequest& request, const StoredImage& image,
+                                           const Cancel& cancel = {});
 
     /// The latest first. For any thread.
     [[nodiscard]] std::vector<StoredImage> list() const;
@@ -76,8 +80,22 @@ private:
     void make_room(std::uint64_t bytes, const std::string& but = {}) const;
     [[nodiscard]] Status check_room(std::uint64_t image, std::uint64_t unpacked,
                                     const std::string& but = {}) const;
+    struct Content {
+        sys::OwnedFd file;
+        ImageFormat format;
+        std::shared_ptr<LazyImage> lazy{};
+    };
+    [[nodiscard]] Result<Entrance> make_entrance(const LoadRequest& request,
+                                                 const StoredImage& image, Content content);
+    // In loader_lazy.cpp.
+    [[nodiscard]] Result<StoredImage> begin_lazily(http::Client& client, const LoadRequest& request,
+                                                   const Expected& expected, const Cancel& cancel);
+    [[nodiscard]] Result<std::unique_ptr<LazyImage>> start_lazily();
+    [[nodiscard]] Result<Entrance> enter_lazily(const LoadRequest& request,
+                                                const StoredImage& image, const Cancel& cancel);
     LoaderOptions options_;
-    ImageStore store_; ///< in memory
+    ImageStore store_;              ///< in memory
+    std::optional<LazyParts> lazy_; ///< of the image that was fetched last, which is not all here
     mutable std::mutex lock_;
     Cache cache_; ///< none: there is no disk for it
 };

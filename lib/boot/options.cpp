@@ -150,6 +150,8 @@ BootOptions read_boot_options(std::string_view command_line) {
             options.debug = value.value_or("1") != "0";
         else if (name == "slipway.insecure")
             options.insecure = value.value_or("1") != "0";
+        else if (name == "slipway.lazy")
+            options.lazy = value.value_or("1") != "0";
         else if (name == "console" && value) {
             auto console = value->substr(0, value->find(','));
             auto& known = options.consoles;

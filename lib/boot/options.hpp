@@ -41,6 +41,7 @@ struct BootOptions {
     std::string interface {};                ///< slipway.interface=NAME, or MAC
     std::string ntp{};                       ///< slipway.ntp=
     bool insecure = false;                   ///< slipway.insecure: no certificates are checked
+    bool lazy = false; ///< slipway.lazy: images are entered before all of them is here
     std::optional<std::chrono::seconds> return_after{}; ///< slipway.return_after=
     std::chrono::seconds deadline{20};                  ///< slipway.deadline=, for an orderly end
     /// slipway.cache_size=, bytes of all images there; none: a tenth of the disk stays free

@@ -18,20 +18,36 @@ namespace fs = std::filesystem;
 constexpr std::size_t largest_list = 1 << 20; // bytes, of URL.sha256
 constexpr unsigned tries = 3;
 
-Result<std::string> fetch_small(const Asking& asking, const http::Url& url, std::size_t most,
-                                const Cancel& cancel) {
-    SLIPWAY_TRY(auto file, sys::make_memfd("fetched"));
-    DownloadRequest request{.urls = {url}, .limit = most, .tries = tries, .pause = asking.pause};
-    SLIPWAY_TRY(auto done, download(asking.client, request, file, cancel));
-    return sys::read_file(sys::proc_path(file.raw()), most);
+Expected expected_of(const Manifest& manifest, std::string by) {
+    return {.sha256 = manifest.sha256,
+            .size = manifest.size,
+            .unpacked = manifest.unpacked,
+            .by = std::move(by),
+            .block_size = manifest.block_size,
+            .blocks_sha256 = manifest.blocks_sha256};
+}
+
+// Where no key is built in.
+Result<Expected> ask_unsigned_manifest(const Asking& asking, const http::Url& url,
+                                       const Cancel& cancel) {
+    auto at = url_beside(url, ".manifest");
+    SLIPWAY_TRY(auto text, fetch_small(asking, {at}, largest_manifest, cancel));
+    SLIPWAY_TRY(auto manifest, parse_manifest(text));
+    SLIPWAY_CHECK(check_machine(manifest.architecture));
+    if (!asking.sha256.empty() && asking.sha256 != manifest.sha256)
+        return fail(Code::Corrupt, fmt::format("{} is of an image with another digest", at.str()));
+    if (!asking.blocks_sha256.empty() && asking.blocks_sha256 != manifest.blocks_sha256)
+        return fail(Code::Corrupt, fmt::format("{} is of another list of blocks", at.str()));
+    return expected_of(manifest,
+                       asking.blocks_sha256.empty() ? at.str() : "the digest that was given");
 }
 
 Result<Expected> ask_manifest(const Trust& trust, const Asking& asking, const http::Url& url,
                               const Cancel& cancel) {
     auto at = url_beside(url, ".manifest");
-    auto text = fetch_small(asking, at, largest_manifest, cancel);
+    auto text = fetch_small(asking, {at}, largest_manifest, cancel);
     auto signature =
-        text ? fetch_small(asking, url_beside(url, ".manifest.sig"), http::signature_size, cancel)
+        text ? fetch_small(asking, {url_beside(url, ".manifest.sig")}, http::signature_size, cancel)
              : Result<std::string>(fail(text.error()));
     if (!signature && signature.error().code == Code::NotFound)
         return fail(Code::Permission,
@@ -57,15 +73,12 @@ Result<Expected> ask_manifest(const Trust& trust, const Asking& asking, const ht
                     fmt::format("the digest that was given is {}, and the signed one {}",
                                 asking.sha256, manifest->sha256),
                     "look which of the two images is meant");
-    return Expected{.sha256 = manifest->sha256,
-                    .size = manifest->size,
-                    .unpacked = manifest->unpacked,
-                    .by = "the key " + *signer};
+    return expected_of(*manifest, "the key " + *signer);
 }
 
 Result<Expected> ask_list(const Asking& asking, const http::Url& url, const Cancel& cancel) {
     auto at = url_beside(url, ".sha256");
-    SLIPWAY_TRY(auto list, fetch_small(asking, at, largest_list, cancel));
+    SLIPWAY_TRY(auto list, fetch_small(asking, {at}, largest_list, cancel));
     auto digest = digest_of(file_name_of(url), list);
     if (!digest) // not "NotFound", which is a file that is not there
         return fail(Code::Corrupt, fmt::format("{}: {}", at.str(), render_line(digest.error())));
@@ -101,10 +114,25 @@ Result<Trust> read_trust(const std::string& directory) {
     return trust;
 }
 
+Result<std::string> fetch_small(const Asking& asking, const std::vector<http::Url>& urls,
+                                std::size_t most, const Cancel& cancel) {
+    SLIPWAY_TRY(auto file, sys::make_memfd("fetched"));
+    DownloadRequest request{.urls = urls, .limit = most, .tries = tries, .pause = asking.pause};
+    SLIPWAY_TRY(auto done, download(asking.client, request, file, cancel));
+    return sys::read_file(sys::proc_path(file.raw()), most);
+}
+
 Result<Expected> ask_what_to_expect(const Trust& trust, const Asking& asking,
                                     const Cancel& cancel) {
     Error last{.code = Code::InvalidArgument, .what = "no address of an image was given"};
+    bool may_ask = asking.sha256.empty() || !asking.blocks_sha256.empty();
     for (const auto& url : asking.urls) {
+        if (trust.keys.empty() && asking.in_blocks && may_ask) {
+            auto expected = ask_unsigned_manifest(asking, url, cancel);
+            if (expected || expected.error().code == Code::Cancelled)
+                return expected;
+            asking.say(render_line(expected.error()));
+        }
         if (trust.keys.empty() && !asking.sha256.empty())
             return Expected{.sha256 = asking.sha256, .by = "the digest that was given"};
         auto expected = trust.keys.empty() ? ask_list(asking, url, cancel)

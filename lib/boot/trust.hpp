@@ -24,6 +24,9 @@ struct Expected {
     std::string sha256{}; ///< "": nobody says
     std::optional<std::uint64_t> size{}, unpacked{};
     std::string by{}; ///< who says so: "the key lab.pem"
+    /// Of the list of blocks, where the image may be fetched in parts; 0 and "" where not.
+    std::uint64_t block_size = 0; ///< bytes
+    std::string blocks_sha256{};
 };
 
 /// How to ask.
@@ -31,6 +34,8 @@ struct Asking {
     http::Client& client;
     std::vector<http::Url> urls; ///< of the same image
     std::string sha256{};        ///< that somebody gave already
+    bool in_blocks = false;      ///< the list of blocks is wanted, too
+    std::string blocks_sha256{}; ///< of it, that somebody gave already
     std::chrono::milliseconds pause{1000};
     std::function<void(const std::string&)> say;
 };
@@ -45,10 +50,16 @@ struct Asking {
 /// turn. Whoever can change the image on its way can change or hide that file as well, so it finds
 /// damage, and no attacker: one that is not there (404), cannot be had or makes no sense does not
 /// stop the load. All but the 404 are told, and an image of which nobody says anything is told
-/// loudly by who fetches it. Only Cancelled.
+/// loudly by who fetches it. Only Cancelled. Where the list of blocks is wanted, the manifest is
+/// asked first, and believed as URL.sha256 is; a digest that was given must be the same there, and
+/// that of the list be given too: it could be anything otherwise.
 [[nodiscard]] Result<Expected> ask_what_to_expect(const Trust& trust, const Asking& asking,
                                                   const Cancel& cancel);
 
+/// What is fetched whole, of the first server that has it. Errors: those of download.
+[[nodiscard]] Result<std::string> fetch_small(const Asking& asking,
+                                              const std::vector<http::Url>& urls, std::size_t most,
+                                              const Cancel& cancel);
 /// "http://a/b.img?c": "http://a/b.img.sha256?c".
 [[nodiscard]] http::Url url_beside(const http::Url& url, std::string_view ending);
 /// "b.img" of that.

@@ -91,11 +91,16 @@ void Visit::add_polls(std::vector<pollfd>& polls) const {
 void Visit::turn(const std::vector<pollfd>& polls) {
     auto now = Clock::now();
     std::array<char, 256> bytes{};
+    auto* lazy = entrance_.root.lazy();
+    if (lazy != nullptr)
+        lazy->listen();
     if (is_ready(polls, helper_.raw()) && ::read(helper_.raw(), bytes.data(), bytes.size()) > 0)
         come_back("/.bootstrap-return");
     if (entrance_.return_after && now - began_ >= *entrance_.return_after)
         come_back("the time is over");
     if (asked_ && now - *asked_ >= entrance_.deadline && !was_killed_ && !is_stuck_) {
+        if (lazy != nullptr)
+            lazy->give_up(); // what waits for a block cannot end
         was_killed_ = target_->kill();
         is_stuck_ = !was_killed_;
     }

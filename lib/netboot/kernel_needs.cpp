@@ -37,6 +37,7 @@ constexpr Need needs[]{
     {"EXT4_FS", "ext4", "images of ext4"},
     {"XFS_FS", "xfs", "images of xfs"},
     {"BTRFS_FS", "btrfs", "images of btrfs"},
+    {"FUSE_FS", "fuse", "load --lazy"},
     {"INPUT_EVDEV", "evdev", "the return by Ctrl+Alt+F12"},
     {"IPV6", "ipv6", "IPv6"},
     {"VLAN_8021Q", "8021q", "VLANs"},

@@ -20,9 +20,9 @@ using appliance::module_name;
 
 constexpr std::size_t largest_file = 64 << 20;
 
-constexpr std::array<std::string_view, 33> own_modules{
+constexpr std::array<std::string_view, 34> own_modules{
     // images: their filesystems, and the checksums that those ask for by an alias
-    "loop", "overlay", "squashfs", "erofs", "ext4", "xfs", "btrfs", "crc32c_generic",
+    "loop", "fuse", "overlay", "squashfs", "erofs", "ext4", "xfs", "btrfs", "crc32c_generic",
     "crc32c_intel", "xxhash_generic", "blake2b_generic", "crc32_generic", "sha256_generic",
     // keyboards
     "evdev", "hid_generic", "usbhid", "atkbd", "i8042", "xhci_pci", "xhci_hcd", "ehci_pci",
