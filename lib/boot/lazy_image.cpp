@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/strings.hpp"
@@ -36,7 +37,13 @@ Result<std::unique_ptr<LazyImage>> LazyImage::start(LazyParts parts, const std::
 }
 
 Result<sys::OwnedFd> LazyImage::open() const {
-    return sys::open_file(place_, O_RDONLY);
+    SLIPWAY_TRY(auto file, sys::open_file(place_, O_RDONLY));
+    // The loop device of older kernels takes the size that is known, and none is before this.
+    struct stat info {};
+    if (::fstat(file.raw(), &info) != 0 ||
+        static_cast<std::uint64_t>(info.st_size) != parts_.source.size)
+        return fail_errno("asking for the image's size");
+    return file;
 }
 
 void LazyImage::listen() {

@@ -412,7 +412,7 @@ class TestMachines(Case):
                 machine.expect("what it writes stays on the disk KEPT")
                 machine.log_in()
                 if boot == "first":
-                    machine.command("echo of the first visit > /root/note")
+                    machine.command("echo of the first visit > /root/note", r"target:~# ")
                 else:
                     machine.command("cat /root/note", r"of the first visit\r\n")
                 machine.command("poweroff", r"back after[^\n]*", 60)
