@@ -32,8 +32,8 @@ def build(folder, *options):
 
 
 @contextlib.contextmanager
-def serving(folder, *options, inside=()):
-    """`slipway netboot serve` in the foreground; its URL, and what it says at its end. `inside` comes before its words."""
+def serving(folder, *options, inside=(), said=None):
+    """`slipway netboot serve` in the foreground; its URL. `inside` comes before its words; what it has said at its end is added to `said`."""
     server = subprocess.Popen([*inside, SLIPWAY, "netboot", "serve", str(folder), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               start_new_session=True)
     try:
@@ -43,7 +43,9 @@ def serving(folder, *options, inside=()):
         yield first.split()[1]
     finally:
         server.send_signal(signal.SIGINT)
-        server.said = server.communicate(timeout=20)[0]
+        words = server.communicate(timeout=20)[0]
+        if said is not None:
+            said.append(words)
 
 
 def image(release, kind):
@@ -421,6 +423,42 @@ class TestMachines(Case):
                 machine.command("list", r", on the disk KEPT\r\n")
                 machine.stop()
                 (folder / "images/bookworm.squashfs").unlink(missing_ok=True)
+
+    def test_an_image_is_entered_before_all_of_it_is_here(self):
+        """The server counts; it goes in the middle, and comes back; at the end it is gone, and the return works all the same."""
+        folder = self.scratch / "folder"
+        self.ok(build(folder, "--modules", "none"))
+        config = folder / "boot.ipxe"
+        config.write_text(config.read_text().replace(" quiet", " quiet slipway.deadline=5"))
+        packed = image("bookworm", "squashfs")
+        for beside in ("", ".manifest", ".blocks"):
+            shutil.copy(f"{packed}{beside}", folder / "images")
+        said = []
+        with serving(folder, "--address", "127.0.0.1", "--port", "0", said=said) as served:
+            machine = self.machine(folder=folder, bootfile="boot.ipxe")
+            machine.expect(PROMPT, 120)
+            machine.expect(r"eth0 has", 60)
+            machine.command(f"load {served.replace('127.0.0.1', '10.0.2.2')}images/bookworm.squashfs --lazy", "entering", 60)
+            machine.log_in()
+        fetched = sum(int(line.split()[-1]) for line in said[0].splitlines() if " /images/bookworm.squashfs 206 " in line)
+        size = packed.stat().st_size
+        print(f"\n{fetched >> 10} KiB of {size >> 10} KiB fetched until the login: {100 * fetched / size:.1f} %", flush=True)
+        self.assertGreater(fetched, 1 << 20)
+        self.assertLess(fetched, 0.6 * size)
+        machine.send("cat /usr/share/zoneinfo/*/* /usr/share/i18n/charmaps/* /usr/bin/* > /dev/null; echo read it $((40 + 2))\r")
+        time.sleep(3)
+        with self.assertRaises(AssertionError):
+            machine.expect("read it 42", 3)
+        with serving(folder, "--address", "127.0.0.1", "--port", served.rstrip("/").rsplit(":", 1)[1]):
+            machine.expect("read it 42", 90)
+            machine.command("echo again", r"target:~# ")
+        machine.send("cat /usr/lib/*/* > /dev/null 2>&1\r")
+        time.sleep(1)
+        machine.send("RETURN_TO_BOOTSTRAP\r")
+        machine.expect(r"back after[^\n]*", 60)
+        machine.expect(PROMPT)
+        self.assertNotIn("LEFT BEHIND", machine.text)
+        machine.command("list", "no image was fetched")
 
     def test_with_a_key_only_what_it_signed_is_entered(self):
         private, public = TestPack.key(self)
