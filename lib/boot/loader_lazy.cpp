@@ -110,6 +110,7 @@ Result<StoredImage> Loader::begin_lazily(http::Client& client, const LoadRequest
     parts.drop = [this, image, disk] { store_of(image, disk).give_up(); };
     options_.say(fmt::format("of {}, {}, what is needed is fetched when it is needed",
                              format_size(image.size), image.format));
+    options_.say("each block is verified by " + expected.by);
     lazy_.emplace(std::move(parts));
     return image;
 }

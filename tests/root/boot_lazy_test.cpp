@@ -255,6 +255,7 @@ TEST_F(Lazy, WithAKeyTheListOfBlocksIsCoveredByTheSignature) {
     std::ofstream(top_ / "served/image.manifest.sig") << http::sign(text, key.secret).value();
     auto entrance = load(wanted());
     ASSERT_TRUE(entrance) << render_text(entrance.error());
+    EXPECT_THAT(said(), HasSubstr("each block is verified by the key lab.pem"));
     close(*entrance);
     // Another image, with a good list of its own.
     std::ofstream(top_ / "tree/evil") << "evil";
