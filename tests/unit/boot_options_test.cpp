@@ -52,9 +52,9 @@ TEST(BootOptions, All) {
 }
 
 TEST(BootOptions, WhatMakesNoSenseIsTold) {
-    auto options =
-        read_boot_options("image_sha256=abc slipway.entry=sideways slipway.return_after=soon "
-                          "slipway.deadline=9999999999h slipway.oops=1 image_url foo.bar=1 slipway.cache_size=much");
+    auto options = read_boot_options(
+        "image_sha256=abc slipway.entry=sideways slipway.return_after=soon "
+        "slipway.deadline=9999999999h slipway.oops=1 image_url foo.bar=1 slipway.cache_size=much");
     EXPECT_THAT(options.complaints,
                 ElementsAre(HasSubstr("image_sha256=abc"), HasSubstr("sideways"), HasSubstr("soon"),
                             HasSubstr("9999999999h"), HasSubstr("slipway.oops"),
