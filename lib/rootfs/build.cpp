@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,6 +57,8 @@ Status install_packages(const Workshop& workshop, const LayerWish& wish,
                         const std::string& directory) {
     auto spec = mmdebstrap_spec(wish.source, wish.profile, directory, find_proxies(workshop.host));
     spec.env.push_back("TMPDIR=" + workshop.cache.scratch());
+    // What it mounts in the root, and what it starts, ends with it, also when it is killed.
+    spec.clone_flags = CLONE_NEWNS | CLONE_NEWPID;
     auto captured = sys::run(*workshop.host.runner, spec,
                              {.deadline = deadline, .cancel = workshop.host.cancel});
     if (!captured && captured.error().code == Code::NotFound)

@@ -237,7 +237,8 @@ class OrdinaryUser:
             os.chown(directory, self.UID, self.UID)
         self.home.chmod(0o700)
         (self.home / "cache").mkdir(exist_ok=True)
-        users = Path("/etc/passwd").read_text(encoding="utf-8")
+        users = "".join(line for line in Path("/etc/passwd").read_text(encoding="utf-8").splitlines(keepends=True)
+                        if line.split(":")[2] != str(self.UID))
         (self.files / "passwd").write_text(f"{users}tester:x:{self.UID}:{self.UID}::{self.home}:/bin/sh\n", encoding="utf-8")
         for name in ("subuid", "subgid"):
             (self.files / name).write_text(f"tester:{self.FIRST}:65536\n" if subordinate else "", encoding="utf-8")

@@ -328,19 +328,20 @@ class TestSources(RootfsCase):
 class TestInterrupted(RootfsCase):
     def settle(self, process):
         process.wait(60)
-        process.communicate()
+        if not process.stdout.closed:
+            process.communicate()
         until = time.monotonic() + 10
         while support.our_processes() and time.monotonic() < until:
             time.sleep(0.05)
         self.assertEqual(support.our_processes(), [])
 
-    def unfinished_build(self):
+    def unfinished_build(self, until_there="usr/bin"):
         """A build of packages that no other test wants, in the middle of its work."""
         path = self.profile(SMALL.replace("procps", "sl"))
         process = self.user.start("rootfs", "create", "r", "--profile", path)
         until = time.monotonic() + 120
-        while not {path.parents[1] for path in self.layers.glob(".new-*/usr/bin")} - self.others:
-            self.assertIsNone(process.poll(), "it has ended early")
+        while not {path for each in set(self.layers.glob(".new-*")) - self.others for path in each.glob(until_there)}:
+            self.assertIsNone(process.poll(), process.poll() and process.stderr.read())
             self.assertLess(time.monotonic(), until)
             time.sleep(0.05)
         return process
@@ -357,11 +358,15 @@ class TestInterrupted(RootfsCase):
         self.assertEqual(self.left(), ([], []))
 
     def test_stopped_by_the_user(self):
-        process = self.unfinished_build()
-        process.send_signal(signal.SIGINT)
-        self.settle(process)
-        self.assertEqual(process.returncode, 130)
-        self.assertEqual(self.left(), ([], []))
+        for moment in ("usr/bin", "var/log/dpkg.log"):  # the latter is written while /proc and /dev are mounted in it
+            with self.subTest(moment=moment):
+                process = self.unfinished_build(moment)
+                process.send_signal(signal.SIGINT)
+                _, told = process.communicate(timeout=60)
+                self.settle(process)
+                self.assertEqual(process.returncode, 130)
+                self.assertEqual(told, "slipway: mmdebstrap was stopped on request\n")
+                self.assertEqual(self.left(), ([], []))
 
     def test_trap12_killed_while_the_root_is_copied(self):
         self.create("r", "--profile", "minimal")
