@@ -167,8 +167,9 @@ session::TestbedMachine describe(const BootKernelRequest& request,
     }
     for (std::size_t index = 0; index < files.disks.size(); ++index)
         machine.disks.push_back({files.disks[index], request.disks[index].serial});
-    machine.changes_files = writes && (::geteuid() == 0 || files.root.in_own_namespace);
-    machine.keeps_user = machine.changes_files;
+    machine.changes_files = writes;
+    machine.changes_owners = writes && (::geteuid() == 0 || files.root.in_own_namespace);
+    machine.keeps_user = machine.changes_owners;
     return machine;
 }
 

@@ -174,6 +174,7 @@ Result<StartedTestbed> start_testbed(const SupervisedRunner& runner, const sys::
     vm::TestbedSpec testbed{.append = machine.append,
                             .keeps_user = machine.keeps_user,
                             .changes_files = machine.changes_files,
+                            .changes_owners = machine.changes_owners,
                             .on_console = machine.on_console};
     Given given{shares.take(), images.take()};
     auto started = uml ? start_uml(runner, host, machine, std::move(given), std::move(testbed))

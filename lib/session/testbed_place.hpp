@@ -50,6 +50,7 @@ struct TestbedMachine {
     std::vector<TestbedDisk> disks{};
     bool keeps_user = false;              ///< see vm::TestbedSpec
     bool changes_files = false;           ///< see vm::TestbedSpec
+    bool changes_owners = false;          ///< see vm::TestbedSpec
     std::chrono::milliseconds timeout{0}; ///< of the machine's life; 0: none
     std::function<void(std::string_view)> on_console{};
 };

@@ -74,7 +74,7 @@ QemuSpec machine_of(const QemuSandboxSpec& spec) {
         qemu.shares.push_back({.path = sys::proc_path(share.directory.child),
                                .tag = share.tag,
                                .writable = share.writable,
-                               .changes_owners = spec.testbed && spec.testbed->changes_files});
+                               .changes_owners = spec.testbed && spec.testbed->changes_owners});
     qemu.disks.push_back(window_disk()); // the last, so that the image's have the first names
     return qemu;
 }

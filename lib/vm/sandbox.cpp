@@ -48,7 +48,7 @@ std::string directory_for_hostfs(const sys::FdMapping& directory) {
 }
 
 std::vector<int> capabilities_over_files(const TestbedSpec& testbed) {
-    if (testbed.changes_files)
+    if (testbed.changes_owners)
         return {CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER, CAP_FSETID};
     return {CAP_DAC_OVERRIDE};
 }

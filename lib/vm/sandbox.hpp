@@ -47,7 +47,8 @@ struct TestbedSpec {
     /// The user who started us keeps their rights over files in it: what is shared belongs to many
     /// users, see sys::enter_own_namespaces.
     bool keeps_user = false;
-    bool changes_files = false; ///< owners and modes of what is shared
+    bool changes_files = false;  ///< modes and times of what is shared
+    bool changes_owners = false; ///< and owners, with the privileges for it
     std::function<void(std::string_view)> on_console{};
 };
 

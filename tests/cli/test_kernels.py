@@ -42,6 +42,13 @@ class Kernels(Case):
         return self.user.slipway("boot", "--kernel", kernel, *(["--root", root] if root else []), *options, "--", *command,
                                  timeout=timeout, input=input)
 
+    def directory_beside_this_machines_tree(self, kernel):
+        mine = self.own("beside")
+        result = self.ok(self.boot("sh", "-c", "mkdir /work/new && echo result > /work/file && chmod 640 /work/file && stat -c %u /work/file",
+                                   kernel=kernel, root="host", options=["--rwdir", f"/work={mine}"]))
+        self.assertEqual((result.stdout, result.stderr), (f"{UID}\n", ""))
+        self.assertEqual([(path.stat().st_mode & 0o777, path.stat().st_uid) for path in (mine / "file", mine / "new")], [(0o640, UID), (0o755, UID)])
+
     def own(self, name):
         """A directory of the user."""
         directory = self.user.home / name
@@ -183,6 +190,7 @@ class TestUserModeLinux(Kernels):
         self.assertEqual(result.stdout, "0\n0\nwritten\n")
         self.assertFalse(Path("/etc/slipway-was-here").exists())
         self.refused(self.boot("true", root="host", options=["--rw"]), 125, "only read")
+        self.directory_beside_this_machines_tree(UML)
 
     def test_without_a_root_the_minimal_one_is_made(self):
         result = self.ok(self.boot("cat", "/etc/os-release", root="", timeout=300))
@@ -257,6 +265,7 @@ class TestQemu(Kernels):
                          [("panic", "sysrq_handle_crash", "sh")])
         self.assertEqual(self.settled_leaks(), {})
         self.disk_of_one_machine()
+        self.directory_beside_this_machines_tree(self.package)
 
     def disk_of_one_machine(self):
         disk = self.own("disk") / "disk.raw"
