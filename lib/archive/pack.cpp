@@ -60,7 +60,7 @@ public:
         behavior |= options_.acls ? 0 : ARCHIVE_READDISK_NO_ACL;
         behavior |= options_.xattrs || options_.selinux ? 0 : ARCHIVE_READDISK_NO_XATTR;
         ::archive_read_disk_set_behavior(reader_.get(), behavior);
-        ::archive_write_set_format_pax_restricted(writer_.get());
+        ::archive_write_set_format_pax(writer_.get()); // "restricted" drops parts of seconds
         if (!options_.compression.empty())
             SLIPWAY_CHECK(writer_.add_filter(options_.compression));
         SLIPWAY_CHECK(writer_.open());
@@ -135,6 +135,9 @@ private:
                                                                 file.raw(), &info) < ARCHIVE_WARN)
             return fail(Code::ToolFailed,
                         fmt::format("reading the attributes of {}", printable(name)));
+        ::archive_entry_unset_atime(entry.get()); // no two trees have the same
+        ::archive_entry_unset_ctime(entry.get());
+        ::archive_entry_unset_birthtime(entry.get());
         keep_attributes(entry.get(), {options_.xattrs, options_.selinux, options_.privileged});
         if (options_.root_by_name && info.st_uid == 0)
             ::archive_entry_set_uname(entry.get(), "root");

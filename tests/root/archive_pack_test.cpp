@@ -87,6 +87,26 @@ TEST_F(Pack, LeavesOutWhatOnlyRootOfAHostCanSet) {
     EXPECT_TRUE(has("trusted.overlay.opaque"));
 }
 
+// An archive of the same tree is the same whenever it is read.
+TEST_F(Pack, OfTimesItKeepsThatOfTheContentWithPartsOfSeconds) {
+    write("plain", "hello");
+    write("noted", "hello");
+    ASSERT_EQ(::setxattr(path("from/noted").c_str(), "user.note", "x", 1, 0), 0);
+    auto set_times = [this](long read_at) {
+        timespec times[2] = {{read_at, 0}, {1234567, 891000000}};
+        for (const auto* name : {"from/plain", "from/noted", "from"})
+            ASSERT_EQ(::utimensat(AT_FDCWD, path(name).c_str(), times, 0), 0);
+    };
+    set_times(5);
+    static_cast<void>(pack_and_unpack());
+    EXPECT_EQ(look_at("to/plain").st_mtim.tv_sec, 1234567);
+    EXPECT_EQ(look_at("to/plain").st_mtim.tv_nsec, 891000000);
+    fs::rename(path("a.tar"), path("first.tar"));
+    set_times(6);
+    static_cast<void>(pack_and_unpack());
+    EXPECT_EQ(std::system(("cmp " + path("first.tar") + " " + path("a.tar")).c_str()), 0);
+}
+
 TEST_F(Pack, KeepsHoles) {
     write("sparse", "begin");
     ASSERT_EQ(::truncate(path("from/sparse").c_str(), 64 << 20), 0);
