@@ -191,8 +191,7 @@ private:
         const char* path = ::archive_entry_pathname(entry);
         std::string_view name(path == nullptr ? "" : path);
         if (options_.harmless_devices && is_other_device(entry)) {
-            if (unpacked_.left_out.size() < max_examples)
-                unpacked_.left_out.push_back(printable(name));
+            leave_out(name);
             return {};
         }
         if (name == "." || name == "./")
@@ -201,6 +200,12 @@ private:
         int status = ::archive_write_header(writer_.get(), entry);
         if (status == ARCHIVE_FATAL || out_of_space())
             return fail(error_of(writer_.get()));
+        // In a user namespace nobody may make one.
+        if (options_.harmless_devices && ::archive_entry_filetype(entry) == AE_IFCHR &&
+            status != ARCHIVE_OK && ::archive_errno(writer_.get()) == EPERM) {
+            leave_out(name);
+            return {};
+        }
         if (status < ARCHIVE_WARN) {
             note(entry, writer_.get());
             return {};
@@ -240,6 +245,11 @@ private:
     bool out_of_space() {
         auto number = ::archive_errno(writer_.get());
         return number == ENOSPC || number == EIO || number == EDQUOT;
+    }
+
+    void leave_out(std::string_view name) {
+        if (unpacked_.left_out.size() < max_examples)
+            unpacked_.left_out.push_back(printable(name));
     }
 
     void note(struct ::archive_entry* entry, struct ::archive* handle) {

@@ -22,7 +22,8 @@ struct UnpackOptions {
     bool acls = true;
     bool selinux = true;
     /// Of device nodes only those that every system may have for everybody: null, zero, full,
-    /// random, urandom and tty by their numbers. The others are left out.
+    /// random, urandom and tty by their numbers. The others are left out, and in a user
+    /// namespace these, too: nobody may make one there.
     bool harmless_devices = false;
 };
 

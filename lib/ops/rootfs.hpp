@@ -44,7 +44,7 @@ struct TestRoot {
     std::string snapshot;     ///< date of the mirror that it was made from, ISO 8601, UTC
     std::string created;      ///< ISO 8601, UTC
     std::string recipe;       ///< key of the layer that it is a copy of
-    std::uint64_t size = 0;   ///< bytes on the disk; 0: not measured
+    std::uint64_t size = 0;   ///< bytes on the disk; 0: not measured, null as JSON
     std::vector<RootUser> users{};
     std::map<std::string, std::string> packages{}; ///< version by name
     std::vector<std::string> added_packages{};     ///< that were wished for beside the profile's

@@ -154,8 +154,8 @@ Result<TestRoot> import_rootfs(const Context& context, const ImportRootfsRequest
     if (!request.name.empty() && !request.path.empty())
         return fail(Code::InvalidArgument, "a root has a name or a path, not both",
                     "leave one of them out");
-    SLIPWAY_TRY(auto wanted, wanted_sum(request));
     SLIPWAY_TRY(auto archive, open_archive(request.file));
+    SLIPWAY_TRY(auto wanted, wanted_sum(request));
     SLIPWAY_TRY(auto sum, sum_of(archive, context.host.cancel));
     if (sum.sha256 != wanted)
         return fail(Code::Corrupt,

@@ -69,7 +69,7 @@ Json to_json(const TestRoot& root) {
             {"created", root.created},
             {"recipe", root.recipe},
             {"added_packages", root.added_packages},
-            {"size", root.size},
+            {"size", root.size != 0 ? Json(root.size) : Json()},
             {"users", users},
             {"packages", map_to_json(root.packages)}};
 }

@@ -435,6 +435,14 @@ class TestFiles(RootfsCase):
         self.assertIn("left out: ./dev/mem\n", done.stderr)
         self.assertEqual(os.listdir(self.scratch / "new/again/dev"), ["null"])
         self.assertEqual(os.listxattr(self.scratch / "new/again/etc"), [])
+        # An ordinary user may make no device node at all; what is in /dev comes with the machine.
+        for name in ("r.tar", "r.tar.sha256"):
+            shutil.copy(self.scratch / name, self.user.home / name)
+            (self.user.home / name).chmod(0o644)
+        done = self.ok(self.user.slipway("rootfs", "import", self.user.home / "r.tar", "from-root"))
+        self.assertIn("left out: ./dev/mem, ./dev/null\n", done.stderr)
+        self.assertEqual(os.listdir(self.roots / "from-root/dev"), [])
+        self.ok(self.user.slipway("rootfs", "delete", "from-root"))
 
     def test_export_and_import(self):
         path = self.profile(TestProfile.EDITED)
@@ -459,6 +467,8 @@ class TestFiles(RootfsCase):
             archive.truncate(file.stat().st_size // 2)
         self.refused(self.user.slipway("rootfs", "import", file, "other"), 4, "checksum")
         self.refused(self.user.slipway("rootfs", "import", file, "other", "--sha256", digest(file)), 4)
+        self.refused(self.user.slipway("rootfs", "import", self.user.home / "none.tar", "other"), 4, "none.tar: No such file")
+        self.assertEqual([each["size"] for each in json.loads(self.ok(self.user.slipway("rootfs", "list", "--json")).stdout)["roots"]], [None, None])
         Path(f"{file}.sha256").unlink()
         self.refused(self.user.slipway("rootfs", "import", file, "other"), 2, "--sha256")
         os.mkfifo(self.user.home / "pipe.tar", 0o666)
