@@ -65,6 +65,7 @@ class Examples(Case):
             (self.scratch / name).mkdir()
         # A kernel of the user's own, a root to boot it with, and a test.
         (self.scratch / "home/linux").symlink_to("/usr/bin/linux.uml")
+        (self.scratch / "home/xfstests").symlink_to(Path(__file__).resolve().parents[1] / "fstests-suite")
         self.ok(self.shell("slipway rootfs create fstests"))
         script = self.scratch / "test.sh"
         script.write_text("#!/bin/sh\ntrue\n")
