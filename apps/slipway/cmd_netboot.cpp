@@ -18,15 +18,16 @@ Result<int> build(Invocation& invocation, const ops::NetbootBuildRequest& reques
     }
     for (const auto& note : result.notes)
         invocation.terminal.say(fmt::format("note: {}", note));
-    SLIPWAY_CHECK(invocation.terminal.out(
-        fmt::format("✓ {} in {}\n"
-                    "  kernel     {}\n"
-                    "  initramfs  {}, {} modules, {}\n"
-                    "  boots by   {}\n"
-                    "try: slipway netboot serve {}\n",
-                    result.directory, format_seconds(seconds_since(start)), result.kernel_release,
-                    format_size(result.initramfs_bytes), result.modules, result.compression,
-                    join(result.files, ", "), result.directory)));
+    SLIPWAY_CHECK(invocation.terminal.out(fmt::format(
+        "✓ {} in {}\n"
+        "  kernel     {}\n"
+        "  initramfs  {}, {} modules, {}{}\n"
+        "  boots by   {}\n"
+        "try: slipway netboot serve {}\n",
+        result.directory, format_seconds(seconds_since(start)), result.kernel_release,
+        format_size(result.initramfs_bytes), result.modules,
+        result.firmware == 0 ? "" : fmt::format("{} files of firmware, ", result.firmware),
+        result.compression, join(result.files, ", "), result.directory)));
     return 0;
 }
 
@@ -49,6 +50,9 @@ void declare_build(CLI::App& netboot, Invocation& invocation) {
                      "Machines take orders there: https://ADDRESS:8443, of this host");
     verb->add_option("--state", request->state,
                      "Directory of that server's key, instead of the user's own");
+    verb->add_option("--firmware", request->firmware,
+                     "Directory with firmware of network cards, or none")
+        ->capture_default_str();
     verb->add_flag("--with-shell", request->with_shell, "Take busybox along, for `shell`");
     verb->add_option("--append", request->append, "Add this to the kernel's command line");
     verb->callback([&invocation, request] {

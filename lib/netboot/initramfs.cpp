@@ -84,7 +84,11 @@ Result<Initramfs> make_initramfs(const InitramfsParts& parts, const appliance::T
     SLIPWAY_CHECK(add_certificates(parts.server, boot::server_certificate, tree));
     SLIPWAY_CHECK(add_shell(parts.shell, tree));
     Initramfs made{.bytes = {}, .compression = initramfs_compression(kernel), .modules = {}};
-    SLIPWAY_TRY(made.modules, add_modules(kernel, choice, tree));
+    SLIPWAY_TRY(auto packed, add_modules(kernel, choice, tree));
+    made.modules = std::move(packed.names);
+    if (!parts.firmware.empty()) {
+        SLIPWAY_TRY(made.firmware, add_firmware(parts.firmware, packed.firmware, tree));
+    }
     SLIPWAY_TRY(auto plain, archive::write_cpio(tree.entries()));
     archive::CompressOptions options{.type = made.compression,
                                      .level = made.compression == "zstd" ? zstd_level : gzip_level};

@@ -17,12 +17,14 @@ struct InitramfsParts {
     std::string ca{};                ///< file with the authorities that servers are checked against
     std::string server{};            ///< file with the certificate of the server of remote control
     std::string shell{};             ///< a static busybox; "": none
+    std::string firmware{};          ///< a directory with what network cards need; "": none
 };
 
 struct Initramfs {
     std::string bytes; ///< the same for the same parts
     std::string compression;
     std::set<std::string> modules; ///< their names
+    Firmware firmware{};
 };
 
 /// Anybody can fetch it by TFTP: only public things go in. InvalidArgument: a key that is none, or

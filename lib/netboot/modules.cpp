@@ -108,17 +108,21 @@ Result<std::vector<std::string>> choose_modules(std::string_view modules_dep,
     return appliance::module_closure(modules_dep, names);
 }
 
-Result<std::set<std::string>> add_modules(const appliance::TestedKernel& kernel,
-                                          const ModuleChoice& choice, archive::CpioTree& tree) {
+Result<PackedModules> add_modules(const appliance::TestedKernel& kernel, const ModuleChoice& choice,
+                                  archive::CpioTree& tree) {
+    PackedModules result;
     if (kernel.modules.empty())
-        return std::set<std::string>{};
+        return result;
     auto inside = fmt::format("/lib/modules/{}/", kernel.release);
     SLIPWAY_TRY(auto dep, sys::read_file(kernel.modules + "/modules.dep", largest_file));
     SLIPWAY_TRY(auto chosen, choose_modules(dep, kernel.builtin, choice));
-    std::set<std::string> names;
+    auto& names = result.names;
     for (const auto& path : chosen) {
         SLIPWAY_TRY(auto packed, sys::read_file(kernel.modules + "/" + path, largest_file));
         SLIPWAY_TRY(auto content, archive::unpack(packed, largest_file));
+        auto firmware = is_in(net_places, path) ? firmware_of(content) : std::vector<std::string>{};
+        if (!firmware.empty())
+            result.firmware.push_back({module_name(path), std::move(firmware)});
         tree.add(inside + unpacked_name(path), S_IFREG | 0644, std::move(content));
         names.insert(module_name(path));
     }
@@ -140,7 +144,7 @@ Result<std::set<std::string>> add_modules(const appliance::TestedKernel& kernel,
     tree.add(inside + "modules.dep", S_IFREG | 0644, std::move(own_dep));
     tree.add(inside + "modules.alias", S_IFREG | 0644, std::move(own_alias));
     tree.add(inside + "modules.builtin", S_IFREG | 0644, kernel.builtin);
-    return names;
+    return result;
 }
 
 } // namespace slipway::netboot

@@ -10,6 +10,7 @@
 #include "appliance/tested_kernel.hpp"
 #include "archive/cpio_writer.hpp"
 #include "base/error.hpp"
+#include "netboot/firmware.hpp"
 
 namespace slipway::netboot {
 
@@ -29,10 +30,13 @@ struct ModuleChoice {
                                                               std::string_view modules_builtin,
                                                               const ModuleChoice& choice);
 
+struct PackedModules {
+    std::set<std::string> names{};        ///< as module_name has them
+    std::vector<FirmwareWish> firmware{}; ///< of those for network cards
+};
 /// Adds them, unpacked, since only newer kernels read packed ones, and the indexes of just them.
-/// Their names come back, as module_name has them.
-[[nodiscard]] Result<std::set<std::string>> add_modules(const appliance::TestedKernel& kernel,
-                                                        const ModuleChoice& choice,
-                                                        archive::CpioTree& tree);
+[[nodiscard]] Result<PackedModules> add_modules(const appliance::TestedKernel& kernel,
+                                                const ModuleChoice& choice,
+                                                archive::CpioTree& tree);
 
 } // namespace slipway::netboot

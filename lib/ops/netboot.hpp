@@ -24,7 +24,9 @@ struct NetbootBuildRequest {
     std::string server{};
     std::string state{};                 ///< see ControlPlace::at
     bool with_shell = false;             ///< busybox of this host
-    std::string append{};                ///< added to the kernel's command line
+    /// Directory with files for network cards whose modules are packed; "none": none are
+    std::string firmware = "/lib/firmware";
+    std::string append{}; ///< added to the kernel's command line
 };
 
 struct NetbootBuildResult {
@@ -33,6 +35,7 @@ struct NetbootBuildResult {
     std::string compression;           ///< of the initramfs
     std::uint64_t initramfs_bytes = 0; ///< as it is fetched
     std::size_t modules = 0;
+    std::size_t firmware = 0;         ///< files
     std::vector<std::string> files{}; ///< that boot loaders begin with, below the directory
     std::vector<std::string> notes{}; ///< what a user should know, such as loaders that are missing
 };

@@ -76,6 +76,12 @@ public:
         result_.compression = initramfs.compression;
         result_.initramfs_bytes = initramfs.bytes.size();
         result_.modules = initramfs.modules.size();
+        result_.firmware = initramfs.firmware.files;
+        if (!initramfs.firmware.lacking.empty())
+            result_.notes.push_back(fmt::format(
+                "{} does not have all firmware for the modules {}", request_.firmware,
+                join({initramfs.firmware.lacking.begin(), initramfs.firmware.lacking.end()},
+                     ", ")));
         return std::move(result_);
     }
 
@@ -128,6 +134,8 @@ private:
         if (parts.ca.empty())
             result_.notes.emplace_back("this host has no list of authorities, so https needs "
                                        "--ca or --insecure");
+        if (request_.firmware != "none")
+            parts.firmware = request_.firmware;
         if (request_.with_shell) {
             SLIPWAY_TRY(parts.shell, sys::find_program("busybox"));
         }
@@ -216,6 +224,7 @@ Json to_json(const NetbootBuildResult& result) {
             {"compression", result.compression},
             {"initramfs_bytes", result.initramfs_bytes},
             {"modules", result.modules},
+            {"firmware", result.firmware},
             {"files", result.files},
             {"notes", result.notes}};
 }

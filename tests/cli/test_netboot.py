@@ -114,6 +114,24 @@ class TestBuild(Case):
             if word.startswith("slipway/"):
                 self.assertTrue((folder / word).is_file(), word)
 
+    def test_firmware_of_network_cards_comes_along(self):
+        """As it lies there, and packed; what is missing is told."""
+        there = self.scratch / "firmware"
+        (there / "bnx2").mkdir(parents=True)
+        release = kernel.cached(kernel.STANDARD).name.removeprefix("vmlinuz-")
+        module = next((kernel.cached(kernel.STANDARD).parent.parent / "lib/modules" / release).rglob("bnx2.ko*"))
+        names = subprocess.run(["modinfo", "-F", "firmware", module], check=True, capture_output=True, text=True).stdout.split()
+        (there / names[0]).write_bytes(os.urandom(1000))
+        (there / names[1]).write_bytes(os.urandom(2000))
+        subprocess.run(["zstd", "-q", "--rm", there / names[1]], check=True)
+        made = json.loads(self.ok(build(self.scratch / "folder", "--modules", "bnx2", "--firmware", there, "--json")).stdout)
+        self.assertEqual(made["firmware"], 2)
+        self.assertRegex(" ".join(made["notes"]), f"{there} does not have all firmware for the modules bnx2")
+        listed = subprocess.run(f"zstdcat {self.scratch}/folder/slipway/*/initramfs.img | cpio -t", shell=True, check=True, capture_output=True, text=True).stdout
+        self.assertLessEqual({f"lib/firmware/{name}" for name in names[:2]}, {line.lstrip("./") for line in listed.split()})
+        none = json.loads(self.ok(build(self.scratch / "none", "--modules", "bnx2", "--firmware", "none", "--json")).stdout)
+        self.assertEqual((none["firmware"], [note for note in none["notes"] if "firmware" in note]), (0, []))
+
     def test_what_cannot_be_built_is_refused(self):
         folder = self.scratch / "folder"
         other = self.scratch / "other"

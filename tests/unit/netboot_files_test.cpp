@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "netboot/boot_files.hpp"
+#include "netboot/firmware.hpp"
 #include "netboot/kernel_needs.hpp"
 #include "netboot/modules.hpp"
 
@@ -114,6 +115,17 @@ TEST(KernelNeeds, OptionsCountAsBuiltInOrPacked) {
     EXPECT_EQ(initramfs_compression(kernel), "gzip");
     EXPECT_EQ(initramfs_compression({.config = "CONFIG_RD_ZSTD=y\n"}), "zstd");
     EXPECT_TRUE(find_lacks({}, {}).needed.empty()); // nothing is known of it
+}
+
+TEST(Firmware, IsWhatModulesName) {
+    using namespace std::string_literals;
+    EXPECT_THAT(
+        firmware_of("\x7f"
+                    "ELF\0license=GPL\0firmware=bnx2/a.fw\0firmware=b.bin\0firmware=b.bin\0"s
+                    "firmware=../../etc/shadow\0firmware=/etc/shadow\0firmware=\0xfirmware=c\0"s),
+        ElementsAre("bnx2/a.fw", "b.bin"));
+    EXPECT_THAT(firmware_of("firmware="), ElementsAre());
+    EXPECT_THAT(firmware_of("\0firmware=cut"s), ElementsAre("cut"));
 }
 
 } // namespace
