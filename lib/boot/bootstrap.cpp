@@ -169,7 +169,7 @@ private:
                     take(heard);
             else if (order.kind == Order::Kind::Command)
                 take_order(order);
-            else if (auto view = look_at_screen())
+            else if (auto view = view_screen())
                 remote_->show(order.number, std::move(*view));
             else
                 remote_->answer(order.number, view.error());

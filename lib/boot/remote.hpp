@@ -14,7 +14,7 @@
 #include "base/cancel.hpp"
 #include "base/json.hpp"
 #include "boot/errands.hpp"
-#include "boot/screen.hpp"
+#include "boot/screen_view.hpp"
 #include "http/client.hpp"
 #include "http/identity.hpp"
 

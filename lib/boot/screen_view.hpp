@@ -16,7 +16,7 @@ struct ScreenView {
     std::string body;
 };
 /// Of the terminal that is in front. Unsupported: the machine has no screen. Root.
-[[nodiscard]] Result<ScreenView> look_at_screen();
+[[nodiscard]] Result<ScreenView> view_screen();
 
 struct Pixels {
     unsigned width = 0, height = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "boot/screen.hpp"
+#include "boot/screen_view.hpp"
 
 #include <algorithm>
 #include <array>
@@ -145,7 +145,7 @@ Result<ScreenView> look_at_pixels() {
 
 } // namespace
 
-Result<ScreenView> look_at_screen() {
+Result<ScreenView> view_screen() {
     if (!shows_pictures())
         if (auto text = look_at_text())
             return text;

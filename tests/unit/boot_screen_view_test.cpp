@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "boot/screen.hpp"
+#include "boot/screen_view.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -15,7 +15,7 @@ std::string cells(const std::u32string& text) {
     return bytes;
 }
 
-TEST(BootScreen, TextAsTheKernelKeepsIt) {
+TEST(ScreenView, TextAsTheKernelKeepsIt) {
     EXPECT_EQ(render_screen_text(cells(U"ab  ü€  "), 4), "ab\nü€\n");
     EXPECT_EQ(render_screen_text(cells(std::u32string{U'a', 1, 0x110000, U' '}), 4),
               "a\n");                                    // no control characters
@@ -24,7 +24,7 @@ TEST(BootScreen, TextAsTheKernelKeepsIt) {
 }
 
 // Red and blue, side by side. The last number is the one that every PNG ends with.
-TEST(BootScreen, PicturesAreWholeFiles) {
+TEST(ScreenView, PicturesAreWholeFiles) {
     auto png = render_png({.width = 2, .height = 1, .rgb = std::string("\xff\0\0\0\0\xff", 6)});
     EXPECT_TRUE(png.starts_with("\x89PNG\r\n\x1a\n"));
     EXPECT_EQ(png.substr(16, 8), std::string("\0\0\0\2\0\0\0\1", 8));
