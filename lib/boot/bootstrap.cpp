@@ -57,8 +57,9 @@ public:
             say(complaint);
         for (const auto& error : modules_.load_for_devices())
             say(render_line(error));
-        open_consoles(); // of drivers that were modules
-        std::ignore = modules_.load("evdev");
+        open_consoles();                                            // of drivers that were modules
+        for (const auto* name : {"evdev", "usbhid", "hid_generic"}) // for keyboards that come later
+            std::ignore = modules_.load(name);
         keyboards_.open();
         note("the directories of images", make_directories());
         set_state([](State&) {});
@@ -117,6 +118,7 @@ private:
         told_of_stuck_ = false;
         auto ended = visit_->finish(consoles_);
         visit_.reset();
+        errands_.hold_network(false);
         set_state([&](State& state) {
             state.phase = Phase::Bootstrap;
             state.target_pid = 0;
@@ -133,12 +135,14 @@ private:
             return answer(outcome.order, outcome.error);
         auto text = fmt::format("entering {}", outcome.entrance->url);
         say(text);
+        errands_.hold_network(true);
         auto visit = Visit::start(std::move(*outcome.entrance), consoles_, first_);
         set_state([&](State& state) {
             state.phase = visit ? Phase::Target : Phase::Bootstrap;
             state.entries += visit ? 1 : 0;
             state.target_pid = visit ? (*visit)->pid() : 0;
         });
+        errands_.hold_network(visit.has_value());
         if (visit)
             visit_ = std::move(*visit);
         answer(outcome.order, visit ? std::nullopt : std::optional(visit.error()), text);

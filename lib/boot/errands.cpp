@@ -79,6 +79,7 @@ Status Errands::start_network(const Cancel& cancel) {
     SLIPWAY_TRY(auto up,
                 bring_up_network(
                     options_, [this](const std::string& text) { mailbox_.put(text); }, cancel));
+    leases_.keep(up, options_);
     mailbox_.put(fmt::format("{} has {}", up.link.name, join(addresses_of(up.link.name), ", ")));
     if (!options_.ntp.empty())
         time_servers_ = {options_.ntp};

@@ -10,6 +10,7 @@
 
 #include "boot/background.hpp"
 #include "boot/commands.hpp"
+#include "boot/leases.hpp"
 #include "boot/loader.hpp"
 #include "boot/ntp_message.hpp"
 #include "boot/options.hpp"
@@ -43,6 +44,9 @@ public:
     /// Once for each; its work may end a moment later.
     [[nodiscard]] std::optional<Outcome> take_outcome();
 
+    /// See Leases::hold.
+    void hold_network(bool on) { leases_.hold(on); }
+
     /// Whether nothing is under way, nor waits to be entered.
     [[nodiscard]] bool is_idle();
     [[nodiscard]] bool is_running() const { return work_.is_running(); }
@@ -68,6 +72,7 @@ private:
         .say = [this](const std::string& text) { mailbox_.put(text); },
         .say_passing = [this](const std::string& text) { mailbox_.put(text, true); }};
     Loader loader_{loader_options_};
+    Leases leases_{loader_options_.say};
     std::mutex lock_;
     std::optional<Outcome> outcome_;
     Background work_; ///< ends first

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::chrono::seconds for_carriers{5}; // switches take that long
 constexpr std::chrono::milliseconds between_looks{100};
+constexpr std::chrono::seconds for_a_router{5};
 constexpr unsigned rounds = 3;
 
 bool is_wanted(const Link& link, const std::string& interface) {
@@ -59,17 +61,25 @@ Result<DhcpReply> by_hand(const BootOptions& options) {
     return lease;
 }
 
-Status write_resolv_conf(const BootOptions& options, const DhcpReply& lease) {
-    std::string text;
-    if (!lease.domain.empty())
-        text += fmt::format("search {}\n", lease.domain);
-    for (const auto& server : options.name_servers)
-        text += fmt::format("nameserver {}\n", server);
-    if (options.name_servers.empty())
-        for (auto server : lease.name_servers)
-            text += fmt::format("nameserver {}\n", to_text(server));
-    ::mkdir("/etc", 0755);
-    return sys::write_file("/etc/resolv.conf", text);
+// The first of the two kinds of addresses that the network has.
+Result<Network> ask(const BootOptions& options, const Link& link, const DhcpOptions& asking,
+                    const Cancel& cancel) {
+    Network network{.link = link};
+    auto lease = options.address.empty() ? ask_for_address(link, asking, cancel) : by_hand(options);
+    if (lease) {
+        network.lease = std::move(*lease);
+        SLIPWAY_CHECK(apply_lease(link, network.lease));
+        return network;
+    }
+    if (lease.error().code != Code::Timeout)
+        return fail(std::move(lease.error()));
+    DhcpOptions by_six = asking;
+    by_six.limit = for_a_router;
+    auto six = bring_up_network6(link, by_six, cancel);
+    if (!six)
+        return fail(six.error().code == Code::Cancelled ? six.error() : lease.error());
+    network.six = std::move(*six);
+    return network;
 }
 
 } // namespace
@@ -77,6 +87,7 @@ Status write_resolv_conf(const BootOptions& options, const DhcpReply& lease) {
 Result<Network> bring_up_network(const BootOptions& options,
                                  const std::function<void(const std::string&)>& say,
                                  const Cancel& cancel) {
+    std::ignore = set_up("lo"); // programs of ours and of others talk to themselves
     SLIPWAY_TRY(auto links, ready_links(options, cancel));
     Error last{.code = Code::Timeout, .what = "no interface has an address"};
     DhcpOptions asking{.limit = std::chrono::seconds(10)};
@@ -92,19 +103,37 @@ Result<Network> bring_up_network(const BootOptions& options,
                                                       : options.address));
             if (!link.has_carrier && round + 1 < rounds && links.front().has_carrier)
                 continue;
-            auto lease =
-                options.address.empty() ? ask_for_address(link, asking, cancel) : by_hand(options);
-            auto applied = lease ? apply_lease(link, *lease) : Status(fail(lease.error()));
-            if (applied) {
-                SLIPWAY_CHECK(write_resolv_conf(options, *lease));
-                return Network{link, *lease};
+            auto network = ask(options, link, asking, cancel);
+            if (network) {
+                SLIPWAY_CHECK(write_resolv_conf(options, *network));
+                return network;
             }
-            if (applied.error().code == Code::Cancelled ||
-                applied.error().code == Code::InvalidArgument)
-                return fail(std::move(applied.error()));
-            last = std::move(applied.error());
+            if (network.error().code == Code::Cancelled ||
+                network.error().code == Code::InvalidArgument)
+                return network;
+            last = std::move(network.error());
         }
     return fail(std::move(last));
+}
+
+Status write_resolv_conf(const BootOptions& options, const Network& network) {
+    std::string text;
+    auto add = [&text](const std::string& server) {
+        text += fmt::format("nameserver {}\n", server);
+    };
+    if (!network.lease.domain.empty())
+        text += fmt::format("search {}\n", network.lease.domain);
+    for (const auto& server : options.name_servers)
+        add(server);
+    if (options.name_servers.empty()) {
+        for (auto server : network.lease.name_servers)
+            add(to_text(server));
+        if (network.six)
+            for (const auto& server : network.six->name_servers())
+                add(to_text(server));
+    }
+    ::mkdir("/etc", 0755);
+    return sys::write_file("/etc/resolv.conf", text);
 }
 
 } // namespace slipway::boot

@@ -3,25 +3,30 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/cancel.hpp"
 #include "boot/dhcp.hpp"
+#include "boot/network6.hpp"
 #include "boot/options.hpp"
 
 namespace slipway::boot {
 
 struct Network {
     Link link{};
-    DhcpReply lease{}; ///< of an address that was given by hand: without a server
+    DhcpReply lease{};             ///< of an address that was given by hand: without a server
+    std::optional<Network6> six{}; ///< where it was needed: see Leases
 };
 
-/// Sets the links up, and takes the first that gets an address: as the options say, or by DHCP, one
-/// after the other until `options`' interface or any has one. Writes /etc/resolv.conf. Timeout: no
-/// server answers on any; NotFound: there is no interface.
+/// Sets the links up, and takes the first that gets an address: as the options say, or by DHCP, and
+/// where no server answers by IPv6; one after the other until `options`' interface or any has one.
+/// Writes /etc/resolv.conf. Timeout: nobody answers on any; NotFound: there is no interface.
 [[nodiscard]] Result<Network> bring_up_network(const BootOptions& options,
                                                const std::function<void(const std::string&)>& say,
                                                const Cancel& cancel);
+/// Servers of names, in /etc/resolv.conf: those of the options, or else of the network.
+[[nodiscard]] Status write_resolv_conf(const BootOptions& options, const Network& network);
 
 } // namespace slipway::boot
