@@ -43,7 +43,7 @@ int main(int count, char** arguments) {
     auto bootstrap = [] { slipway::boot::run_bootstrap(std::chrono::seconds(SLIPWAY_BUILD_TIME)); };
     if (std::string_view(arguments[0]) == "/shutdown")
         slipway::boot::come_back_as_first_process(count > 1 ? arguments[1] : "", bootstrap,
-                                                  arguments[0]);
+                                                  arguments[0], count > 2 ? arguments[2] : "");
     ::umask(022);
     [[maybe_unused]] auto moved =
         slipway::boot::leave_rootfs(); // told by `status`, where it matters

@@ -185,6 +185,7 @@ Result<std::vector<Consoles::Lent>> Consoles::lend(const std::string& only) {
         terminal.is_lent = true;
         if (is_screen(terminal.name)) {
             ::tcsetattr(terminal.fd.raw(), TCSANOW, &terminal.before);
+            terminal.screen = look_at_screen(terminal.fd);
             lent.push_back({terminal.name, ""});
             continue;
         }
@@ -204,6 +205,13 @@ Result<std::vector<Consoles::Lent>> Consoles::lend(const std::string& only) {
     return lent;
 }
 
+void Consoles::restore(Terminal& terminal) {
+    if (!is_screen(terminal.name))
+        return;
+    if (auto again = restore_screen(terminal.screen))
+        terminal.fd = std::move(*again);
+}
+
 void Consoles::take_back() {
     for (auto& terminal : terminals_) {
         if (!terminal.is_lent)
@@ -212,6 +220,7 @@ void Consoles::take_back() {
         terminal.lent.reset();
         terminal.waiting.clear();
         terminal.word = WordMatcher();
+        restore(terminal);
         make_raw(terminal);
         write(terminal, "\r\x1b[0m\n" + terminal.editor.show());
     }

@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "boot/line_editor.hpp"
+#include "boot/screen.hpp"
 #include "boot/triggers.hpp"
 #include "sys/fd.hpp"
 
@@ -74,6 +75,7 @@ private:
         LineEditor editor;
         std::size_t columns = 80;
         bool is_lent = false;
+        ScreenState screen{};    ///< when it was lent
         sys::OwnedFd lent{};     ///< the pseudo-terminal's master
         bool is_hung_up = false; ///< nobody has its other end open, just now
         std::string waiting{};   ///< for its system, which does not read
@@ -81,6 +83,7 @@ private:
     };
     void pass_on(Terminal& terminal, const std::vector<pollfd>& polls);
     void take_typed(Terminal& terminal, std::string_view typed, std::vector<Heard>& heard);
+    static void restore(Terminal& terminal);
     static void make_raw(Terminal& terminal);
     void write(Terminal& terminal, std::string_view text);
     Terminal* shared();

@@ -152,6 +152,17 @@ void return_to_root_of(pid_t keeper) {
     ::close(there);
 }
 
+// The image's system runs at the root of the control groups, where its root can also stop, starve
+// or end the bootstrap's group: this process is in none, and takes such things back.
+void free_keeper() {
+    for (const auto& [file, value] : {std::pair("cgroup.freeze", "0"),
+                                      {"memory.max", "max"},
+                                      {"memory.high", "max"},
+                                      {"pids.max", "max"},
+                                      {"cpu.max", "max"}})
+        std::ignore = sys::write_file(fmt::format("{}/{}", own_cgroup, file), value);
+}
+
 class First {
 public:
     First(const std::function<void()>& bootstrap, char* name)
@@ -169,15 +180,21 @@ public:
                 ::poll(nullptr, 0, look_interval_ms);
             else if (is_readable(connection_, std::chrono::milliseconds(look_interval_ms)))
                 obey(receive(connection_));
+            free_keeper();
             for (int pid = 0; (pid = ::waitpid(-1, nullptr, WNOHANG)) > 0;)
-                if (pid == keeper_) {
-                    keeper_ = 0;
-                    connection_.reset();
-                }
+                if (pid == keeper_)
+                    begin_again();
         }
     }
 
 private:
+    // The bootstrap has ended, which only a system that it ran can have done: that ends, too.
+    void begin_again() {
+        keeper_ = 0;
+        connection_.reset();
+        kill_all_but(0);
+        std::ignore = sys::unmount_tree("/run/slipway");
+    }
     void start_keeper() {
         keeper_ = ::fork();
         if (keeper_ != 0)
@@ -273,8 +290,10 @@ void run_first_process(const std::function<void()>& bootstrap, char* name) {
 }
 
 void come_back_as_first_process(std::string_view verb, const std::function<void()>& bootstrap,
-                                char* name) {
+                                char* name, std::string_view known_keeper) {
     (void)::signal(SIGPIPE, SIG_IGN);
+    if (auto keeper = parse_number(known_keeper))
+        First(bootstrap, name).run(static_cast<pid_t>(*keeper), std::string(verb));
     auto keeper = static_cast<pid_t>(
         parse_number(trim(sys::read_file(keeper_file).value_or(""))).value_or(0));
     kill_all_but(keeper);
@@ -282,6 +301,8 @@ void come_back_as_first_process(std::string_view verb, const std::function<void(
     return_to_root_of(keeper);
     // From the image's control group, which will go.
     std::ignore = sys::write_file("/sys/fs/cgroup/cgroup.procs", "1");
+    // The door, where this program's file is, goes with the image: the same one, from our own root.
+    ::execl("/init", name, std::string(verb).c_str(), fmt::to_string(keeper).c_str(), nullptr);
     First(bootstrap, name).run(keeper, std::string(verb));
 }
 

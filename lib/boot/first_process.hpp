@@ -42,8 +42,10 @@ private:
 /// argv[0], which the child changes so that systemd spares it.
 [[noreturn]] void run_first_process(const std::function<void()>& bootstrap, char* name);
 /// As PID 1 again, started by systemd as /shutdown: unmounts the image and goes on as before.
-/// `verb`: "poweroff", "reboot", "halt", "kexec".
+/// `verb`: "poweroff", "reboot", "halt", "kexec". `keeper`: the bootstrap's process, "" to look for
+/// it; it comes with the second start, of this program from its own root.
 [[noreturn]] void come_back_as_first_process(std::string_view verb,
-                                             const std::function<void()>& bootstrap, char* name);
+                                             const std::function<void()>& bootstrap, char* name,
+                                             std::string_view keeper = "");
 
 } // namespace slipway::boot

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/input.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "boot/polls.hpp"
@@ -18,8 +19,8 @@ namespace fs = std::filesystem;
 
 void Keyboards::open() {
     watch_ = sys::OwnedFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    // With its attributes: a device appears before its mode is set. A directory that is not there
-    // yet has no devices either: its first one brings the module that is loaded before this.
+    ::mkdir(directory_.c_str(), 0755); // the kernel makes it with its first device
+    // With its attributes: a device appears before its mode is set.
     ::inotify_add_watch(watch_.raw(), directory_.c_str(), IN_CREATE | IN_ATTRIB);
     std::error_code failed;
     for (const auto& entry : fs::directory_iterator(directory_, failed))

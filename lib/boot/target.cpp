@@ -23,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr auto cgroups = "/sys/fs/cgroup";
-constexpr auto own_cgroup = "/sys/fs/cgroup/slipway-bootstrap";
 
 Status enter(const TargetSpec& spec) {
     SLIPWAY_CHECK(prepare_root(spec));

@@ -40,6 +40,8 @@ public:
 /// moved itself out of that, see leave_root_cgroup. CAP_SYS_ADMIN.
 [[nodiscard]] Result<std::unique_ptr<RunningSystem>> start_contained(const TargetSpec& spec);
 
+/// Of the bootstrap.
+constexpr auto own_cgroup = "/sys/fs/cgroup/slipway-bootstrap";
 /// Mounts the control groups, and moves this process into one of its own.
 [[nodiscard]] Status leave_root_cgroup();
 /// Kills and removes all groups but that one. Returns how many there were.

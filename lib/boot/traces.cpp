@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
+#include <iterator>
 #include <tuple>
 
 #include <fcntl.h>
@@ -13,21 +15,23 @@
 #include <linux/loop.h>
 #include <linux/major.h>
 #include <linux/raid/md_u.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <unistd.h>
 
 #include "base/strings.hpp"
+#include "base/units.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr auto controllers_file = "/sys/fs/cgroup/cgroup.subtree_control";
+constexpr std::chrono::seconds smallest_step{1}; // of a clock that somebody has set
+constexpr long nanoseconds_in_s = 1'000'000'000;
 
 // They change by themselves, are written only, or have effects when they are written.
 constexpr std::array volatile_settings{"/proc/sys/kernel/random/",
@@ -68,12 +72,24 @@ std::set<std::string> first_words(const char* file, std::size_t skipped_lines) {
     return found;
 }
 
-std::set<std::string> names_in(const char* directory) {
+std::set<std::string> controllers() {
     std::set<std::string> found;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(directory, failed))
-        found.insert(entry.path().filename());
+    auto text = sys::read_file(controllers_file).value_or("");
+    for (auto name : split_words(text))
+        found.emplace(name);
     return found;
+}
+
+std::chrono::nanoseconds read_clock(clockid_t clock) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+// Changes only when somebody sets the clock: it is corrected by going slower or faster otherwise,
+// and the other goes with it.
+std::chrono::nanoseconds clock_distance() {
+    return read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME);
 }
 
 bool is_volatile(const std::string& path) {
@@ -102,20 +118,6 @@ std::map<std::string, std::string> settings() {
     return found;
 }
 
-std::size_t count_processes() {
-    std::size_t count = 0;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator("/proc", failed)) {
-        auto name = entry.path().filename().string();
-        bool is_process = std::all_of(name.begin(), name.end(),
-                                      [](char each) { return each >= '0' && each <= '9'; });
-        // A kernel thread has no program.
-        if (is_process && fs::exists(fs::read_symlink(entry.path() / "exe", failed)))
-            ++count;
-    }
-    return count;
-}
-
 template <class Argument>
 Status control(const std::string& device, unsigned long call, Argument argument) {
     SLIPWAY_TRY(auto opened, sys::open_file(device, O_RDWR | O_NONBLOCK));
@@ -131,30 +133,6 @@ Status remove_mapping(const std::string& name) {
     auto mapped = sys::read_file(fmt::format("/sys/block/{}/dm/name", name)).value_or("");
     std::string(trim(mapped)).copy(request.name, sizeof request.name - 1);
     return control("/dev/mapper/control", DM_DEV_REMOVE, &request);
-}
-
-// Only what no hardware has: a real interface cannot be removed.
-Status remove_link(const std::string& name) {
-    struct {
-        nlmsghdr header;
-        ifinfomsg link;
-    } request{};
-    request.header.nlmsg_len = sizeof request;
-    request.header.nlmsg_type = RTM_DELLINK;
-    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-    request.link.ifi_index = static_cast<int>(::if_nametoindex(name.c_str()));
-    sys::OwnedFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-    struct {
-        nlmsghdr header;
-        nlmsgerr error;
-        std::array<char, 256> rest;
-    } answer{};
-    if (!socket.valid() || ::send(socket.raw(), &request, sizeof request, 0) < 0 ||
-        ::recv(socket.raw(), &answer, sizeof answer, 0) < static_cast<ssize_t>(sizeof(nlmsghdr)))
-        return fail_errno(fmt::format("removing {}", name));
-    if (answer.error.error != 0)
-        return fail_errno(fmt::format("removing {}", name), -answer.error.error);
-    return {};
 }
 
 class Undo {
@@ -182,8 +160,12 @@ public:
         });
         each_new(before_.loops, now_.loops, "the loop device",
                  [](const std::string& name) { return control("/dev/" + name, LOOP_CLR_FD, 0); });
-        each_new(before_.links, now_.links, "the interface", remove_link);
-        set_back();
+        allow_addresses();
+        append(undo_network(before_.network));
+        append(undo_devices(before_.devices));
+        set_back(); // after the network: some depend on the size of packets
+        set_controllers_back();
+        set_clock_back();
         for (const auto& module : now_.modules)
             if (!before_.modules.contains(module))
                 changes_.push_back({.what = "the module " + module, .why = "modules stay"});
@@ -191,17 +173,25 @@ public:
     }
 
 private:
+    void append(std::vector<Change> more) {
+        changes_.insert(changes_.end(), std::make_move_iterator(more.begin()),
+                        std::make_move_iterator(more.end()));
+    }
+
     template <class Action>
     void each_new(const std::set<std::string>& before, const std::set<std::string>& now,
                   const char* kind, Action action) {
         for (const auto& name : now) {
             if (before.contains(name))
                 continue;
-            auto done = action(name);
-            changes_.push_back({.what = fmt::format("{} {}", kind, name),
-                                .undone = done.has_value(),
-                                .why = done ? "" : render_line(done.error())});
+            changes_.push_back(change_of(fmt::format("{} {}", kind, name), action(name)));
         }
+    }
+
+    void allow_addresses() const {
+        for (const auto& [path, value] : before_.settings)
+            if (path.ends_with("/disable_ipv6"))
+                std::ignore = sys::write_file(path, value + "\n");
     }
 
     void set_back() {
@@ -211,10 +201,41 @@ private:
                 continue;
             auto done = sys::write_file(path, value + "\n"); // some take whole lines only
             auto name = replace_all(path.substr(std::strlen("/proc/sys/")), "/", ".");
-            changes_.push_back({.what = fmt::format("{} {} -> {}", name, value, found->second),
-                                .undone = done.has_value(),
-                                .why = done ? "" : render_line(done.error())});
+            changes_.push_back(
+                change_of(fmt::format("{} {} -> {}", name, value, found->second), done));
         }
+    }
+
+    // Those for the groups of the system, which are gone.
+    void set_controllers_back() {
+        std::string off;
+        for (const auto& name : now_.controllers)
+            if (!before_.controllers.contains(name))
+                off += " -" + name;
+        if (off.empty())
+            return;
+        auto done = sys::write_file(controllers_file, trim(off));
+        if (!done) // nobody is harmed: it is told only
+            append({change_of("the controllers of control groups" + off, done)});
+    }
+
+    void set_clock_back() {
+        auto off = clock_distance() - before_.clock;
+        if (std::chrono::abs(off) < smallest_step)
+            return;
+        auto wanted = before_.clock + read_clock(CLOCK_BOOTTIME);
+        timespec time{.tv_sec = wanted.count() / nanoseconds_in_s,
+                      .tv_nsec = wanted.count() % nanoseconds_in_s};
+        auto done = ::clock_settime(CLOCK_REALTIME, &time) == 0
+                        ? Status{}
+                        : Status(fail_errno("setting the clock"));
+        auto days = std::chrono::abs(off) / std::chrono::hours(24);
+        auto seconds = std::chrono::duration_cast<Seconds>(std::chrono::abs(off)).count();
+        append({change_of(
+            fmt::format("the clock, which it had set {} by {}",
+                        off.count() > 0 ? "forward" : "back",
+                        days > 2 ? fmt::format("{} days", days) : format_seconds(seconds)),
+            done)});
     }
 
     const MachineState& before_;
@@ -230,36 +251,15 @@ MachineState look_at_machine() {
             .arrays = block_devices("md", "md"),
             .swaps = first_words("/proc/swaps", 1),
             .modules = first_words("/proc/modules", 0),
-            .links = names_in("/sys/class/net"),
+            .network = look_at_network(),
+            .devices = look_at_devices(),
             .settings = settings(),
-            .mounts = split_lines(sys::read_file("/proc/self/mountinfo").value_or("")).size(),
-            .processes = count_processes(),
-            .files = names_in("/proc/self/fd").size()};
+            .controllers = controllers(),
+            .clock = clock_distance()};
 }
 
 std::vector<Change> undo_changes(const MachineState& before) {
     return Undo(before).run();
-}
-
-std::string render_changes(const std::vector<Change>& changes) {
-    std::vector<std::string> undone, left, modules;
-    for (const auto& change : changes) {
-        constexpr std::string_view module = "the module ";
-        if (change.what.starts_with(module))
-            modules.push_back(change.what.substr(module.size()));
-        else if (change.undone)
-            undone.push_back(change.what);
-        else
-            left.push_back(fmt::format("{} ({})", change.what, change.why));
-    }
-    std::string text;
-    if (!undone.empty())
-        text += fmt::format("undone: {}\n", join(undone, ", "));
-    if (!left.empty())
-        text += fmt::format("LEFT BEHIND: {}\n", join(left, ", "));
-    if (!modules.empty())
-        text += fmt::format("modules that stay: {}\n", join(modules, ", "));
-    return text;
 }
 
 } // namespace slipway::boot

@@ -2,6 +2,7 @@
 #include "boot/visit.hpp"
 
 #include <array>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 namespace slipway::boot {
 namespace {
 
+constexpr std::chrono::milliseconds longest_release{700}, between_looks{100};
 constexpr std::uint64_t sees_namespaces = 257; // of systemd
 constexpr auto helpers = "/run/slipway/helpers";
 // Small: the target's root may write there.
@@ -62,6 +64,7 @@ Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& console
         return fail(Code::Unsupported,
                     "the native way is for images with systemd: it gives the machine back",
                     "load it with --entry contained");
+    Before before; // it changes things as soon as it runs
     SLIPWAY_TRY(auto helper, make_helpers());
     auto start = [&]() -> Result<std::unique_ptr<RunningSystem>> {
         SLIPWAY_TRY(auto lent, consoles.lend());
@@ -80,7 +83,7 @@ Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& console
         return fail(std::move(target.error()));
     }
     return std::unique_ptr<Visit>(
-        new Visit(std::move(entrance), std::move(*target), std::move(helper)));
+        new Visit(std::move(entrance), std::move(*target), std::move(helper), std::move(before)));
 }
 
 void Visit::add_polls(std::vector<pollfd>& polls) const {
@@ -128,14 +131,27 @@ Visit::Ended Visit::finish(Consoles& consoles) {
     if (!why_.empty())
         ended.how += fmt::format(" ({})", why_);
     helper_.reset();
-    std::ignore = remove_other_cgroups();
+    std::ignore = remove_other_cgroups(); // those that stay are told below
     auto closed = entrance_.root.close();
     if (auto unmounted = sys::unmount_tree(helpers); closed && !unmounted)
         closed = std::move(unmounted);
     if (!closed)
         ended.left = render_text(closed.error()) + "\n";
-    ended.left += render_changes(undo_changes(before_));
+    auto changes = undo_changes(before_.machine);
     consoles.take_back();
+    target_.reset();
+    auto holdings = look_at_holdings();
+    auto grown = find_growth(before_.holdings, holdings);
+    // What was killed gives its memory back a moment later.
+    for (auto until = Clock::now() + longest_release; !grown.empty() && Clock::now() < until;) {
+        std::this_thread::sleep_for(between_looks);
+        holdings = look_at_holdings();
+        grown = find_growth(before_.holdings, holdings);
+    }
+    for (auto& each : grown)
+        changes.push_back(std::move(each));
+    ended.left += render_changes(changes);
+    ended.how += "\n" + render_comparison(before_.holdings, holdings);
     return ended;
 }
 

@@ -12,6 +12,7 @@
 #include "boot/consoles.hpp"
 #include "boot/first_process.hpp"
 #include "boot/image.hpp"
+#include "boot/leaks.hpp"
 #include "boot/machine.hpp"
 #include "boot/target.hpp"
 #include "boot/traces.hpp"
@@ -36,7 +37,7 @@ public:
     /// Its deadline is over, and it cannot be killed.
     [[nodiscard]] bool is_stuck() const { return is_stuck_ && !end_; }
     struct Ended {
-        std::string how;  ///< "back after 12 s: it has switched itself off"
+        std::string how;  ///< "back after 12 s: it has switched itself off", and what is there now
         std::string left; ///< what it left behind, in lines; "" for nothing
     };
     /// Undoes what is left of it. Once, at its end.
@@ -47,13 +48,20 @@ public:
     [[nodiscard]] std::chrono::seconds age() const;
 
 private:
-    Visit(Entrance entrance, std::unique_ptr<RunningSystem> target, sys::OwnedFd helper)
-        : entrance_(std::move(entrance)), target_(std::move(target)), helper_(std::move(helper)) {}
+    /// What the kernel had before it.
+    struct Before {
+        MachineState machine = look_at_machine();
+        Holdings holdings = look_at_holdings();
+    };
+    Visit(Entrance entrance, std::unique_ptr<RunningSystem> target, sys::OwnedFd helper,
+          Before before)
+        : entrance_(std::move(entrance)), target_(std::move(target)), helper_(std::move(helper)),
+          before_(std::move(before)) {}
 
     Entrance entrance_;
     std::unique_ptr<RunningSystem> target_; ///< ends before its root
     sys::OwnedFd helper_;                   ///< the pipe that /.bootstrap-return writes to
-    MachineState before_ = look_at_machine();
+    Before before_;
     Clock::time_point began_ = Clock::now();
     std::optional<Clock::time_point> asked_{};
     std::string why_{};

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines that boot over the network: QEMU with an empty disk, and what an operator sees on its serial line."""
+import json
 import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -28,9 +30,9 @@ class Network:
 
 class Machine:
     """With `network`, in a network of its own, where somebody serves. Otherwise `folder` is served by TFTP, and `bootfile` is
-    what firmware is told to begin with; the host is 10.0.2.2."""
+    what firmware is told to begin with; the host is 10.0.2.2. `first`: options for what comes before its network card."""
 
-    def __init__(self, directory, *, folder=None, bootfile="", network=None, uefi=False, memory=1024, options=()):
+    def __init__(self, directory, *, folder=None, bootfile="", network=None, uefi=False, memory=1024, first=(), options=()):
         firmware = []
         if uefi:
             variables = Path(directory) / "variables.fd"
@@ -43,8 +45,8 @@ class Machine:
         self.seen = 0     # up to where it was looked at
         self.process = subprocess.Popen(
             [*inside, "qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg", "-m", str(memory), "-nodefaults", "-vga", "std", "-display", "none",
-             "-serial", "stdio", "-no-reboot", "-boot", "n", *firmware, "-device", "virtio-rng-pci",
-             "-netdev", f"{netdev},id=net", "-device", "virtio-net-pci,netdev=net", *options],
+             "-serial", "stdio", "-no-reboot", "-boot", "n", *firmware, "-device", "virtio-rng-pci", *first,
+             "-netdev", f"{netdev},id=net", "-device", "virtio-net-pci,netdev=net,bootindex=1", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def stop(self):
@@ -83,3 +85,47 @@ class Machine:
         self.expect(r"login: ", timeout)
         self.command("root", r"Password: ")
         self.command(password, r"# ")
+
+
+class Monitor:
+    """QEMU's side of a machine: its keyboards and its screen."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(str(path))
+        self.lines = self.socket.makefile()
+        self.lines.readline()  # the greeting
+        self.ask("qmp_capabilities")
+
+    def close(self):
+        self.lines.close()
+        self.socket.close()
+
+    def ask(self, name, **arguments):
+        self.socket.sendall(json.dumps({"execute": name, "arguments": arguments}).encode())
+        while "event" in (answer := json.loads(self.lines.readline())):
+            pass
+        if "error" in answer:
+            raise AssertionError(f"{name}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def keys(self, names, down):
+        self.ask("input-send-event", events=[{"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": name}}} for name in names])
+
+    def hold(self, *names, seconds):
+        self.keys(names, True)
+        time.sleep(seconds)
+
+    def release(self, *names):
+        self.keys(names, False)
+        time.sleep(0.1)
+
+    def press(self, *names):
+        self.hold(*names, seconds=0.1)
+        self.release(*names)
+
+    def screen(self, path):
+        """What it shows, as a picture."""
+        self.ask("screendump", filename=str(path))
+        return Path(path).read_bytes()
