@@ -38,9 +38,7 @@ Result<LoadRequest> read_load(const Command& command, const BootOptions& options
     auto entry =
         option("entry").empty() ? std::optional(options.entry) : entry_named(option("entry"));
     if (!entry)
-        return fail(Code::InvalidArgument, "--entry takes contained or native");
-    if (*entry == Entry::Kexec)
-        return fail(Code::Unsupported, "images are not entered by kexec yet");
+        return fail(Code::InvalidArgument, "--entry takes contained, native or kexec");
     LoadRequest request{.sha256 = to_lower(option("sha256")),
                         .entry = *entry,
                         .insecure = options.insecure || command.options.contains("insecure"),

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boot/kexec.hpp"
 #include "boot/polls.hpp"
 #include "sys/mount.hpp"
 
@@ -59,6 +60,12 @@ std::string_view text_of(TargetEnd end) {
 
 Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& consoles,
                                             FirstProcess& first) {
+    if (entrance.entry == Entry::Kexec) {
+        SLIPWAY_CHECK(load_kernel_of(entrance));
+        consoles.say("the image's own kernel starts now, and loads the image again: there is no "
+                     "return from it to this one");
+        return fail(start_loaded_kernel());
+    }
     bool native = entrance.entry == Entry::Native;
     if (native && entrance.systemd == 0)
         return fail(Code::Unsupported,

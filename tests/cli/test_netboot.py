@@ -364,7 +364,7 @@ class TestMachines(Case):
         said = machine.text[machine.text.rindex("back after"):]
         self.assertNotIn("LEFT BEHIND", said)
 
-    def test_what_is_bad_ends_at_the_prompt(self):
+    def test_trap15_what_is_bad_ends_at_the_prompt(self):
         images = self.folder / "images"
         good = (images / "bookworm.squashfs").read_bytes()
         (images / "cut.squashfs").write_bytes(good[:1 << 20])

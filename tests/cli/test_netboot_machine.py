@@ -3,7 +3,6 @@
 """One machine booted over the network, and what its keyboard, its screen, its network and its images do to the bootstrap."""
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -12,7 +11,9 @@ from pathlib import Path
 
 from support import SLIPWAY, Case, slipway
 from netboot_machine import PROMPT, Machine, Monitor, Network
-from test_netboot import HERE, build, image, serving, small_tree
+from test_netboot import build, image, serving, small_tree
+
+from builder import kernel
 
 INIT = Path(SLIPWAY).parent.parent / "tests/unfriendly_init"
 HOTKEY = ("ctrl", "alt", "f12")
@@ -30,7 +31,7 @@ def unfriendly(place, mode):
 class TestMachine(Case):
     """All on one machine: each begins and ends at the prompt."""
 
-    MODES = ("screen", "memory", "fork", "traces", "harm")
+    MODES = ("screen", "memory", "fork", "traces", "harm", "end")
 
     @classmethod
     def setUpClass(cls):
@@ -42,7 +43,7 @@ class TestMachine(Case):
         if made.returncode != 0:
             raise RuntimeError(made.stderr)
         config = folder / "boot.ipxe"
-        config.write_text(config.read_text().replace(" quiet", " quiet slipway.deadline=8 bootstrap_debug"))
+        config.write_text(config.read_text().replace(" quiet", " quiet slipway.deadline=5 bootstrap_debug"))
         packed = image("bookworm", "squashfs")
         for beside in ("", ".sha256"):
             shutil.copy(f"{packed}{beside}", folder / "images")
@@ -50,6 +51,7 @@ class TestMachine(Case):
             made = slipway("netboot", "pack", unfriendly(top / mode, mode), folder / f"images/{mode}.tar")
             if made.returncode != 0:
                 raise RuntimeError(made.stderr)
+        cls.add_kernel(packed, top / "with-kernel", folder)
         network = Network()
         cls.addClassCleanup(network.remove)
         cls.serve_addresses(folder, network)
@@ -65,6 +67,25 @@ class TestMachine(Case):
         cls.top, cls.monitor = top, Monitor(top / "monitor")
         cls.addClassCleanup(cls.monitor.close)
         cls.machine.expect(r"eth1 has 10\.9\.0\.\d+", 60)
+
+    @classmethod
+    def add_kernel(cls, packed, tree, folder):
+        """The same system with a kernel of its own, and those of its modules that matter here."""
+        subprocess.run(["unsquashfs", "-q", "-n", "-d", tree, packed], check=True, stdout=subprocess.DEVNULL)
+        file = kernel.cached(kernel.STANDARD)
+        release = file.name.removeprefix("vmlinuz-")
+        shutil.copy(file, tree / "boot" / file.name)
+        source, target = (top / "lib/modules" / release for top in (file.parent.parent, tree / "usr"))
+        for part in ("fs", "lib", "crypto", "arch", "drivers/block", "drivers/virtio", "drivers/input", "drivers/hid", "drivers/net/virtio_net.ko",
+                     "drivers/net/net_failover.ko", "net/core", "drivers/char/hw_random"):
+            (target / "kernel" / part).parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", source / "kernel" / part, target / "kernel" / part], check=True)
+        for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+            shutil.copy(source / name, target / name)
+        subprocess.run(["depmod", "-b", tree, release], check=True)
+        made = slipway("netboot", "pack", tree, folder / "images/kernel.squashfs")
+        if made.returncode != 0:
+            raise RuntimeError(made.stderr)
 
     @classmethod
     def serve_addresses(cls, folder, network):
@@ -117,12 +138,13 @@ class TestMachine(Case):
         time.sleep(1)
         self.monitor.hold(*HOTKEY, seconds=3)  # it repeats itself meanwhile
         self.back(r"\(Ctrl\+Alt\+F12\)")
+        self.load("screen.tar", "the screen is mine")
+        time.sleep(2)
+        self.assertNotIn("back after", self.machine.text[self.machine.seen:])  # it is held since before
         self.monitor.release(*HOTKEY)
-        self.load("bookworm.squashfs")
-        self.log_in()  # those of before do not count
         self.monitor.ask("device_del", id="keyboard")
-        self.machine.command("poweroff", r"back after[^\n]*", 60)
-        self.machine.expect(PROMPT)
+        self.machine.send("RETURN_TO_BOOTSTRAP\r")
+        self.back("RETURN_TO_BOOTSTRAP")
 
     def test_the_screen_that_a_system_has_taken(self):
         self.load("screen.tar", "the screen is mine")
@@ -137,8 +159,8 @@ class TestMachine(Case):
         time.sleep(1)
         self.assertNotEqual(self.monitor.screen(self.top / "after.ppm"), before)
 
-    def test_what_the_network_gives_is_kept(self):
-        """The last of these: there was time enough for both kinds to be renewed."""
+    def test_the_network_gives_and_renews(self):
+        """After others of these: there was time enough for both kinds to be renewed."""
         self.machine.command("status", r"eth1 +10\.9\.0\.\d+/24, [^\n]*\n")
         shown = self.machine.text[self.machine.text.rindex("eth1 "):]
         self.assertRegex(shown, r"fd09::1[0-9a-f]{2}/128")           # of DHCP
@@ -171,25 +193,46 @@ class TestMachine(Case):
 
     def test_a_system_that_eats_all_memory(self):
         self.load("memory.tar", "I eat")
-        time.sleep(15)
+        time.sleep(8)
         self.machine.send("RETURN_TO_BOOTSTRAP\r")
         self.back("killed", 60)
 
     def test_a_system_that_forks_without_end(self):
         self.load("fork.tar", "I fork")
-        time.sleep(10)
+        time.sleep(5)
         self.machine.send("RETURN_TO_BOOTSTRAP\r")
         self.back("killed", 90)
 
-    def test_trap_16_what_a_systems_root_can_do_to_the_bootstrap(self):
+    def test_trap16_what_a_systems_root_can_do_to_the_bootstrap(self):
         self.load("harm.tar", "harm was tried")
         said = self.machine.text[self.machine.text.rindex("mode harm"):]
         self.assertNotIn("POSSIBLE", said)
+        self.assertEqual(said.count(": no"), 12)
         self.assertIn("frozen: 1", said)  # the bootstrap's group, which does not last
         self.machine.send("RETURN_TO_BOOTSTRAP\r")
         self.assertNotIn("LEFT BEHIND", self.back("killed"))
-        self.load("bookworm.squashfs")
+
+    def test_trap16_a_system_that_ends_the_bootstrap_ends_with_it(self):
+        """PID 1 begins again."""
+        self.load("end.tar", "I end the bootstrap")
+        self.machine.expect(r"Slipway's bootstrap, \d+ MiB", 60)
+        self.machine.expect(PROMPT, 60)
+        self.machine.expect(r"eth1 has 10\.9\.0\.\d+", 60)
+        self.machine.command("status", r"entered +0 images")
+        self.machine.expect(PROMPT)
+        self.load("screen.tar", "the screen is mine")
+        self.machine.send("RETURN_TO_BOOTSTRAP\r")
+        self.assertNotIn("LEFT BEHIND", self.back("killed"))
+
+    def test_without_return_the_images_own_kernel(self):
+        """The last: another bootstrap is there then."""
+        self.machine.command(f"load {self.url}images/bookworm.squashfs --entry kexec", "the image has no kernel in /boot", 60)
+        self.machine.expect(PROMPT)
+        self.load("kernel.squashfs --entry kexec", "there is no return", 120)
+        self.machine.expect(r"Slipway's bootstrap, \d+ MiB", 90)
         self.log_in()
+        self.machine.command("cat /proc/cmdline", r"image_url=\S+/kernel.squashfs image_sha256=[0-9a-f]{64} slipway.entry=native\r\n")
+        self.machine.command("systemd-detect-virt -c", r"none\r\n")
         self.machine.command("poweroff", r"back after[^\n]*", 60)
         self.machine.expect(PROMPT)
 

@@ -143,6 +143,15 @@ bool finds_bootstrap(const char* proc) {
 }
 
 void harm() {
+    if (::fork() == 0) { // who is not root cannot go back
+        if (::setgid(1000) != 0 || ::setuid(1000) != 0)
+            ::_exit(1);
+        tell("an ordinary user goes back", ::access("/.bootstrap-return", X_OK) == 0 ||
+                                               write_to("/run/slipway/return", "return\n"));
+        std::fflush(stdout);
+        ::_exit(0);
+    }
+    ::wait(nullptr);
     tell("a process of the bootstrap is seen", finds_bootstrap("/proc"));
     ::mkdir("/other", 0700);
     ::mount("proc", "/other", "proc", 0, nullptr);
@@ -209,5 +218,11 @@ int main() {
         leave_traces();
     if (mode == "harm")
         harm();
+    if (mode == "end") {
+        std::printf("I end the bootstrap\n");
+        std::fflush(stdout);
+        ::sleep(1);
+        write_to(std::string(cgroups) + "/slipway-bootstrap/cgroup.kill", "1");
+    }
     stay("there is no such mode");
 }

@@ -82,7 +82,7 @@ TEST_F(LoadCommands, OfAnother) {
         EXPECT_EQ(read(odd).error().code, Code::InvalidArgument) << odd;
     EXPECT_EQ(read("load http://a/c").value().entry, Entry::Contained);
     EXPECT_EQ(read("load http://a/c --entry native").value().entry, Entry::Native);
-    EXPECT_EQ(read("load http://a/c --entry kexec").error().code, Code::Unsupported);
+    EXPECT_EQ(read("load http://a/c --entry kexec")->entry, Entry::Kexec);
     EXPECT_EQ(read("load http://a/c --entry sideways").error().code, Code::InvalidArgument);
     EXPECT_EQ(read("load http://a/c --persist X")->persist, "X");
     EXPECT_EQ(read("load http://a/c")->persist, "");

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "boot/kexec.hpp"
+
 namespace slipway::boot {
 namespace {
 
@@ -61,6 +63,21 @@ TEST(BootOptions, WhatMakesNoSenseIsTold) {
                             HasSubstr("image_url="), HasSubstr("cache_size=much")));
     EXPECT_EQ(options.entry, Entry::Contained);
     EXPECT_EQ(options.deadline, std::chrono::seconds(20));
+}
+
+TEST(Kexec, TakesTheNewestKernelAndThisImage) {
+    EXPECT_EQ(newest_kernel({"System.map-6.9", "vmlinuz-5.14.0-9", "vmlinuz-5.14.0-70",
+                             "vmlinuz-0-rescue-ab", "initrd.img-7.0"}),
+              "5.14.0-70");
+    EXPECT_EQ(newest_kernel({"grub"}), "");
+    auto line = command_line_for(
+        "BOOT_IMAGE=/k console=ttyS0 \"a=b c\" image_url=http://x/y slipway.entry=kexec quiet\n",
+        "http://h/i", "ab");
+    ASSERT_TRUE(line);
+    EXPECT_EQ(
+        *line,
+        "console=ttyS0 \"a=b c\" quiet image_url=http://h/i image_sha256=ab slipway.entry=native");
+    EXPECT_FALSE(command_line_for(std::string(2000, 'x'), "http://h/i", std::string(64, 'a')));
 }
 
 } // namespace
