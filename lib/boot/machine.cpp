@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/machine.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <tuple>
 
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -25,6 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr auto next_root = "/.slipway-root";
+constexpr std::uint64_t memory_of_a_process = 512 << 10; // bytes, four times what the least takes
+constexpr std::uint64_t fewest_processes = 1000;
 
 std::uint64_t kib_of(std::string_view meminfo, std::string_view name) {
     for (auto line : split_lines(meminfo))
@@ -32,6 +36,17 @@ std::uint64_t kib_of(std::string_view meminfo, std::string_view name) {
             if (auto words = split_words(line.substr(name.size())); !words.empty())
                 return parse_number(words[0]).value_or(0);
     return 0;
+}
+
+// The kernel's own limit lets processes that do nothing but fork take all memory, and then it is
+// busy looking for one to kill.
+Status limit_processes() {
+    constexpr auto file = "/proc/sys/kernel/threads-max";
+    SLIPWAY_TRY(auto text, sys::read_file(file));
+    auto most = std::max(machine_memory().total / memory_of_a_process, fewest_processes);
+    if (parse_number(trim(text)).value_or(0) <= most)
+        return {};
+    return sys::write_file(file, fmt::format("{}\n", most));
 }
 
 } // namespace
@@ -88,6 +103,12 @@ Status protect_this_process() {
     // A target that forks without end has no more than its share of the processor.
     if (::setpriority(PRIO_PROCESS, 0, -20) != 0)
         return fail_errno("going before all others");
+    // Before all that are not of this class; threads and children are usual ones again. A kernel
+    // that refuses leaves it at that.
+    sched_param first{};
+    first.sched_priority = 1;
+    ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
+    SLIPWAY_CHECK(limit_processes());
     return sys::write_file("/proc/self/oom_score_adj", "-1000");
 }
 
