@@ -230,7 +230,7 @@ class TestMachine(Case):
         self.machine.expect(PROMPT)
         self.load("kernel.squashfs --entry kexec", "there is no return", 120)
         self.machine.expect(r"Slipway's bootstrap, \d+ MiB", 90)
-        self.log_in()
+        self.machine.log_in()
         self.machine.command("cat /proc/cmdline", r"image_url=\S+/kernel.squashfs image_sha256=[0-9a-f]{64} slipway.entry=native\r\n")
         self.machine.command("systemd-detect-virt -c", r"none\r\n")
         self.machine.command("poweroff", r"back after[^\n]*", 60)
