@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines that boot over the network, in QEMU: the initramfs, memory at the prompt, and how fast one comes back."""
+import hashlib
+import os
 import re
 import shutil
 import statistics
@@ -12,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path += [str(HERE.parent / "tests/cli"), str(HERE.parent / "tests/images")]
 
 # pylint: disable=wrong-import-position
-from builder import kernel
+from builder import cache, kernel
 from netboot_machine import PROMPT, Machine
 
 ENDS = b"#!/bin/sh\necho it en'ds'\n"
@@ -65,11 +67,11 @@ def memory_of_a_shell(scratch, initramfs):
     machine = subprocess.Popen(["qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg", "-m", "1024", "-nodefaults", "-vga", "std", "-display",
                                 "none", "-serial", "stdio", "-no-reboot", "-device", "virtio-rng-pci", "-netdev", "user,id=net", "-device",
                                 "virtio-net-pci,netdev=net", "-kernel", str(kernel.cached(kernel.STANDARD)), "-initrd", str(initramfs), "-append",
-                                "console=ttyS0 quiet"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=scratch)
+                                "console=ttyS0 quiet"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace", cwd=scratch)
     try:
         numbers = {}
         for line in machine.stdout:
-            if found := re.match(r"Mem(Total|Available): +(\d+) kB", line):
+            if found := re.search(r"Mem(Total|Available): +(\d+) kB", line):
                 numbers[found[1]] = int(found[2]) / 1024
             if len(numbers) == 2:
                 return numbers["Total"] - numbers["Available"]
@@ -125,5 +127,52 @@ def netboot(build, record, runs=5):
                 record("netboot_memory", "MiB", ours, {"busybox alone": statistics.median(shell)}),
                 record("netboot_return", "s", statistics.median(returns), again),
                 record("netboot_return_hung", "s", statistics.median(hung), {f"its deadline of {DEADLINE} s": DEADLINE, **again})]
+    finally:
+        shutil.rmtree(scratch)
+
+
+def large_image(build):
+    """Of a Debian system with much in it, packed; kept in the cache."""
+    profile = HERE / "netboot.toml"
+    key = hashlib.sha256(profile.read_bytes()).hexdigest()[:12]
+
+    def make(work):
+        subprocess.run([build / "bin/slipway", "rootfs", "create", "--profile", profile, "--release", "bookworm", "--path", work / "root"], check=True,
+                       stdout=subprocess.DEVNULL)
+        slipway(build, "pack", work / "root", work / "large.squashfs")
+        shutil.rmtree(work / "root")
+    return cache.ensure(cache.root() / "netboot" / f"large-{key}", make)
+
+
+def netboot_lazy(build, record):
+    """Percent of an image that was fetched when its login came, and the time to it."""
+    scratch = Path(tempfile.mkdtemp(prefix="slipway-bench-", dir="/var/tmp"))
+    try:
+        made = folder(build, scratch)
+        for part in large_image(build).iterdir():
+            shutil.copy(part, made / "images" / part.name)
+        size = (made / "images/large.squashfs").stat().st_size
+        share, took = {}, {}
+        for way, options in (("lazy", " --lazy"), ("whole", "")):
+            log = scratch / f"{way}.log"
+            with open(log, "w", encoding="utf-8") as told:
+                server = subprocess.Popen([build / "bin/slipway", "netboot", "serve", made, "--address", "127.0.0.1", "--port", "0"], stdout=subprocess.DEVNULL,
+                                          stderr=told)
+            machine = Machine(scratch, folder=made, bootfile="boot.ipxe", memory=2048)
+            try:
+                machine.expect(PROMPT, 120)
+                machine.expect(r"eth0 has", 60)
+                url = log.read_text().split()[1].replace("127.0.0.1", "10.0.2.2")
+                started = machine.seconds()
+                machine.command(f"load {url}images/large.squashfs{options}", "entering", 300)
+                machine.expect("login: ", 300)
+                took[way] = machine.seconds() - started
+                share[way] = 100 * sum(int(line.split()[-1]) for line in log.read_text().splitlines() if re.search(r"large\.squashfs 20[06] ", line)) / size
+            finally:
+                machine.stop()
+                server.terminate()
+                server.communicate()
+        return [record("netboot_lazy_fetched", "%", share["lazy"], {"whole": share["whole"]}, image_bytes=size),
+                record("netboot_lazy_login", "s", took["lazy"], {"whole": took["whole"]})]
     finally:
         shutil.rmtree(scratch)
