@@ -34,7 +34,7 @@ def build(folder, *options):
 @contextlib.contextmanager
 def serving(folder, *options, inside=(), said=None):
     """`slipway netboot serve` in the foreground; its URL. `inside` comes before its words; what it has said at its end is added to `said`."""
-    server = subprocess.Popen([*inside, SLIPWAY, "netboot", "serve", str(folder), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    server = subprocess.Popen([*inside, SLIPWAY, "netboot", "serve", str(folder), *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               start_new_session=True)
     try:
         first = server.stdout.readline()
@@ -477,6 +477,28 @@ class TestMachines(Case):
         machine.expect(PROMPT)
         self.assertNotIn("LEFT BEHIND", machine.text)
         machine.command("list", "no image was fetched")
+
+    def test_by_https(self):
+        """A server is trusted by the authorities that were built in, or on the operator's word."""
+        for name, subject in (("own", "IP:10.0.2.2"), ("other", "DNS:elsewhere")):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
+                            "-addext", f"subjectAltName={subject}", "-keyout", self.scratch / f"{name}.key", "-out", self.scratch / f"{name}.pem"],
+                           check=True, capture_output=True)
+        folder = self.scratch / "folder"
+        self.ok(build(folder, "--modules", "none", "--ca", self.scratch / "own.pem"))
+        self.ok(slipway("netboot", "pack", small_tree(self.scratch / "tree"), folder / "images/tree.tar"))
+        machine = None
+        for name, options, words in (("own", "", "verified by https://"), ("other", "", "certificate is not trusted"),
+                                     ("other", " --insecure", "WARNING: certificates are not checked")):
+            with serving(folder, "--address", "127.0.0.1", "--port", "0", "--certificate", self.scratch / f"{name}.pem", "--key",
+                         self.scratch / f"{name}.key") as served:
+                self.assertTrue(served.startswith("https://"))
+                if machine is None:
+                    machine = self.machine(folder=folder, bootfile="boot.ipxe")
+                    machine.expect(PROMPT, 120)
+                    machine.expect(r"eth0 has", 60)
+                machine.command(f"load {served.replace('127.0.0.1', '10.0.2.2')}images/tree.tar --fetch-only{options}", words, 60)
+                machine.expect(PROMPT)
 
     def test_with_a_key_only_what_it_signed_is_entered(self):
         private, public = TestPack.key(self)
