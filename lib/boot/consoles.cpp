@@ -128,9 +128,16 @@ std::vector<Consoles::Heard> Consoles::hear(const std::vector<pollfd>& polls) {
         if (terminal.is_lent && !terminal.lent.valid())
             continue;
         std::array<char, 4096> bytes{};
-        if (is_ready(polls, terminal.fd.raw()))
-            if (auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size()); got > 0)
+        if (is_ready(polls, terminal.fd.raw())) {
+            auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size());
+            if (!terminal.is_lent && (got == 0 || (got < 0 && errno == EIO))) {
+                // A native system that does not end hangs it up while it is ours again.
+                restore(terminal);
+                make_raw(terminal);
+            }
+            if (got > 0)
                 take_typed(terminal, {bytes.data(), static_cast<std::size_t>(got)}, heard);
+        }
         if (terminal.is_lent)
             pass_on(terminal, polls);
     }
