@@ -72,7 +72,10 @@ SSL* new_ssl(SSL_CTX* context, const std::string& host, bool is_pinned) {
 }
 
 evhttp_cmd_type command_of(const std::string& method) {
-    return method == "HEAD" ? EVHTTP_REQ_HEAD : method == "POST" ? EVHTTP_REQ_POST : EVHTTP_REQ_GET;
+    return method == "HEAD"     ? EVHTTP_REQ_HEAD
+           : method == "POST"   ? EVHTTP_REQ_POST
+           : method == "DELETE" ? EVHTTP_REQ_DELETE
+                                : EVHTTP_REQ_GET;
 }
 
 bool is_redirect(int status) {

@@ -37,7 +37,7 @@ struct Response {
 
 struct Request {
     Url url;
-    std::string method = "GET"; ///< or "HEAD", "POST"
+    std::string method = "GET"; ///< or "HEAD", "POST", "DELETE"
     std::map<std::string, std::string> headers{};
     std::string body{};
     /// Called before the body of an answer with a status of 200 to 299; an error ends the exchange.

@@ -13,6 +13,7 @@ namespace slipway::netboot {
 namespace {
 
 constexpr std::string_view machines_path = "/api/machines";
+constexpr std::size_t largest_of_a_stranger = 64 << 10; // bytes: who it is, and how it is
 constexpr auto json_type = "application/json", lines_type = "application/x-ndjson";
 constexpr auto text_type = "text/plain; charset=utf-8";
 
@@ -73,9 +74,11 @@ void Control::serve_at(http::Server& server) {
 // ---------------------------------------------------------------- machines
 
 void Control::answer_machine(const http::Asked& asked, const http::Answer& answer) {
+    auto* machine = machines_.with_session(bearer_of(asked));
+    if ((machine == nullptr || !machine->is_approved) && asked.body.size() > largest_of_a_stranger)
+        return answer.say({.status = 413, .body = "this is too much\n"});
     if (asked.path == boot::remote_enter && asked.method == "POST")
         return enter(asked, answer);
-    auto* machine = machines_.with_session(bearer_of(asked));
     if (machine == nullptr)
         return answer.say({.status = 401, .body = "no such session: enter again\n"});
     if (asked.path == boot::remote_orders && asked.method == "GET") {
@@ -260,7 +263,7 @@ void Control::act(Machine& machine, const std::string& what, const http::Asked& 
     if (what == "POST command") {
         auto body = parse_json(asked.body, "the command");
         auto line = body ? json_get<std::string>(*body, "line") : "";
-        if (line.empty() || printable(line) != line)
+        if (line.empty() || line.find('\n') != std::string::npos || printable(line) != line)
             return answer.say(
                 said({.code = Code::InvalidArgument, .what = "no command was given"}));
         options_.on_event(fmt::format("{} for the machine {}", line, machine.id));

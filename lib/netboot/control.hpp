@@ -7,7 +7,8 @@
 //   POST /api/machines/ID/command {"line"}       lines of JSON as they come: {"line"}, and at the
 //                                                end {"done"} or {"error"}
 //   POST /api/machines/ID/keys                   the body is typed at the machine's console
-//   GET /api/machines/ID/console, /log, /screen  the first goes on until somebody ends it
+//   GET /api/machines/ID/console, /log, /screen  the first goes on until somebody ends it, unless
+//                                                its query is once=1
 // ID is an id, its beginning, or a MAC address. The page at / does all of it.
 #pragma once
 

@@ -99,7 +99,7 @@ void Machines::approve(Machine& machine) {
         options_.on_approved(options_.approved);
 }
 
-void Machines::forget(const std::string& id) {
+void Machines::forget(std::string id) { // a copy: it may be of what goes
     machines_.erase(id);
     if (options_.approved.erase(id) != 0 && options_.on_approved)
         options_.on_approved(options_.approved);

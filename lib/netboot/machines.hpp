@@ -52,7 +52,7 @@ public:
     [[nodiscard]] Machine* with_session(std::string_view session);
 
     void approve(Machine& machine);
-    void forget(const std::string& id);
+    void forget(std::string id);
     /// By an id, its beginning, or a MAC address. NotFound; InvalidArgument: there are several.
     [[nodiscard]] Result<Machine*> find(const std::string& name);
     /// The latest first.

@@ -22,7 +22,8 @@ constexpr auto token_name = "token", approved_name = "approved.json", listens_na
 constexpr auto own_certificate_name = "slipway netboot";
 // A console may be silent for long; connections of machines have signs of life of their own.
 constexpr std::chrono::hours idle_connection{24};
-constexpr std::size_t largest_file = 1 << 20, largest_answer = 64 << 20;
+constexpr std::size_t largest_file = 1 << 20;
+constexpr std::size_t largest_answer = 32 << 20; // bytes: a screen of 3840 × 2160, as it is
 
 std::string encoded(std::string_view text) {
     std::string out;
@@ -245,7 +246,7 @@ Status watch_netboot_console(const NetbootOperator& as, const std::string& machi
                              const std::function<Status(std::string_view)>& sink, bool once,
                              const Cancel& cancel) {
     SLIPWAY_TRY(auto asker, Asker::open(as));
-    return asker.ask("GET", fmt::format("/{}/console{}", encoded(machine), once ? "?once" : ""), "",
+    return asker.ask("GET", fmt::format("/{}/console{}", encoded(machine), once ? "?once=1" : ""), "",
                      sink, cancel);
 }
 

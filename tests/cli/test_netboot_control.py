@@ -98,6 +98,7 @@ class TestControl(Case):
             self.assertRegex(back.stdout, "back after")
             machine.expect(PROMPT)
             self.assertIn("entering", self.ok(self.ask("log", number)).stdout)
+            self.assertIn("heard good day", self.ok(self.ask("console", number, "--once")).stdout)
             self.until(lambda: self.machines()[0]["phase"] == "bootstrap", "the server knows")
             self.assertEqual(self.machines()[0]["returns"], 1)
 
@@ -106,6 +107,8 @@ class TestControl(Case):
             machine.expect(f"knows this machine as {number}", 60)
             self.until(lambda: self.machines()[0]["connected"], "it is there again, and approved")
             self.ok(self.ask("approve", "--forget", number))
+            machine.expect("waits to be approved", 60)
+            self.refused(self.ask("return", number), 3, "was not approved")
 
     def test_a_server_that_is_another(self):
         """A machine takes no orders of one that lacks the key, and no operator gets in without the token."""
