@@ -58,6 +58,7 @@ struct BaselineOptions {
 };
 
 Result<int> save(Invocation& invocation, const BaselineOptions& options) {
+    SLIPWAY_CHECK(ops::check_new_baseline(options.name, options.force));
     SLIPWAY_TRY(auto run, ops::load_run(options.run));
     SLIPWAY_TRY(auto baseline, ops::save_baseline(options.name, run, options.force));
     SLIPWAY_CHECK(print(invocation, fstests::to_json(baseline), fstests::render_line(baseline)));

@@ -85,12 +85,18 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
         return terminal.out("slipway " SLIPWAY_VERSION "\n") ? 0 : 5;
     } catch (const CLI::ParseError& error) {
         auto chosen = chosen_commands(app);
-        bool unknown = chosen.empty() && !arguments.empty() && !arguments.back().starts_with('-');
-        auto what = unknown ? fmt::format("'{}' is no command", printable(arguments.back()))
-                            : std::string(error.what());
-        std::string command = "slipway ";
-        for (const auto* each : chosen)
+        std::string command = "slipway ", name;
+        for (const auto* each : chosen) {
             command += each->get_name() + " ";
+            name += each->get_name() + " ";
+        }
+        // The word where a command should be, behind the program's own name.
+        auto given = static_cast<std::size_t>(dashes - argv.begin());
+        auto at = chosen.size() + 1;
+        bool wants = chosen.empty() || chosen.back()->get_require_subcommand_min() > 0;
+        bool unknown = wants && at < given && !argv[at].starts_with('-');
+        auto what = unknown ? fmt::format("'{}{}' is no command", name, printable(argv[at]))
+                            : std::string(error.what());
         terminal.say(fmt::format("slipway: {}\n  try: {}--help", what, command));
         return usage_error;
     }

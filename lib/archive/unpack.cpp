@@ -60,6 +60,10 @@ Error error_of(struct ::archive* handle) {
     bool of_system = error.code == Code::NoSpace || error.code == Code::Permission;
     if (of_system)
         return error;
+    if (::archive_format(handle) == 0)
+        return {.code = Code::Corrupt,
+                .what = fmt::format("this is no archive: {}", message_of(handle)),
+                .hint = "give a tar archive, plain or compressed"};
     return {.code = Code::Corrupt,
             .what = fmt::format("the archive is damaged or cut off: {}", message_of(handle)),
             .hint = "copy it again from its origin"};

@@ -35,6 +35,13 @@ class BadInput(Case):
         self.refused(slipway("inspect", "a.raw", "--", "b.raw"), 2, "nothing may stand after --")
         self.refused(slipway("rootfs", "create", "--force", "--", "name"), 2, "create starts no program")
 
+    def test_a_word_that_is_no_command(self):
+        self.refused(slipway("migrat"), 2, "'migrat' is no command", "slipway --help")
+        self.refused(slipway("rootfs", "foo"), 2, "'rootfs foo' is no command", "slipway rootfs --help")
+        self.refused(slipway("fstests", "baseline", "keep", "x"), 2, "'fstests baseline keep' is no command")
+        self.refused(slipway("rootfs"), 2, "subcommand is required")
+        self.refused(slipway("fstests", "baseline", "save", "a/b"), 2, "a/b")  # whether there is a run or not
+
     def test_truncated_qcow2_and_vmdk(self):
         image = mini(self.scratch / "a.raw")
         for image_format, options in (("qcow2", []), ("vmdk", ["-o", "subformat=streamOptimized"])):
