@@ -32,6 +32,9 @@ class TestControl(Case):
         self.port = free_port()
         self.ok(build(self.folder, "--modules", "none", "--server", f"https://10.0.2.2:{self.port}", "--state", self.state))
         self.ok(slipway("netboot", "pack", small_tree(self.scratch / "talks", TALKS), self.folder / "images/talks.tar"))
+        for words in (("mke2fs", "-q", "-F", "-t", "ext4", "-d", self.scratch / "talks", self.scratch / "disk.raw", "8M"),
+                      ("qemu-img", "convert", "-O", "qcow2", self.scratch / "disk.raw", self.folder / "images/disk.qcow2")):
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         self.url = f"https://127.0.0.1:{self.port}/"
 
     def serve(self):
@@ -101,6 +104,11 @@ class TestControl(Case):
             self.assertIn("heard good day", self.ok(self.ask("console", number, "--once")).stdout)
             self.until(lambda: self.machines()[0]["phase"] == "bootstrap", "the server knows")
             self.assertEqual(self.machines()[0]["returns"], 1)
+            # A virtual machine's disk, which the server makes raw.
+            self.ok(self.ask("load", number, images + "disk.qcow2"))
+            machine.expect("the image runs")
+            self.assertRegex(self.ok(self.ask("return", number)).stdout, "back after")
+            machine.expect(PROMPT)
 
         machine.expect("remote control: ")  # that nobody is there
         with self.serve():
