@@ -132,11 +132,18 @@ class Guests(WithClient):
             self.assertTrue(slow["timed_out"])
             self.failed(client.call("run_in_image", image=str(self.image), argv=[]), "invalidArgument", "'argv' is empty")
 
+    def proof(self, client, image):
+        """On a busy machine that takes longer than a call waits: then it is a job."""
+        result = client.call("prove_boot", image=image, timeout_seconds=600)
+        while result["structuredContent"].get("state") == "running":
+            result = client.call("job_result", job_id=result["structuredContent"]["job_id"])
+        return self.done(result)
+
     def test_proofs(self):
         with Client() as client:
-            proof = self.done(client.call("prove_boot", image=guest("debian12-stock"), timeout_seconds=600))
+            proof = self.proof(client, guest("debian12-stock"))
             self.assertTrue(proof["login"], proof)
-            proof = self.done(client.call("prove_boot", image=guest("prove-kernel"), timeout_seconds=600))
+            proof = self.proof(client, guest("prove-kernel"))
             self.assertFalse(proof["login"])
             self.assertIn("invalid magic number", proof["likely_cause"] + proof["console"])
 

@@ -2,7 +2,6 @@
 """Runs scenarios against a module named guestfs; shared by `record` and `compare`."""
 import hashlib
 import importlib
-import importlib.util
 import os
 import shutil
 import sys
@@ -16,7 +15,8 @@ HERE = Path(__file__).resolve().parent
 ORACLE = HERE / "oracle"
 SCENARIOS = HERE / "scenarios"
 # KVM and libvirt are not asked for: recordings come from any machine, and force_tcg is needed where /dev/kvm only seems usable.
-REAL = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
+# Both modules get it, since the handle tells it.
+BACKEND = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
 
 
 def families():
@@ -46,8 +46,7 @@ def module(python_path=None):
     found = importlib.import_module("guestfs")
     if python_path and Path(python_path).resolve() not in Path(found.__file__).resolve().parents:
         raise SystemExit(f"no module guestfs in {python_path}: {found.__file__} was found instead")
-    if importlib.util.find_spec("libguestfsmod"):
-        os.environ.update({key: os.environ.get(key, value) for key, value in REAL.items()})
+    os.environ.update({key: os.environ.get(key, value) for key, value in BACKEND.items()})
     return found
 
 
