@@ -51,6 +51,33 @@ bool has_ended(const sys::Child& child) {
     return ::poll(&poller, 1, 0) > 0;
 }
 
+// Kills until nothing is left: what is orphaned by a kill becomes our child and is killed next.
+void end_all_children() {
+    for (int rounds = 0; rounds < 2000; ++rounds) {
+        for (auto pid : children_of(::getpid()))
+            ::kill(pid, SIGKILL);
+        pid_t ended = 0;
+        while ((ended = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+        }
+        if (ended < 0 && errno == ECHILD)
+            break;
+        // A worker that is ending may wait for what the dead server of its disk never answers.
+        if (rounds % nbd_check_rounds == nbd_check_rounds - 1) [[maybe_unused]]
+            auto disconnected = sys::NbdDevice::take_abandoned();
+        ::poll(nullptr, 0, 5);
+    }
+    storage::close_leftovers();
+    enter::DeviceCgroup::remove_leftovers();
+}
+
+// Ctrl-C and hang-ups are the client's business: it tells us, or it goes.
+void be_supervisor(const char* name) {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    ::prctl(PR_SET_NAME, name);
+    for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT})
+        (void)::signal(number, SIG_IGN);
+}
+
 struct Started {
     std::unique_ptr<sys::Child> process;
     unsigned bundle = 0;
@@ -58,20 +85,19 @@ struct Started {
 
 class Supervisor {
 public:
-    explicit Supervisor(sys::OwnedFd control) : control_(std::move(control)) {}
+    // `guard`: at its end, so is this; invalid: there is none.
+    explicit Supervisor(sys::OwnedFd control, sys::OwnedFd guard = {})
+        : control_(std::move(control)), guard_(std::move(guard)) {}
 
     int run() {
-        ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-        ::prctl(PR_SET_NAME, "slipway-super");
-        // Ctrl-C and hang-ups are the client's business: it tells us, or it goes.
-        for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT})
-            (void)::signal(number, SIG_IGN);
+        be_supervisor("slipway-super");
         sigset_t child_signal;
         ::sigemptyset(&child_signal);
         ::sigaddset(&child_signal, SIGCHLD);
         ::sigprocmask(SIG_BLOCK, &child_signal, nullptr);
         sys::OwnedFd signals(::signalfd(-1, &child_signal, SFD_CLOEXEC));
-        std::array<pollfd, 2> polls{{{control_.raw(), POLLIN, 0}, {signals.raw(), POLLIN, 0}}};
+        std::array<pollfd, 3> polls{
+            {{control_.raw(), POLLIN, 0}, {signals.raw(), POLLIN, 0}, {guard_.raw(), POLLIN, 0}}};
         while (true) {
             if (::poll(polls.data(), polls.size(), has_bundles() ? bundle_check_ms : -1) < 0 &&
                 errno != EINTR)
@@ -80,7 +106,7 @@ public:
                 drain(signals);
             collect();
             look_for_dead_parts();
-            if (polls[0].revents != 0 && !serve_one())
+            if (polls[2].revents != 0 || (polls[0].revents != 0 && !serve_one()))
                 break;
         }
         end_all();
@@ -191,31 +217,16 @@ private:
         }
     }
 
-    // Kills until nothing is left: what is orphaned by a kill becomes our child and is killed next.
     void end_all() {
         for (auto& [pid, child] : children_)
             child.process->signal(SIGKILL, true);
-        for (int rounds = 0; rounds < 2000; ++rounds) {
-            for (auto pid : children_of(::getpid()))
-                ::kill(pid, SIGKILL);
-            pid_t ended = 0;
-            while ((ended = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
-            }
-            if (ended < 0 && errno == ECHILD)
-                break;
-            // A worker that is ending may wait for what the dead server of its disk never answers.
-            if (rounds % nbd_check_rounds == nbd_check_rounds - 1) [[maybe_unused]]
-                auto disconnected = sys::NbdDevice::take_abandoned();
-            ::poll(nullptr, 0, 5);
-        }
+        end_all_children();
         for (auto& [pid, child] : children_)
             [[maybe_unused]] auto* leaked =
                 child.process.release(); // reaped above: the owner must not wait again
-        storage::close_leftovers();
-        enter::DeviceCgroup::remove_leftovers();
     }
 
-    sys::OwnedFd control_;
+    sys::OwnedFd control_, guard_;
     sys::LocalRunner runner_;
     std::map<pid_t, Started> children_;
     std::map<pid_t, Clock::time_point> dead_parts_; ///< zombies of the last look, since when
@@ -223,8 +234,31 @@ private:
 
 } // namespace
 
+// Whoever kills the supervisor orphans what it supervises, and that all of it has asked to die with
+// its parent does not help everywhere: a program of User-mode Linux's guest that is just being
+// started, and asks to be traced after its machine has ended, is traced by whoever inherits it
+// then, and stands still for ever. So there are two, and the one sees to what the other leaves.
 int supervise(sys::OwnedFd control) {
-    return Supervisor(std::move(control)).run();
+    be_supervisor("slipway-guard");
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0)
+        return 1;
+    sys::OwnedFd theirs(ends[0]), ours(ends[1]);
+    auto supervisor = ::fork();
+    if (supervisor < 0)
+        return 1;
+    if (supervisor == 0) {
+        ours.reset();
+        return Supervisor(std::move(control), std::move(theirs)).run();
+    }
+    control.reset();
+    theirs.reset();
+    int status = 0;
+    // What is orphaned to us and ended waits for its turn: there is little of it.
+    while (::waitpid(supervisor, &status, 0) < 0 && errno == EINTR) {
+    }
+    end_all_children();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int supervise_in_own_namespaces(sys::OwnedFd control) {
@@ -233,7 +267,8 @@ int supervise_in_own_namespaces(sys::OwnedFd control) {
         entered ? Json{{"ready", true}} : Json{{"failed", error_to_json(entered.error())}};
     if (!send_packet(control, greeting) || !entered)
         return 1;
-    return supervise(std::move(control));
+    // Its end is that of all processes of its namespace.
+    return Supervisor(std::move(control)).run();
 }
 
 } // namespace slipway::session
