@@ -21,6 +21,9 @@ Result<int> list(Invocation& invocation) {
     for (const auto& root : list.roots)
         text += fmt::format("{:<16} {:<12} {:<10} {}  {}\n", root.name, root.profile, root.suite,
                             root.created, root.path);
+    for (const auto& name : list.broken)
+        text += fmt::format("{:<16} broken: `slipway rootfs check {}` says how\n", printable(name),
+                            shell_quote(name));
     SLIPWAY_CHECK(print_rootfs(invocation, ops::to_json(list), text));
     return 0;
 }

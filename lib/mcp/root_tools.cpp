@@ -241,6 +241,8 @@ Result<Told<RootsRecord>> list(Job&, const Waiting&) {
         told.text += printable(
             fmt::format("{}: {}, {}, {}\n", root.name, root.profile, root.suite, root.path));
     }
+    for (const auto& name : list.broken)
+        told.text += printable(fmt::format("{}: broken, check_test_rootfs says how\n", name));
     if (told.text.empty())
         told.text = fmt::format("no test roots in {}\n", list.directory);
     return told;

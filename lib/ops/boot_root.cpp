@@ -71,6 +71,14 @@ Result<sys::OwnedFd> open_shown_directory(const std::string& path) {
     return sys::open_mount_without_devices(path);
 }
 
+Status check_boot_root(const std::string& named) {
+    std::error_code failed;
+    if (named.empty() || named == "host" || std::filesystem::exists(named, failed))
+        return {};
+    SLIPWAY_TRY(auto path, find_rootfs(named));
+    return {};
+}
+
 Result<BootRoot> open_boot_root(const Context& context, const BootKernelRequest& request) {
     const auto& named = request.root;
     if (named.empty())

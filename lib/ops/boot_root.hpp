@@ -28,4 +28,7 @@ struct BootRoot {
 [[nodiscard]] Result<BootRoot> open_boot_root(const Context& context,
                                               const BootKernelRequest& request);
 
+/// Whether there is such a root, as far as can be told without opening it. NotFound.
+[[nodiscard]] Status check_boot_root(const std::string& named);
+
 } // namespace slipway::ops

@@ -8,6 +8,7 @@
 #include "base/strings.hpp"
 #include "fstests/needs.hpp"
 #include "fstests/sections.hpp"
+#include "ops/boot_root.hpp"
 #include "ops/fstests_run.hpp"
 #include "ops/fstests_store.hpp"
 #include "ops/fstests_suite.hpp"
@@ -165,6 +166,7 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
     SLIPWAY_TRY(auto plans, make_plans(request, request.fstests, run));
     if (!request.baseline.empty())
         SLIPWAY_CHECK(check_comparable(request.baseline, run.fstype));
+    SLIPWAY_CHECK(check_boot_root(request.root));
     SLIPWAY_TRY(run.directory, make_run_directory(request.directory));
     run.id = basename_of(run.directory);
     SLIPWAY_CHECK(keep_begun(run));

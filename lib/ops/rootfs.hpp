@@ -122,6 +122,7 @@ struct DeleteRootfsRequest {
 struct RootfsList {
     std::string directory; ///< the default place
     std::vector<TestRoot> roots{};
+    std::vector<std::string> broken{}; ///< names of directories there that have no manifest
 };
 /// The roots of the default place, by name. Needs no privilege and starts nothing; sizes are not
 /// measured.

@@ -60,7 +60,16 @@ Result<rootfs::Profile> load_profile(const std::string& name_or_file) {
                     fmt::format("there is no profile '{}'", printable(name_or_file)),
                     fmt::format("there are {}; a file's name has a slash or ends with .toml",
                                 join(rootfs::shipped_profiles(), ", ")));
-    SLIPWAY_TRY(auto text, sys::read_file(name_or_file));
+    auto text_of_file = sys::read_file(name_or_file);
+    if (!text_of_file) {
+        auto error =
+            std::move(text_of_file.error()).in(fmt::format("the profile {}", name_or_file));
+        if (error.hint.empty())
+            error.hint = fmt::format("name a TOML file, or one of {}",
+                                     join(rootfs::shipped_profiles(), ", "));
+        return fail(std::move(error));
+    }
+    const auto& text = *text_of_file;
     SLIPWAY_TRY(auto profile, rootfs::parse_profile(text, name_or_file));
     // By its name a root's profile is found again.
     if (auto shipped = rootfs::shipped_profile(profile.name)) {
@@ -107,11 +116,14 @@ Result<RootfsList> list_rootfs() {
             continue;
         if (auto manifest = root_manifest(path))
             list.roots.push_back(describe_root(path, *manifest));
+        else if (entry.is_directory(failed))
+            list.broken.emplace_back(basename_of(path));
     }
     if (failed && failed != std::errc::no_such_file_or_directory)
         return fail_errno(fmt::format("looking into {}", list.directory), failed.value());
     std::sort(list.roots.begin(), list.roots.end(),
               [](const auto& a, const auto& b) { return a.name < b.name; });
+    std::sort(list.broken.begin(), list.broken.end());
     return list;
 }
 

@@ -91,7 +91,7 @@ Json to_json(const RootfsList& list) {
     auto roots = Json::array();
     for (const auto& root : list.roots)
         roots.push_back(to_json(root));
-    return {{"directory", list.directory}, {"roots", roots}};
+    return {{"directory", list.directory}, {"roots", roots}, {"broken", list.broken}};
 }
 
 Json to_json(const ExportRootfsResult& result) {

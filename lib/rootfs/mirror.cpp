@@ -268,7 +268,10 @@ Result<FoundSource> find_source(const sys::Host& host, const Cache& cache, const
     } else if (::access(wish.keyring.c_str(), R_OK) == 0) {
         source.keyring = std::filesystem::absolute(wish.keyring).string();
     } else {
-        return fail_errno(fmt::format("reading the keys in {}", wish.keyring));
+        auto error = os_error(fmt::format("reading the keys in {}", wish.keyring));
+        error.hint = "this wants a file of the archive's public keys, such as one of "
+                     "/usr/share/keyrings";
+        return fail(std::move(error));
     }
     SLIPWAY_TRY(source.keys, digest_of(source.keyring));
     SLIPWAY_TRY(auto architecture, ask_tool(host, {"dpkg", "--print-architecture"}, "dpkg"));

@@ -33,6 +33,11 @@ class Run(Case):
         rows = re.findall(r'<tr class="[a-z]+" data-status="[a-z ]+"( hidden="")?><td>([^<]+)', done.stdout)
         return [name.removeprefix("plain:") for hidden, name in rows if not hidden], len(re.findall("<rect ", done.stdout))
 
+    def test_a_root_that_is_not_there(self):
+        done = self.fstests("run", "--kernel", UML, "--root", "nosuch", "--fstests", SUITE)
+        self.refused(done, 4, "there is no root at", "slipway rootfs create")
+        self.assertFalse((self.scratch / "state/slipway/fstests/runs").exists(), "a run that never began")
+
     def test_a_run_goes_on_after_a_hang_and_a_crash(self):
         config = self.scratch / "local.config"
         config.write_text("[plain]\nFSTYP=ext4\nCRASH_TRIGGER=/proc/sysrq-trigger\nTEST_DEV=/dev/sda\n")

@@ -168,6 +168,7 @@ class TestFstests(RootfsCase):
         (root / "etc/slipway-rootfs.json").write_text('{"schema": "slipway.rootfs.v0"}')
         self.assertEqual(self.check("t", 4)["state"], "broken")
         self.refused(self.user.slipway("rootfs", "delete", root), 4, "manifest", f"slipway rootfs delete {root} --force")
+        self.assertIn("broken: `slipway rootfs check t`", self.ok(self.user.slipway("rootfs", "list")).stdout)
         self.refused(self.user.slipway("rootfs", "create", "t", "--force"), 4, "manifest")
         moved = self.user.home / "a broken root"
         root.rename(moved)
