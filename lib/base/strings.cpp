@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/strings.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -157,13 +158,42 @@ std::string shell_quote(std::string_view word) {
     return "'" + replace_all(std::string(word), "'", "'\\''") + "'";
 }
 
+namespace {
+
+// Of the character at the beginning; 0: it is broken (RFC 3629: too long, a half of a pair, beyond
+// Unicode, cut off) or a control character of the second set, which terminals obey, too.
+std::size_t length_of_printable(std::string_view text) {
+    auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    auto first = byte(0);
+    std::size_t length = first < 0x80   ? 1
+                         : first < 0xc2 ? 0
+                         : first < 0xe0 ? 2
+                         : first < 0xf0 ? 3
+                         : first < 0xf5 ? 4
+                                        : 0;
+    if (length < 2 || text.size() < length)
+        return length == 1 ? 1 : 0;
+    for (std::size_t at = 1; at < length; ++at)
+        if ((byte(at) & 0xc0) != 0x80)
+            return 0;
+    auto second = byte(1);
+    bool is_wrong = (first == 0xc2 && second < 0xa0) || (first == 0xe0 && second < 0xa0) ||
+                    (first == 0xed && second >= 0xa0) || (first == 0xf0 && second < 0x90) ||
+                    (first == 0xf4 && second >= 0x90);
+    return is_wrong ? 0 : length;
+}
+
+} // namespace
+
 std::string printable(std::string_view text) {
     std::string out;
     out.reserve(text.size());
-    for (char c : text) {
-        auto byte = static_cast<unsigned char>(c);
-        bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
-        out += control ? '?' : c;
+    while (!text.empty()) {
+        auto byte = static_cast<unsigned char>(text[0]);
+        bool control = (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
+        auto length = control ? 0 : length_of_printable(text);
+        out += length == 0 ? "?" : text.substr(0, length);
+        text.remove_prefix(std::max<std::size_t>(length, 1));
     }
     return out;
 }
