@@ -42,6 +42,10 @@ Status WriterHandle::add_filter(std::string_view name, std::optional<int> level)
             continue;
         if (filter.add(handle_.get()) < ARCHIVE_WARN)
             return fail(error_of(name));
+        // gzip's header has the time of its making, by default: the same tree, the same bytes.
+        if (name == "gzip" && ::archive_write_set_filter_option(handle_.get(), nullptr, "timestamp",
+                                                                nullptr) < ARCHIVE_WARN)
+            return fail(error_of(name));
         if (level && name != "compress" &&
             ::archive_write_set_filter_option(handle_.get(), nullptr, "compression-level",
                                               std::to_string(*level).c_str()) < ARCHIVE_WARN)

@@ -166,6 +166,7 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
     SLIPWAY_TRY(auto plans, make_plans(request, request.fstests, run));
     if (!request.baseline.empty())
         SLIPWAY_CHECK(check_comparable(request.baseline, run.fstype));
+    SLIPWAY_CHECK(check_boot_root(request.root));
     SLIPWAY_TRY(run.directory, make_run_directory(request.directory));
     run.id = basename_of(run.directory);
     SLIPWAY_CHECK(keep_begun(run));
@@ -188,8 +189,6 @@ Result<fstests::Run> run_fstests_in(const BootMachine& boot, const sys::Host& ho
 }
 
 Result<fstests::Run> run_fstests(const Context& context, const FstestsRequest& request) {
-    // Before the run has a directory.
-    SLIPWAY_CHECK(check_boot_root(request.root));
     SLIPWAY_TRY(auto run, run_fstests_in(boot_apart, context.host, request));
     if (request.install_missing && !run.error) {
         install_missing(context, request, run);

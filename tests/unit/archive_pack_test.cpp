@@ -4,6 +4,7 @@
 #include "archive/compress.hpp"
 #include "archive/digest.hpp"
 #include "archive/pack.hpp"
+#include "sys/fd.hpp"
 
 namespace slipway::archive {
 namespace {
@@ -33,6 +34,19 @@ TEST(Pack, ExcludesAsTarDoes) {
     EXPECT_FALSE(is_excluded("./sub", {"sub/*"}));
     EXPECT_FALSE(is_excluded("./ab", {"b*"}));
     EXPECT_FALSE(is_excluded("./a", {}));
+}
+
+TEST(Pack, GivesTheSameBytesAtAnyTime) {
+    auto directory = sys::open_file("/proc/self/ns", O_RDONLY | O_DIRECTORY);
+    ASSERT_TRUE(directory);
+    std::string packed;
+    auto sink = [&](std::string_view bytes) {
+        packed += bytes;
+        return Status{};
+    };
+    ASSERT_TRUE(pack_directory(*directory, sink, {.compression = "gzip", .excludes = {"*"}}));
+    ASSERT_GT(packed.size(), 10);
+    EXPECT_EQ(packed.substr(4, 4), std::string(4, '\0')); // the time in gzip's header
 }
 
 TEST(Compress, RefusesWhatItDoesNotKnow) {

@@ -45,6 +45,7 @@ protected:
             << "/flaky\nTEST_DEV=/dev/sda\n";
         request_ = {.kernel = "host",
                     .fstests = SLIPWAY_SOURCE_DIR "/tests/fstests-suite",
+                    .root = "host",
                     .fstype = "tmpfs",
                     .sections_file = directory_ + "/local.config",
                     .timeout = std::chrono::seconds(60)};
