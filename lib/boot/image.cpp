@@ -38,6 +38,12 @@ const char* options_of(ImageFormat format) {
     return format == ImageFormat::Ext4 ? "noload" : format == ImageFormat::Xfs ? "norecovery" : "";
 }
 
+Result<std::string> read_head(sys::BorrowedFd file, Partition part) {
+    std::string head(std::min<std::uint64_t>(head_size, part.size), '\0');
+    SLIPWAY_CHECK(sys::read_exactly_at(file, std::as_writable_bytes(std::span(head)), part.offset));
+    return head;
+}
+
 tl::unexpected<Error> why_not_mounted(ImageFormat format, Error error) {
     if (error.errno_value == ENODEV)
         return fail(Code::Unsupported, fmt::format("this kernel has no {}", name_of(format)),
@@ -77,8 +83,9 @@ Result<ImageRoot> ImageRoot::open(sys::BorrowedFd file, ImageFormat format, Root
         SLIPWAY_CHECK(root.unpack(file, root.root_, places.program));
         return root;
     }
-    SLIPWAY_CHECK(format == ImageFormat::Tar ? root.unpack(file, lower, places.program)
-                                             : root.mount_file(file, format, lower));
+    SLIPWAY_CHECK(format == ImageFormat::Tar    ? root.unpack(file, lower, places.program)
+                  : format == ImageFormat::Disk ? root.mount_disk(file, lower)
+                                                : root.mount_file(file, format, lower));
     SLIPWAY_CHECK(root.add_overlay(places.directory, lower));
     return root;
 }
@@ -89,9 +96,12 @@ Status ImageRoot::mount(const sys::MountSpec& spec) {
     return {};
 }
 
-Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place) {
-    SLIPWAY_TRY(auto loop,
-                sys::LoopDevice::attach(file, {.read_only = true, .direct_io = lazy_ != nullptr}));
+Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place,
+                             Partition part) {
+    SLIPWAY_TRY(auto loop, sys::LoopDevice::attach(file, {.read_only = true,
+                                                          .direct_io = lazy_ != nullptr,
+                                                          .offset = part.offset,
+                                                          .size = part.size}));
     loop_ = std::make_unique<sys::LoopDevice>(std::move(loop));
     // Of a lazy image no more than what is wanted.
     if (lazy_)
@@ -103,6 +113,34 @@ Status ImageRoot::mount_file(sys::BorrowedFd file, ImageFormat format, const std
                           .flags = MS_RDONLY,
                           .options = options_of(format)});
     return mounted ? std::move(mounted) : why_not_mounted(format, std::move(mounted.error()));
+}
+
+Status ImageRoot::mount_disk(sys::BorrowedFd file, const std::string& place) {
+    struct stat info {};
+    if (::fstat(file.raw(), &info) != 0)
+        return fail_errno("looking at the image");
+    auto size = static_cast<std::uint64_t>(info.st_size);
+    SLIPWAY_TRY(auto head, read_head(file, {0, size}));
+    SLIPWAY_TRY(auto parts, partitions_of(head, size));
+    std::vector<std::string> tried;
+    for (const auto& part : parts) {
+        auto number = fmt::format("at {}", format_size(part.offset));
+        SLIPWAY_TRY(auto begin, read_head(file, part));
+        auto format = identify_image(begin);
+        if (!format || *format == ImageFormat::Tar || *format == ImageFormat::Disk) {
+            tried.push_back(number + ": no filesystem that is taken here");
+            continue;
+        }
+        auto mounted = mount_file(file, *format, place, part);
+        auto init = mounted ? find_init(place) : fail(std::move(mounted.error()));
+        if (init)
+            return {};
+        tried.push_back(fmt::format("{}: {}, {}", number, name_of(*format), init.error().what));
+        SLIPWAY_CHECK(close_file());
+    }
+    return fail(Code::NotFound,
+                fmt::format("no partition of the image has a system ({})", join(tried, "; ")),
+                "of volume groups and encrypted disks make an image with `slipway netboot pack`");
 }
 
 // What is written to the image goes to memory, or stays on a disk.
@@ -165,7 +203,8 @@ Status unpack_standard_input() {
     return {};
 }
 
-Status ImageRoot::close() {
+// The image's own mounts, and what they are of.
+Status ImageRoot::close_file() {
     Status first;
     while (!mounts_.empty()) {
         auto done = sys::unmount_tree(mounts_.back());
@@ -173,15 +212,20 @@ Status ImageRoot::close() {
             first = std::move(done);
         mounts_.pop_back();
     }
-    if (written_) {
-        auto done = written_->disk.close();
-        written_.reset();
-        if (first && !done)
-            first = std::move(done);
-    }
     if (loop_) {
         auto done = loop_->detach();
         loop_.reset();
+        if (first && !done)
+            first = std::move(done);
+    }
+    return first;
+}
+
+Status ImageRoot::close() {
+    auto first = close_file();
+    if (written_) {
+        auto done = written_->disk.close();
+        written_.reset();
         if (first && !done)
             first = std::move(done);
     }

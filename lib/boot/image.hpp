@@ -15,6 +15,7 @@
 #include "boot/labelled_disk.hpp"
 #include "boot/lazy_image.hpp"
 #include "boot/options.hpp"
+#include "boot/partitions.hpp"
 #include "sys/fd.hpp"
 #include "sys/loop_device.hpp"
 #include "sys/mount.hpp"
@@ -42,7 +43,7 @@ struct RootPlaces {
 class ImageRoot {
 public:
     /// Mounts or unpacks it. NoSpace, Corrupt, Unsupported: the kernel lacks the filesystem.
-    /// CAP_SYS_ADMIN.
+    /// Of a disk the first partition is taken that has an init. CAP_SYS_ADMIN.
     [[nodiscard]] static Result<ImageRoot> open(sys::BorrowedFd file, ImageFormat format,
                                                 RootPlaces places);
     ImageRoot(ImageRoot&&) noexcept = default;
@@ -58,7 +59,10 @@ public:
 private:
     ImageRoot() = default;
     Status mount(const sys::MountSpec& spec);
-    Status mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place);
+    Status mount_file(sys::BorrowedFd file, ImageFormat format, const std::string& place,
+                      Partition part = {});
+    Status mount_disk(sys::BorrowedFd file, const std::string& place);
+    Status close_file();
     Status unpack(sys::BorrowedFd file, const std::string& place, const std::string& program);
     Status add_overlay(const std::string& directory, const std::string& lower);
     std::string root_;

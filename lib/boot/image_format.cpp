@@ -48,13 +48,14 @@ const std::vector<Magic>& magics() {
         {0, "vhdxfile"sv, std::nullopt, "a VHDX disk"},
         {0, "conectix"sv, std::nullopt, "a VHD disk"},
         {64, "\x7f\x10\xda\xbe"sv, std::nullopt, "a VDI disk"},
-        {512, "EFI PART"sv, std::nullopt, "a partitioned disk"},
         {32769, "CD001"sv, std::nullopt, "an ISO image"},
+        {512, "EFI PART"sv, ImageFormat::Disk},
         {0,
          "\x7f"
          "ELF"sv,
          std::nullopt, "a program"},
-        {510, "\x55\xaa"sv, std::nullopt, "a partitioned disk"},
+        {4096, "EFI PART"sv, ImageFormat::Disk},
+        {510, "\x55\xaa"sv, ImageFormat::Disk},
     };
     return all;
 }
@@ -107,6 +108,8 @@ std::string_view name_of(ImageFormat format) {
         return "btrfs";
     case ImageFormat::Tar:
         return "tar";
+    case ImageFormat::Disk:
+        return "disk";
     }
     return "";
 }

@@ -9,7 +9,8 @@
 
 namespace slipway::boot {
 
-enum class ImageFormat { Squashfs, Erofs, Ext4, Xfs, Btrfs, Tar };
+/// Disk: with partitions.
+enum class ImageFormat { Squashfs, Erofs, Ext4, Xfs, Btrfs, Tar, Disk };
 [[nodiscard]] std::string_view name_of(ImageFormat format);
 
 /// Bytes that identify_image has to see.

@@ -60,6 +60,8 @@ Result<LoopDevice> LoopDevice::attach(BorrowedFd file, const LoopOptions& option
     loop_config config{};
     config.fd = static_cast<unsigned>(file.raw());
     config.block_size = options.block_size;
+    config.info.lo_offset = options.offset;
+    config.info.lo_sizelimit = options.size;
     config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN;
     std::memcpy(config.info.lo_file_name, mark.data(), mark.size());
     if (options.read_only)

@@ -16,8 +16,10 @@ namespace slipway::sys {
 
 struct LoopOptions {
     bool read_only = false;
-    bool direct_io = true;   ///< tried; buffered where the file cannot
-    unsigned block_size = 0; ///< bytes of its logical sectors; 0: the kernel's choice, 512
+    bool direct_io = true;    ///< tried; buffered where the file cannot
+    std::uint64_t offset = 0; ///< bytes of the file before its first one
+    std::uint64_t size = 0;   ///< bytes; 0: to the file's end
+    unsigned block_size = 0;  ///< bytes of its logical sectors; 0: the kernel's choice, 512
 };
 
 /// A loop device over a file, with AUTOCLEAR and PARTSCAN set together: with PARTSCAN the kernel

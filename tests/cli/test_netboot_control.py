@@ -32,9 +32,14 @@ class TestControl(Case):
         self.port = free_port()
         self.ok(build(self.folder, "--modules", "none", "--server", f"https://10.0.2.2:{self.port}", "--state", self.state))
         self.ok(slipway("netboot", "pack", small_tree(self.scratch / "talks", TALKS), self.folder / "images/talks.tar"))
-        for words in (("mke2fs", "-q", "-F", "-t", "ext4", "-d", self.scratch / "talks", self.scratch / "disk.raw", "8M"),
-                      ("qemu-img", "convert", "-O", "qcow2", self.scratch / "disk.raw", self.folder / "images/disk.qcow2")):
-            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        # The second partition of a disk; the first has nothing.
+        with (self.scratch / "disk.raw").open("wb") as disk:
+            disk.truncate(12 << 20)
+        for words, given in ((("sfdisk", "-q", self.scratch / "disk.raw"), "label: gpt\nstart=2048,size=2048\nstart=4096,size=16384\n"),
+                             (("mke2fs", "-q", "-F", "-t", "ext4", "-E", f"offset={2 << 20}", "-d", self.scratch / "talks",
+                               self.scratch / "disk.raw", "8M"), ""),
+                             (("qemu-img", "convert", "-O", "qcow2", self.scratch / "disk.raw", self.folder / "images/disk.qcow2"), "")):
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL, input=given, text=True)
         self.url = f"https://127.0.0.1:{self.port}/"
 
     def serve(self):

@@ -81,6 +81,30 @@ TEST_F(Roots, OfEachFormat) {
     }
 }
 
+// The first partition has a filesystem without a system.
+std::string disk_with(const std::string& label, const std::string& second) {
+    return fmt::format(
+        "rm -f OUT ../one ../two && truncate -s 12M OUT && truncate -s 1M ../one && "
+        "truncate -s 8M ../two && mkfs.ext4 -q ../one && {} && "
+        "printf 'label: {}\\nstart=2048,size=2048\\nstart=4096,size=16384\\n' | sfdisk -q OUT && "
+        "dd if=../one of=OUT bs=512 seek=2048 conv=notrunc && "
+        "dd if=../two of=OUT bs=512 seek=4096 conv=notrunc",
+        second, label);
+}
+
+TEST_F(Roots, OfADiskTheFirstPartitionWithASystem) {
+    for (const auto* label : {"gpt", "dos"}) {
+        pack(disk_with(label, "mkfs.ext4 -q -d . ../two"));
+        EXPECT_EQ(load(), good) << label;
+        EXPECT_EQ(mounts(), 0) << label;
+    }
+    pack(disk_with("gpt", "true"));
+    EXPECT_THAT(load(), AllOf(HasSubstr("no partition of the image has a system"),
+                              HasSubstr("at 1 MiB: ext4, the image has no init"),
+                              HasSubstr("at 2 MiB: no filesystem that is taken here")));
+    EXPECT_EQ(mounts(), 0);
+}
+
 TEST_F(Roots, WhatCannotBeEnteredIsToldAndLeavesNothing) {
     struct Case {
         const char* command;

@@ -35,6 +35,9 @@ TEST(ImageFormats, ByContent) {
     EXPECT_EQ(format(0, "XFSB"), ImageFormat::Xfs);
     EXPECT_EQ(format(65600, "_BHRfS_M"), ImageFormat::Btrfs);
     EXPECT_EQ(format(257, "ustar"), ImageFormat::Tar);
+    EXPECT_EQ(format(510, "\x55\xaa"), ImageFormat::Disk);
+    EXPECT_EQ(format(512, "EFI PART"), ImageFormat::Disk);
+    EXPECT_EQ(format(4096, "EFI PART"), ImageFormat::Disk);
     EXPECT_EQ(format(0, "\x1f\x8b"), ImageFormat::Tar);
     EXPECT_EQ(format(0, "\xfd"
                         "7zXZ\0"sv),
@@ -48,8 +51,6 @@ TEST(ImageFormats, WhatIsNoneIsNamed) {
         return format ? "it was taken" : render_text(format.error());
     };
     EXPECT_THAT(why(with(0, "QFI\xfb")), HasSubstr("a qcow2 disk\n  try: `slipway netboot serve`"));
-    EXPECT_THAT(why(with(510, "\x55\xaa")), HasSubstr("a partitioned disk"));
-    EXPECT_THAT(why(with(512, "EFI PART")), HasSubstr("a partitioned disk"));
     EXPECT_THAT(why(with(32769, "CD001")), HasSubstr("an ISO image"));
     EXPECT_THAT(why("<!DOCTYPE html><html>"), HasSubstr("a web page"));
     EXPECT_THAT(why(""), HasSubstr("no format that is known"));
