@@ -2,7 +2,7 @@
 # slipway_module(NAME DEPENDS a b EXTERNAL PkgConfig::X) makes lib/NAME a static library slipway_NAME.
 # The layer table of docs/architecture.md is enforced here: a module may depend on lower layers only.
 set(SLIPWAY_LAYERS
-    "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "http:2" "storage:3" "mount:3" "appliance:3" "guest:4"
+    "base:0" "sys:1" "report:1" "archive:2" "image:2" "vm:2" "http:2" "network:3" "loading:3" "storage:3" "mount:3" "appliance:3" "guest:4"
     "enter:4" "fstests:2" "repair:5" "rootfs:5" "boot:5" "work:6" "netboot:6" "calls:7" "testbed:7" "session:8" "ops:9" "guestfs:10" "mcp:10")
 
 # HEADER-OR-FOLDER/:OWNER. Only sources of the owner include it, so that it stays private; with ":public" headers of

@@ -3,23 +3,24 @@
 #include <chrono>
 #include <cstdio>
 #include <string_view>
+#include <tuple>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "boot/bootstrap.hpp"
 #include "boot/first_process.hpp"
-#include "boot/image.hpp"
-#include "boot/lazy_server.hpp"
 #include "boot/machine.hpp"
 #include "boot/modules.hpp"
+#include "loading/image.hpp"
+#include "loading/lazy_server.hpp"
 
 int main(int count, char** arguments) {
     // Started by itself, for an archive that nobody trusts.
     if (count == 3 && std::string_view(arguments[1]) == "--unpack") {
         slipway::boot::let_be_killed();
         auto unpacked = ::chdir(arguments[2]) == 0 && ::chroot(".") == 0
-                            ? slipway::boot::unpack_standard_input()
+                            ? slipway::loading::unpack_standard_input()
                             : slipway::Status(slipway::fail_errno("entering the image's root"));
         if (!unpacked)
             std::fputs(slipway::render_text(unpacked.error()).c_str(), stderr);
@@ -28,7 +29,8 @@ int main(int count, char** arguments) {
     // Started by itself, for as long as a system runs from an image that is not all here.
     if (count == 2 && std::string_view(arguments[1]) == "--serve-blocks") {
         arguments[0][0] = '@'; // systemd's last signals spare processes that are called so
-        return slipway::boot::serve_blocks();
+        std::ignore = slipway::boot::protect_this_process();
+        return slipway::loading::serve_blocks();
     }
     // Started by the kernel: "/sbin/modprobe -q -- fs-squashfs".
     if (std::string_view(arguments[0]).ends_with("modprobe") && count > 1) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 
 #include <fmt/format.h>
 
@@ -49,6 +50,14 @@ std::string format_seconds(double seconds) {
         return fmt::format("{:.2f} s", seconds);
     auto whole = static_cast<long>(seconds);
     return fmt::format("{} min {} s", whole / 60, whole % 60);
+}
+
+std::string format_utc(std::int64_t seconds) {
+    std::tm parts{};
+    auto time = static_cast<std::time_t>(seconds);
+    std::array<char, 64> text{};
+    ::gmtime_r(&time, &parts);
+    return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &parts)};
 }
 
 } // namespace slipway

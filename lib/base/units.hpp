@@ -20,6 +20,8 @@ using Seconds = std::chrono::duration<double>;
 [[nodiscard]] std::string format_size(std::uint64_t bytes);
 /// "0.42 s", "1 min 20 s".
 [[nodiscard]] std::string format_seconds(double seconds);
+/// Seconds since 1970: "2026-01-31 12:00:00 UTC".
+[[nodiscard]] std::string format_utc(std::int64_t seconds);
 [[nodiscard]] inline double seconds_since(Clock::time_point start) {
     return std::chrono::duration_cast<Seconds>(Clock::now() - start).count();
 }

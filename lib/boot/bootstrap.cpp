@@ -24,6 +24,7 @@
 #include "boot/shell.hpp"
 #include "boot/state.hpp"
 #include "boot/visit.hpp"
+#include "sys/machine_memory.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -37,7 +38,7 @@ constexpr int poll_interval_ms = 200;
 
 class Bootstrap {
 public:
-    explicit Bootstrap(WallTime built) : errands_(options_, states_, mailbox_, built) {}
+    explicit Bootstrap(network::WallTime built) : errands_(options_, states_, mailbox_, built) {}
     void start() {
         note("the filesystems", mount_own_filesystems());
         note("the control groups", leave_root_cgroup());
@@ -52,7 +53,8 @@ public:
         ::mkdir("/sbin", 0755);
         std::ignore = ::symlink("/proc/1/exe", "/sbin/modprobe");
         open_consoles();
-        say(fmt::format("Slipway's bootstrap, {} MiB of memory", machine_memory().total >> 20));
+        say(fmt::format("Slipway's bootstrap, {} MiB of memory",
+                        sys::machine_memory().total >> 20));
         for (const auto& complaint : options_.complaints)
             say(complaint);
         for (const auto& error : modules_.load_for_devices())
@@ -332,7 +334,7 @@ private:
     [[nodiscard]] std::string images() const {
         std::string text;
         for (const auto& image : errands_.images())
-            text += render_image(image);
+            text += loading::render_image(image);
         return text.empty() ? "no image was fetched" : text;
     }
 
@@ -357,7 +359,7 @@ private:
 
 } // namespace
 
-void run_bootstrap(WallTime built) {
+void run_bootstrap(network::WallTime built) {
     (void)::signal(SIGPIPE, SIG_IGN);
     static Bootstrap bootstrap(built); // never destroyed: the process does not end
     bootstrap.start();

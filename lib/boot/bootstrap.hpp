@@ -2,12 +2,12 @@
 // The bootstrap from its start to the prompt, and what its commands do.
 #pragma once
 
-#include "boot/ntp_message.hpp"
+#include "network/ntp_message.hpp"
 
 namespace slipway::boot {
 
 /// As PID 1. Does not come back: what goes wrong is told at the consoles, and the prompt stays.
 /// `built`: no clock that is right says less.
-[[noreturn]] void run_bootstrap(WallTime built);
+[[noreturn]] void run_bootstrap(network::WallTime built);
 
 } // namespace slipway::boot

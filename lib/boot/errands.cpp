@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/strings.hpp"
-#include "boot/clock.hpp"
-#include "boot/network.hpp"
+#include "boot/load_command.hpp"
+#include "network/clock.hpp"
+#include "network/network.hpp"
 #include "sys/mount.hpp"
 
 namespace slipway::boot {
@@ -76,16 +77,17 @@ void Errands::end(Outcome outcome) {
 }
 
 Status Errands::start_network(const Cancel& cancel) {
-    SLIPWAY_TRY(auto up,
-                bring_up_network(
-                    options_, [this](const std::string& text) { mailbox_.put(text); }, cancel));
-    leases_.keep(up, options_);
-    mailbox_.put(fmt::format("{} has {}", up.link.name, join(addresses_of(up.link.name), ", ")));
+    SLIPWAY_TRY(auto up, network::bring_up_network(
+                             options_.network,
+                             [this](const std::string& text) { mailbox_.put(text); }, cancel));
+    leases_.keep(up, options_.network);
+    mailbox_.put(
+        fmt::format("{} has {}", up.link.name, join(network::addresses_of(up.link.name), ", ")));
     if (!options_.ntp.empty())
         time_servers_ = {options_.ntp};
     else
         for (auto server : up.lease.time_servers)
-            time_servers_.push_back(to_text(server));
+            time_servers_.push_back(network::to_text(server));
     if (!time_servers_.empty())
         see_to_clock(std::nullopt, cancel);
     return {};
@@ -95,7 +97,8 @@ Status Errands::start_network(const Cancel& cancel) {
 void Errands::see_to_clock(const std::optional<http::Url>& url, const Cancel& cancel) {
     if (clock_was_set_)
         return;
-    auto done = set_clock({.servers = time_servers_, .web = url, .not_before = built_}, cancel);
+    auto done =
+        network::set_clock({.servers = time_servers_, .web = url, .not_before = built_}, cancel);
     clock_was_set_ = done.has_value();
     set_state([](State&) {}); // the times in it are others now
     mailbox_.put(done ? *done : "the clock was not set: " + render_line(done.error()));
@@ -117,8 +120,8 @@ Errands::Outcome Errands::try_load(const Command& command, const Cancel& cancel)
     return outcome;
 }
 
-Result<std::optional<Entrance>> Errands::fetch_and_prepare(const Command& command,
-                                                           const Cancel& cancel) {
+Result<std::optional<loading::Entrance>> Errands::fetch_and_prepare(const Command& command,
+                                                                    const Cancel& cancel) {
     SLIPWAY_TRY(auto request, read_load(command, options_));
     auto secure = std::find_if(request.urls.begin(), request.urls.end(),
                                [](const http::Url& url) { return url.secure; });

@@ -6,15 +6,18 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "boot/background.hpp"
 #include "boot/commands.hpp"
-#include "boot/leases.hpp"
-#include "boot/loader.hpp"
-#include "boot/ntp_message.hpp"
+#include "boot/modules.hpp"
 #include "boot/options.hpp"
 #include "boot/state.hpp"
+#include "loading/loader.hpp"
+#include "network/leases.hpp"
+#include "network/ntp_message.hpp"
 
 namespace slipway::boot {
 
@@ -24,7 +27,8 @@ using OrderNumber = std::uint64_t;
 class Errands {
 public:
     /// All of them outlive it.
-    Errands(const BootOptions& options, StateFiles& states, Mailbox& mailbox, WallTime built)
+    Errands(const BootOptions& options, StateFiles& states, Mailbox& mailbox,
+            network::WallTime built)
         : options_(options), states_(states), mailbox_(mailbox), built_(built) {}
 
     /// Directories for images, on a filesystem of their own: /run has half of the memory, and
@@ -38,8 +42,8 @@ public:
     /// What one has come to.
     struct Outcome {
         OrderNumber order = 0;
-        std::optional<Entrance> entrance{}; ///< to be entered now
-        std::optional<Error> error{};       ///< for whoever waits, and for the consoles
+        std::optional<loading::Entrance> entrance{}; ///< to be entered now
+        std::optional<Error> error{};                ///< for whoever waits, and for the consoles
     };
     /// Once for each; its work may end a moment later.
     [[nodiscard]] std::optional<Outcome> take_outcome();
@@ -52,7 +56,7 @@ public:
     [[nodiscard]] bool is_running() const { return work_.is_running(); }
     [[nodiscard]] const std::string& name() const { return work_.name(); }
     void stop() const { work_.stop(); }
-    [[nodiscard]] std::vector<StoredImage> images() const { return loader_.list(); }
+    [[nodiscard]] std::vector<loading::StoredImage> images() const { return loader_.list(); }
 
 private:
     void set_state(const std::function<void(State&)>& change);
@@ -60,19 +64,23 @@ private:
     Status start_network(const Cancel& cancel);
     void see_to_clock(const std::optional<http::Url>& url, const Cancel& cancel);
     Outcome try_load(const Command& command, const Cancel& cancel);
-    Result<std::optional<Entrance>> fetch_and_prepare(const Command& command, const Cancel& cancel);
+    Result<std::optional<loading::Entrance>> fetch_and_prepare(const Command& command,
+                                                               const Cancel& cancel);
 
     const BootOptions& options_;
     StateFiles& states_;
     Mailbox& mailbox_;
-    WallTime built_;
+    network::WallTime built_;
     std::vector<std::string> time_servers_; ///< of the background
     bool clock_was_set_ = false;            ///< of the background
-    LoaderOptions loader_options_{
+    // In a thread of its own, and so with indexes of its own.
+    loading::LoaderOptions loader_options_{
+        .load_module = [](std::string_view name) { return ModuleLoader::open().load(name); },
+        .look_for_devices = [] { std::ignore = ModuleLoader::open().load_for_devices(); },
         .say = [this](const std::string& text) { mailbox_.put(text); },
         .say_passing = [this](const std::string& text) { mailbox_.put(text, true); }};
-    Loader loader_{loader_options_};
-    Leases leases_{loader_options_.say};
+    loading::Loader loader_{loader_options_};
+    network::Leases leases_{loader_options_.say};
     std::mutex lock_;
     std::optional<Outcome> outcome_;
     Background work_; ///< ends first

@@ -18,8 +18,9 @@
 #include "archive/compression.hpp"
 #include "archive/cpio_writer.hpp"
 #include "base/strings.hpp"
-#include "boot/links.hpp"
 #include "boot/modules.hpp"
+#include "boot/options.hpp"
+#include "network/links.hpp"
 #include "sys/root_dir.hpp"
 
 namespace slipway::boot {
@@ -99,7 +100,7 @@ private:
 
     Status check(const ModuleIndex& index, const std::string& builtin) const {
         std::set<std::string> needed{"loop", "overlay"};
-        SLIPWAY_TRY(auto links, ethernet_links());
+        SLIPWAY_TRY(auto links, network::ethernet_links());
         for (const auto& link : links)
             if (link.has_carrier && !link.driver.empty())
                 needed.insert(link.driver);
@@ -191,7 +192,7 @@ Result<std::string> command_line_for(std::string_view own, const std::string& ur
     return text;
 }
 
-Status load_kernel_of(const Entrance& entrance) {
+Status load_kernel_of(const loading::Entrance& entrance) {
     if (entrance.systemd == 0)
         return fail(Code::Unsupported, "the image is entered natively then, which needs systemd");
     SLIPWAY_TRY(auto image, sys::RootDir::open(entrance.root.path()));

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "boot/image.hpp"
+#include "loading/image.hpp"
 
 namespace slipway::boot {
 
@@ -23,7 +23,7 @@ namespace slipway::boot {
 /// Loads the image's kernel, with this program as its initramfs. NotFound: the image has none, or
 /// its modules lack the driver of a network card here or what images need; Permission: this kernel
 /// loads no other one, or not this one. CAP_SYS_BOOT.
-[[nodiscard]] Status load_kernel_of(const Entrance& entrance);
+[[nodiscard]] Status load_kernel_of(const loading::Entrance& entrance);
 /// Goes. Comes back with an error only.
 [[nodiscard]] Error start_loaded_kernel();
 

@@ -20,6 +20,7 @@
 #include "base/strings.hpp"
 #include "boot/system_mounts.hpp"
 #include "sys/fd.hpp"
+#include "sys/machine_memory.hpp"
 #include "sys/mount.hpp"
 
 namespace slipway::boot {
@@ -30,20 +31,12 @@ constexpr auto next_root = "/.slipway-root";
 constexpr std::uint64_t memory_of_a_process = 512 << 10; // bytes, four times what the least takes
 constexpr std::uint64_t fewest_processes = 1000;
 
-std::uint64_t kib_of(std::string_view meminfo, std::string_view name) {
-    for (auto line : split_lines(meminfo))
-        if (line.starts_with(name))
-            if (auto words = split_words(line.substr(name.size())); !words.empty())
-                return parse_number(words[0]).value_or(0);
-    return 0;
-}
-
 // The kernel's own limit lets processes that do nothing but fork take all memory, and then it is
 // busy looking for one to kill.
 Status limit_processes() {
     constexpr auto file = "/proc/sys/kernel/threads-max";
     SLIPWAY_TRY(auto text, sys::read_file(file));
-    auto most = std::max(machine_memory().total / memory_of_a_process, fewest_processes);
+    auto most = std::max(sys::machine_memory().total / memory_of_a_process, fewest_processes);
     if (parse_number(trim(text)).value_or(0) <= most)
         return {};
     return sys::write_file(file, fmt::format("{}\n", most));
@@ -88,12 +81,6 @@ Status leave_rootfs() {
         ::chroot(".") != 0 || ::chdir("/") != 0)
         return fail_errno("moving the bootstrap into memory of its own");
     return {};
-}
-
-Memory machine_memory() {
-    auto text = sys::read_file("/proc/meminfo").value_or("");
-    return {.total = kib_of(text, "MemTotal:") << 10,
-            .available = kib_of(text, "MemAvailable:") << 10};
 }
 
 Status protect_this_process() {

@@ -20,12 +20,6 @@ namespace slipway::boot {
 /// before anything is mounted. No error where the root is another already.
 [[nodiscard]] Status leave_rootfs();
 
-struct Memory {
-    std::uint64_t total = 0;     ///< bytes
-    std::uint64_t available = 0; ///< bytes
-};
-[[nodiscard]] Memory machine_memory();
-
 /// Keeps this process in memory, what it will need too, out of the sight of the kernel's OOM
 /// killer, and before all others at the processor: a system that eats all memory, or forks without
 /// end, must not be able to end or stop what brings the operator back. Children are like others

@@ -10,7 +10,7 @@
 
 #include "base/strings.hpp"
 #include "base/units.hpp"
-#include "boot/digests.hpp"
+#include "loading/digests.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -60,12 +60,12 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
         {"image_sha256",
          [&options](const std::string& value) {
              options.image_sha256 = to_lower(value);
-             return is_sha256(value);
+             return loading::is_sha256(value);
          }},
         {"slipway.entry",
          [&options](const std::string& value) {
-             auto entry = entry_named(value);
-             options.entry = entry.value_or(Entry::Contained);
+             auto entry = loading::entry_named(value);
+             options.entry = entry.value_or(loading::Entry::Contained);
              return entry.has_value();
          }},
         {"slipway.images", text(options.images)},
@@ -79,10 +79,10 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
              return options.cache_size.has_value();
          }},
         {"slipway.server", text(options.server)},
-        {"slipway.ip", text(options.address)},
-        {"slipway.gateway", text(options.gateway)},
-        {"slipway.dns", texts(options.name_servers)},
-        {"slipway.interface", text(options.interface)},
+        {"slipway.ip", text(options.network.address)},
+        {"slipway.gateway", text(options.network.gateway)},
+        {"slipway.dns", texts(options.network.name_servers)},
+        {"slipway.interface", text(options.network.interface)},
         {"slipway.ntp", text(options.ntp)},
         {"slipway.return_after",
          [&options](const std::string& value) {
@@ -99,16 +99,6 @@ std::map<std::string, Taker, std::less<>> takers_of(BootOptions& options) {
 }
 
 } // namespace
-
-std::optional<Entry> entry_named(std::string_view name) {
-    if (name == "contained")
-        return Entry::Contained;
-    if (name == "native")
-        return Entry::Native;
-    if (name == "kexec")
-        return Entry::Kexec;
-    return std::nullopt;
-}
 
 std::vector<Parameter> parse_command_line(std::string_view text) {
     std::vector<Parameter> parameters;
@@ -147,7 +137,7 @@ BootOptions read_boot_options(std::string_view command_line) {
     auto takers = takers_of(options);
     for (const auto& [name, value] : parse_command_line(command_line)) {
         if (name == "bootstrap_debug")
-            options.debug = value.value_or("1") != "0";
+            options.debug = options.network.debug = value.value_or("1") != "0";
         else if (name == "slipway.insecure")
             options.insecure = value.value_or("1") != "0";
         else if (name == "slipway.lazy")

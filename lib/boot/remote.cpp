@@ -9,8 +9,8 @@
 #include "base/strings.hpp"
 #include "boot/about.hpp"
 #include "boot/remote_protocol.hpp"
-#include "boot/trust.hpp"
 #include "http/signature.hpp"
+#include "loading/trust.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -68,7 +68,7 @@ Result<std::unique_ptr<Remote>> Remote::start_for(const BootOptions& options) {
         return fail(Code::InvalidArgument,
                     fmt::format("slipway.server={}: remote control is by https", server.str()),
                     "give the address that `slipway netboot serve` tells");
-    SLIPWAY_TRY(auto trust, read_trust("/etc/slipway"));
+    SLIPWAY_TRY(auto trust, loading::read_trust("/etc/slipway"));
     http::ClientOptions client{.ca_file = trust.ca_file, .idle = 4 * remote_beat};
     if (::access(server_certificate, R_OK) == 0)
         client.pinned = server_certificate;

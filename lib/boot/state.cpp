@@ -9,7 +9,6 @@
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "base/units.hpp"
-#include "boot/store.hpp"
 #include "sys/directories.hpp"
 #include "sys/root_dir.hpp"
 
@@ -54,7 +53,7 @@ std::string render_status(const State& state, std::int64_t uptime) {
     if (!state.last_leaks.empty())
         text += fmt::format("left       {}\n",
                             replace_all(std::string(trim(state.last_leaks)), "\n", "; "));
-    return text + fmt::format("time       {}\n", render_time(state.boot_time + uptime));
+    return text + fmt::format("time       {}\n", format_utc(state.boot_time + uptime));
 }
 
 Status StateFiles::change(const std::function<void(State&)>& change) {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/strings.hpp"
-#include "boot/netlink.hpp"
+#include "network/netlink.hpp"
 #include "sys/fd.hpp"
 #include "sys/genetlink.hpp"
 
@@ -40,7 +40,7 @@ template <class Header> std::string join_payload(const Header& header, const Att
     sys::NetlinkAttributes made;
     for (const auto& [type, value] : all)
         made.add(type, value);
-    return bytes_of(header) + made.bytes();
+    return network::bytes_of(header) + made.bytes();
 }
 
 std::uint32_t number_in(const Attributes& all, std::uint16_t type) {
@@ -92,7 +92,7 @@ void add_address(const std::string& payload, NetworkState& state) {
     all.erase(IFA_CACHEINFO);
     flags &= IFA_F_NOPREFIXROUTE | IFA_F_HOMEADDRESS;
     if (all.contains(IFA_FLAGS))
-        all[IFA_FLAGS] = bytes_of(flags);
+        all[IFA_FLAGS] = network::bytes_of(flags);
     header.ifa_flags = 0;
     entry.payload = join_payload(header, all);
     state.addresses[fmt::format("{} {}", header.ifa_index, entry.shown)] = std::move(entry);
@@ -121,15 +121,15 @@ void add_route(const std::string& payload, NetworkState& state) {
 }
 
 template <class Header, class Take>
-void each_of(const Netlink& netlink, std::uint16_t type, Take take) {
-    if (auto listed = netlink.list(type, bytes_of(Header{})))
+void each_of(const network::Netlink& netlink, std::uint16_t type, Take take) {
+    if (auto listed = netlink.list(type, network::bytes_of(Header{})))
         for (const auto& message : *listed)
             take(message.payload);
 }
 
 std::set<std::string> packet_filters() {
     std::set<std::string> found;
-    auto netlink = Netlink::open(NETLINK_NETFILTER);
+    auto netlink = network::Netlink::open(NETLINK_NETFILTER);
     if (!netlink)
         return found;
     each_of<nfgenmsg>(*netlink, nft_tables | NFT_MSG_GETTABLE, [&](const std::string& payload) {
@@ -154,7 +154,8 @@ bool is_hardware(const std::string& name) {
 
 class Undo {
 public:
-    Undo(const NetworkState& before, const Netlink& netlink) : before_(before), netlink_(netlink) {}
+    Undo(const NetworkState& before, const network::Netlink& netlink)
+        : before_(before), netlink_(netlink) {}
 
     std::vector<Change> run() {
         remove_interfaces();
@@ -201,7 +202,8 @@ private:
             }
             ifinfomsg header{};
             header.ifi_index = static_cast<int>(number);
-            auto removed = netlink_.change({RTM_DELLINK, bytes_of(header)}, 0, "removing it");
+            auto removed =
+                netlink_.change({RTM_DELLINK, network::bytes_of(header)}, 0, "removing it");
             // The other end of a pair has gone with it.
             if (removed || removed.error().errno_value != ENODEV)
                 tell(what, removed);
@@ -214,7 +216,7 @@ private:
         header.ifi_index = static_cast<int>(number);
         header.ifi_flags = flags;
         header.ifi_change = mask;
-        return netlink_.change({RTM_NEWLINK, bytes_of(header) + all.bytes()}, 0,
+        return netlink_.change({RTM_NEWLINK, network::bytes_of(header) + all.bytes()}, 0,
                                "setting the interface");
     }
 
@@ -284,7 +286,7 @@ private:
             if (!before_.old_packet_filters.contains(name))
                 changes_.push_back(
                     {.what = "the iptables of " + printable(name), .why = "what they hold stays"});
-        auto netlink = Netlink::open(NETLINK_NETFILTER);
+        auto netlink = network::Netlink::open(NETLINK_NETFILTER);
         if (!netlink)
             return;
         for (const auto& table : packet_filters()) {
@@ -295,14 +297,14 @@ private:
             sys::NetlinkAttributes attributes;
             attributes.add(NFTA_TABLE_NAME, table.substr(1) + '\0');
             tell(fmt::format("the packet filter {}", printable(table.substr(1))),
-                 netlink->change_together(
-                     {{nft_tables | NFT_MSG_DELTABLE, bytes_of(header) + attributes.bytes()}},
-                     "removing it"));
+                 netlink->change_together({{nft_tables | NFT_MSG_DELTABLE,
+                                            network::bytes_of(header) + attributes.bytes()}},
+                                          "removing it"));
         }
     }
 
     const NetworkState& before_;
-    const Netlink& netlink_;
+    const network::Netlink& netlink_;
     std::vector<Change> changes_;
 };
 
@@ -310,7 +312,7 @@ private:
 
 NetworkState look_at_network() {
     NetworkState state;
-    auto netlink = Netlink::open(NETLINK_ROUTE);
+    auto netlink = network::Netlink::open(NETLINK_ROUTE);
     if (!netlink)
         return state;
     each_of<ifinfomsg>(*netlink, RTM_GETLINK,
@@ -325,7 +327,7 @@ NetworkState look_at_network() {
 }
 
 std::vector<Change> undo_network(const NetworkState& before) {
-    auto netlink = Netlink::open(NETLINK_ROUTE);
+    auto netlink = network::Netlink::open(NETLINK_ROUTE);
     if (!netlink)
         return {change_of("the network", fail(netlink.error()))};
     return Undo(before, *netlink).run();

@@ -58,15 +58,15 @@ std::string_view text_of(TargetEnd end) {
 
 } // namespace
 
-Result<std::unique_ptr<Visit>> Visit::start(Entrance entrance, Consoles& consoles,
+Result<std::unique_ptr<Visit>> Visit::start(loading::Entrance entrance, Consoles& consoles,
                                             FirstProcess& first) {
-    if (entrance.entry == Entry::Kexec) {
+    if (entrance.entry == loading::Entry::Kexec) {
         SLIPWAY_CHECK(load_kernel_of(entrance));
         consoles.say("the image's own kernel starts now, and loads the image again: there is no "
                      "return from it to this one");
         return fail(start_loaded_kernel());
     }
-    bool native = entrance.entry == Entry::Native;
+    bool native = entrance.entry == loading::Entry::Native;
     if (native && entrance.systemd == 0)
         return fail(Code::Unsupported,
                     "the native way is for images with systemd: it gives the machine back",

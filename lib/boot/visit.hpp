@@ -11,19 +11,19 @@
 #include "base/units.hpp"
 #include "boot/consoles.hpp"
 #include "boot/first_process.hpp"
-#include "boot/image.hpp"
 #include "boot/leaks.hpp"
 #include "boot/machine.hpp"
 #include "boot/target.hpp"
 #include "boot/traces.hpp"
+#include "loading/image.hpp"
 
 namespace slipway::boot {
 
 class Visit {
 public:
     /// Lends the consoles, and starts the image's init.
-    [[nodiscard]] static Result<std::unique_ptr<Visit>> start(Entrance entrance, Consoles& consoles,
-                                                              FirstProcess& first);
+    [[nodiscard]] static Result<std::unique_ptr<Visit>>
+    start(loading::Entrance entrance, Consoles& consoles, FirstProcess& first);
     Visit(const Visit&) = delete;
     Visit& operator=(const Visit&) = delete;
     ~Visit() = default;
@@ -43,7 +43,7 @@ public:
     /// Undoes what is left of it. Once, at its end.
     [[nodiscard]] Ended finish(Consoles& consoles);
 
-    [[nodiscard]] const Entrance& entrance() const { return entrance_; }
+    [[nodiscard]] const loading::Entrance& entrance() const { return entrance_; }
     [[nodiscard]] pid_t pid() const { return target_->pid(); }
     [[nodiscard]] std::chrono::seconds age() const;
 
@@ -53,12 +53,12 @@ private:
         MachineState machine = look_at_machine();
         Holdings holdings = look_at_holdings();
     };
-    Visit(Entrance entrance, std::unique_ptr<RunningSystem> target, sys::OwnedFd helper,
+    Visit(loading::Entrance entrance, std::unique_ptr<RunningSystem> target, sys::OwnedFd helper,
           Before before)
         : entrance_(std::move(entrance)), target_(std::move(target)), helper_(std::move(helper)),
           before_(std::move(before)) {}
 
-    Entrance entrance_;
+    loading::Entrance entrance_;
     std::unique_ptr<RunningSystem> target_; ///< ends before its root
     sys::OwnedFd helper_;                   ///< the pipe that /.bootstrap-return writes to
     Before before_;

@@ -10,8 +10,8 @@
 
 #include "archive/digest.hpp"
 #include "base/strings.hpp"
-#include "boot/manifest.hpp"
 #include "http/signature.hpp"
+#include "loading/manifest.hpp"
 #include "ops/look.hpp"
 #include "ops/netboot.hpp"
 #include "ops/root_place.hpp"
@@ -276,18 +276,18 @@ private:
         SLIPWAY_TRY(auto of_blocks, archive::open_digest("sha256"));
         of_blocks->add(blocks);
         auto name = std::string(basename_of(request_.output));
-        boot::Manifest manifest{.name = name,
-                                .size = result_.size,
-                                .sha256 = result_.sha256,
-                                .architecture = result_.architecture,
-                                .unpacked = {},
-                                .block_size = block_size,
-                                .blocks_sha256 = of_blocks->finish()};
+        loading::Manifest manifest{.name = name,
+                                   .size = result_.size,
+                                   .sha256 = result_.sha256,
+                                   .architecture = result_.architecture,
+                                   .unpacked = {},
+                                   .block_size = block_size,
+                                   .blocks_sha256 = of_blocks->finish()};
         if (ending.format == RootFormat::Tar) {
             SLIPWAY_TRY(auto facts, rootfs::look_by_worker(own_.host, tree_));
             manifest.unpacked = facts.size;
         }
-        auto text = boot::render_manifest(manifest);
+        auto text = loading::render_manifest(manifest);
         SLIPWAY_CHECK(
             sys::write_all(file(".sha256"), fmt::format("{}  {}\n", result_.sha256, name)));
         SLIPWAY_CHECK(sys::write_all(file(".blocks"), blocks));

@@ -17,7 +17,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "boot/netlink.hpp"
+#include "network/netlink.hpp"
 #include "sys/fd.hpp"
 #include "sys/genetlink.hpp"
 #include "sys/process.hpp"
@@ -136,8 +136,9 @@ TEST_F(NetworkTraces, PacketFilters) {
     header.nfgen_family = AF_INET;
     sys::NetlinkAttributes name;
     name.add(NFTA_TABLE_NAME, std::string("mine") + '\0');
-    auto netlink = Netlink::open(NETLINK_NETFILTER);
-    if (!netlink || !netlink->change_together({{new_table, bytes_of(header) + name.bytes()}}, "it"))
+    auto netlink = network::Netlink::open(NETLINK_NETFILTER);
+    if (!netlink ||
+        !netlink->change_together({{new_table, network::bytes_of(header) + name.bytes()}}, "it"))
         GTEST_SKIP() << "no nf_tables in this kernel";
     ASSERT_EQ(look_at_network().packet_filters.size(), 1);
     EXPECT_EQ(undo(), "undone: the packet filter mine\n");

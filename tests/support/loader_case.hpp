@@ -19,9 +19,9 @@
 
 #include "archive/digest.hpp"
 #include "base/strings.hpp"
-#include "boot/loader.hpp"
 #include "http/server.hpp"
 #include "http/signature.hpp"
+#include "loading/loader.hpp"
 #include "support/signing_keys.hpp"
 
 namespace slipway::testing_support {
@@ -72,7 +72,7 @@ protected:
         ::uname(&kernel);
         return kernel.machine;
     }
-    static boot::Manifest manifest_of(const std::string& name, const std::string& content) {
+    static loading::Manifest manifest_of(const std::string& name, const std::string& content) {
         return {.name = name,
                 .size = content.size(),
                 .sha256 = sha256(content),
@@ -81,23 +81,23 @@ protected:
     void build_in(const SigningKey& key) const {
         std::ofstream(top_ / "trust/keys/lab.pem") << key.open;
     }
-    void serve_signed(const boot::Manifest& manifest, const SigningKey& key) {
+    void serve_signed(const loading::Manifest& manifest, const SigningKey& key) {
         auto text = render_manifest(manifest);
         serve("/" + manifest.name + ".manifest", text);
         serve("/" + manifest.name + ".manifest.sig", http::sign(text, key.secret).value());
     }
-    [[nodiscard]] boot::LoadRequest request(const std::vector<std::string>& paths,
+    [[nodiscard]] loading::LoadRequest request(const std::vector<std::string>& paths,
                                             const std::string& digest = "") const {
-        boot::LoadRequest made{.sha256 = digest, .pause = std::chrono::milliseconds(1)};
+        loading::LoadRequest made{.sha256 = digest, .pause = std::chrono::milliseconds(1)};
         for (const auto& path : paths)
             made.urls.push_back(
                 http::parse_url(fmt::format("http://127.0.0.1:{}{}", server_->port(), path))
                     .value());
         return made;
     }
-    Result<boot::StoredImage> fetch(const std::vector<std::string>& paths,
+    Result<loading::StoredImage> fetch(const std::vector<std::string>& paths,
                                     const std::string& digest = "") {
-        return boot::Loader(options_).fetch(request(paths, digest), cancel_);
+        return loading::Loader(options_).fetch(request(paths, digest), cancel_);
     }
     /// "" where it was fetched.
     std::string why(const std::vector<std::string>& paths, const std::string& digest = "") {
@@ -112,7 +112,7 @@ protected:
     }
 
     std::filesystem::path top_;
-    boot::LoaderOptions options_;
+    loading::LoaderOptions options_;
     Cancel cancel_;
     std::vector<std::string> said_;
 

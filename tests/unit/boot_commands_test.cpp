@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/commands.hpp"
-#include "boot/load_request.hpp"
+#include "boot/load_command.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -47,10 +47,10 @@ TEST(Commands, Help) {
 
 class LoadCommands : public testing::Test {
 protected:
-    Result<LoadRequest> read(const std::string& line) {
+    Result<loading::LoadRequest> read(const std::string& line) {
         return read_load(parse_command(line).value(), options_);
     }
-    static std::string urls(const LoadRequest& request) {
+    static std::string urls(const loading::LoadRequest& request) {
         std::string text;
         for (const auto& url : request.urls)
             text += url.str() + " ";
@@ -80,9 +80,9 @@ TEST_F(LoadCommands, OfAnother) {
     for (const auto* odd :
          {"load ftp://a/b", "load http://a/c --sha256 abc", "load http://a/c --return-after soon"})
         EXPECT_EQ(read(odd).error().code, Code::InvalidArgument) << odd;
-    EXPECT_EQ(read("load http://a/c").value().entry, Entry::Contained);
-    EXPECT_EQ(read("load http://a/c --entry native").value().entry, Entry::Native);
-    EXPECT_EQ(read("load http://a/c --entry kexec")->entry, Entry::Kexec);
+    EXPECT_EQ(read("load http://a/c").value().entry, loading::Entry::Contained);
+    EXPECT_EQ(read("load http://a/c --entry native").value().entry, loading::Entry::Native);
+    EXPECT_EQ(read("load http://a/c --entry kexec")->entry, loading::Entry::Kexec);
     EXPECT_EQ(read("load http://a/c --entry sideways").error().code, Code::InvalidArgument);
     EXPECT_EQ(read("load http://a/c --persist X")->persist, "X");
     EXPECT_EQ(read("load http://a/c")->persist, "");

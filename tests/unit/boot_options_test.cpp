@@ -43,7 +43,7 @@ TEST(BootOptions, All) {
     EXPECT_EQ(options.image_url, "http://10.0.2.2/a?b=c");
     EXPECT_EQ(options.image_sha256, std::string(64, 'a'));
     EXPECT_THAT(options.mirrors, ElementsAre("http://one/", "http://two/"));
-    EXPECT_EQ(options.entry, Entry::Native);
+    EXPECT_EQ(options.entry, loading::Entry::Native);
     EXPECT_EQ(options.persist, "LABEL");
     EXPECT_EQ(options.cache, "IMAGES");
     EXPECT_EQ(options.cache_size, std::uint64_t{2} << 30);
@@ -61,7 +61,7 @@ TEST(BootOptions, WhatMakesNoSenseIsTold) {
                 ElementsAre(HasSubstr("image_sha256=abc"), HasSubstr("sideways"), HasSubstr("soon"),
                             HasSubstr("9999999999h"), HasSubstr("slipway.oops"),
                             HasSubstr("image_url="), HasSubstr("cache_size=much")));
-    EXPECT_EQ(options.entry, Entry::Contained);
+    EXPECT_EQ(options.entry, loading::Entry::Contained);
     EXPECT_EQ(options.deadline, std::chrono::seconds(20));
 }
 
