@@ -21,11 +21,14 @@ constexpr std::string_view who_asks = "dhcp-match=set:ipxe,175\n"
 constexpr std::string_view what_to_boot = "dhcp-boot=tag:ipxe,boot.ipxe\n"
                                           "dhcp-boot=tag:!ipxe,tag:bios,pxelinux.0\n"
                                           "dhcp-boot=tag:!ipxe,tag:efi,grubx64.efi\n";
-// Firmware takes a name from a proxy only in this form.
+// Firmware takes a name from a proxy only in this form. GRUB looks for its files at the server that
+// leased the address, and so UEFI gets iPXE, which takes nothing from a proxy that does not say who
+// it is.
 constexpr std::string_view proxy_services =
+    "dhcp-boot=tag:ipxe,boot.ipxe,,{0}\n"
     "pxe-service=tag:!ipxe,x86PC,\"Slipway\",pxelinux.0\n"
-    "pxe-service=tag:!ipxe,X86-64_EFI,\"Slipway\",grubx64.efi\n"
-    "pxe-service=tag:!ipxe,BC_EFI,\"Slipway\",grubx64.efi\n";
+    "pxe-service=tag:!ipxe,X86-64_EFI,\"Slipway\",ipxe.efi\n"
+    "pxe-service=tag:!ipxe,BC_EFI,\"Slipway\",ipxe.efi\n";
 
 bool is_ipv4(std::string_view text) {
     in_addr address{};
@@ -105,12 +108,15 @@ std::string dnsmasq_config(const DhcpSettings& settings) {
                         "tftp-no-fail\n",
                         settings.folder);
     text += who_asks;
+    if (is_proxy)
+        return text + fmt::format(proxy_services, settings.address);
     text += what_to_boot;
-    if (settings.range.empty())
-        text += "# With a proxy range, these too:\n";
-    if (is_proxy || settings.range.empty())
-        for (auto line : split_lines(proxy_services))
-            text += fmt::format("{}{}\n", is_proxy ? "" : "#", line);
+    if (settings.range.empty()) {
+        text += "# With a proxy range, these in place of the ones before:\n";
+        auto services = fmt::format(proxy_services, "THIS-SERVERS-ADDRESS");
+        for (auto line : split_lines(services))
+            text += fmt::format("#{}\n", line);
+    }
     return text;
 }
 

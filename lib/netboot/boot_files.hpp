@@ -25,6 +25,7 @@ struct DhcpSettings {
     std::string interface; ///< "": whoever uses it has to fill it in
     /// "10.0.0.50,10.0.0.99": addresses to lease; "10.0.0.0,proxy": another server leases them.
     std::string range{};
+    std::string address{}; ///< the interface's, which a proxy has to tell
 };
 /// Of dnsmasq: DHCP or proxyDHCP and TFTP for BIOS, UEFI and iPXE, and no DNS.
 [[nodiscard]] std::string dnsmasq_config(const DhcpSettings& settings);

@@ -21,6 +21,11 @@ constexpr std::array pxelinux_places{"/usr/lib/PXELINUX", "/usr/share/syslinux",
                                      "/usr/lib/syslinux/bios"};
 constexpr std::array library_places{"/usr/lib/syslinux/modules/bios", "/usr/share/syslinux",
                                     "/usr/lib/syslinux/bios"};
+// The one that uses the firmware's driver of the network card, then the one with its own.
+constexpr std::array ipxe_places{"/usr/lib/ipxe/snponly.efi", "/usr/lib/ipxe/ipxe.efi",
+                                 "/usr/share/ipxe/ipxe-snponly-x86_64.efi",
+                                 "/usr/share/ipxe/ipxe-x86_64.efi",
+                                 "/usr/share/ipxe/x86_64/ipxe.efi"};
 constexpr std::string_view grub_modules = "tftp http normal linux configfile echo all_video font "
                                           "gfxterm serial terminal test minicmd sleep";
 
@@ -59,6 +64,19 @@ Status add_pxelinux(Loaders& loaders) {
     return {};
 }
 
+Status add_ipxe(Loaders& loaders) {
+    for (const auto* path : ipxe_places)
+        if (::access(path, R_OK) == 0) {
+            SLIPWAY_TRY(auto content, sys::read_file(path, largest));
+            loaders.made.push_back(
+                {.file = "ipxe.efi", .parts = {{"ipxe.efi", std::move(content)}}});
+            return {};
+        }
+    loaders.missing.emplace_back("iPXE for UEFI, which boots beside another DHCP server, is not "
+                                 "installed here: apt install ipxe");
+    return {};
+}
+
 Status add_grub(const sys::Host& host, const Platform& platform, Loaders& loaders) {
     auto tool = sys::find_program("grub-mkimage");
     if (!tool)
@@ -94,6 +112,7 @@ Result<Loaders> find_loaders(const sys::Host& host) {
     SLIPWAY_CHECK(add_pxelinux(loaders));
     for (const auto& platform : platforms)
         SLIPWAY_CHECK(add_grub(host, platform, loaders));
+    SLIPWAY_CHECK(add_ipxe(loaders));
     return loaders;
 }
 

@@ -20,7 +20,7 @@ struct Loaders {
     std::vector<std::string> missing{}; ///< one line each, with the remedy
 };
 
-/// PXELINUX as it is installed, and GRUB made for BIOS and UEFI. Their configurations are not among
+/// PXELINUX and iPXE as they are installed, and GRUB made for BIOS and UEFI. Their configurations are not among
 /// the parts. ToolFailed: grub-mkimage.
 [[nodiscard]] Result<Loaders> find_loaders(const sys::Host& host);
 

@@ -31,8 +31,9 @@ constexpr std::size_t kept_lines = 3;
 constexpr std::chrono::seconds longest_start{10};
 constexpr std::chrono::milliseconds between_looks{200}; // for disks that have become raw
 
-// Of this host, or of one of its interfaces.
-std::vector<std::string> own_addresses(const std::string& interface) {
+// Of this host, or of one of its interfaces; `network`: only those in it.
+std::vector<std::string> own_addresses(const std::string& interface,
+                                       const std::optional<in_addr>& network = {}) {
     std::vector<std::string> addresses;
     ifaddrs* all = nullptr;
     if (::getifaddrs(&all) != 0)
@@ -44,11 +45,27 @@ std::vector<std::string> own_addresses(const std::string& interface) {
             continue;
         char text[INET_ADDRSTRLEN]{};
         const auto* address = reinterpret_cast<const sockaddr_in*>(each->ifa_addr);
+        const auto* mask = reinterpret_cast<const sockaddr_in*>(each->ifa_netmask);
+        if (network && (mask == nullptr || ((address->sin_addr.s_addr ^ network->s_addr) &
+                                            mask->sin_addr.s_addr) != 0))
+            continue;
         ::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
         addresses.emplace_back(text);
     }
     ::freeifaddrs(all);
     return addresses;
+}
+
+Result<std::string> address_of_proxy(const netboot::DhcpSettings& settings) {
+    auto text = settings.range.substr(0, settings.range.find(','));
+    in_addr network{};
+    ::inet_pton(AF_INET, text.c_str(), &network);
+    auto addresses = own_addresses(settings.interface, network);
+    if (addresses.empty())
+        return fail(Code::InvalidArgument,
+                    fmt::format("{} has no address in the network {}", settings.interface, text),
+                    fmt::format("`ip addr show {}` shows those that it has", settings.interface));
+    return addresses.front();
 }
 
 // DHCP and TFTP: dnsmasq, which ends with this object.
@@ -179,6 +196,9 @@ Status serve_netboot(const Context& context, const NetbootServeRequest& request)
         .interface = request.interface,
         .range = request.dhcp};
     SLIPWAY_CHECK(netboot::check(settings));
+    if (settings.range.ends_with(",proxy")) {
+        SLIPWAY_TRY(settings.address, address_of_proxy(settings));
+    }
     SLIPWAY_TRY(auto server, http::Server::open({.address = request.address,
                                                  .port = request.port,
                                                  .certificate = request.certificate,

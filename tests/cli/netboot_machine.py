@@ -15,13 +15,13 @@ OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 
 
 class Network:
-    """A network namespace with a tap that a machine is plugged into; this side of it is 10.9.0.1."""
+    """A network namespace with a tap that a machine is plugged into; `address` is this side of it."""
 
-    def __init__(self):
+    def __init__(self, address="10.9.0.1"):
         self.name = f"slipway-test-{os.getpid()}"
         self.inside = ("ip", "netns", "exec", self.name)
         subprocess.run(["ip", "netns", "add", self.name], check=True)
-        for words in ("link set lo up", "tuntap add dev tap0 mode tap", "addr add 10.9.0.1/24 dev tap0", "link set tap0 up"):
+        for words in ("link set lo up", "tuntap add dev tap0 mode tap", f"addr add {address}/24 dev tap0", "link set tap0 up"):
             subprocess.run([*self.inside, "ip", *words.split()], check=True)
 
     def remove(self):
@@ -29,10 +29,11 @@ class Network:
 
 
 class Machine:
-    """With `network`, in a network of its own, where somebody serves. Otherwise `folder` is served by TFTP, and `bootfile` is
-    what firmware is told to begin with; the host is 10.0.2.2. `first`: options for what comes before its network card."""
+    """With `network`, in a network of its own, where somebody serves; with `leases`, it has a DHCP server already, at 10.0.2.2,
+    which knows nothing of booting. Otherwise `folder` is served by TFTP, and `bootfile` is what firmware is told to begin with;
+    the host is 10.0.2.2. `first`: options for what comes before its network card."""
 
-    def __init__(self, directory, *, folder=None, bootfile="", network=None, uefi=False, memory=1024, first=(), options=()):
+    def __init__(self, directory, *, folder=None, bootfile="", network=None, leases=False, uefi=False, memory=1024, first=(), options=()):
         firmware = []
         if uefi:
             variables = Path(directory) / "variables.fd"
@@ -40,13 +41,17 @@ class Machine:
             firmware = ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}", "-drive", f"if=pflash,format=raw,file={variables}"]
         inside, netdev = ((network.inside, "tap,ifname=tap0,script=no,downscript=no") if network else
                           ((), f"user,tftp={folder},bootfile={bootfile}"))
+        if leases:
+            first = [*first, "-netdev", f"{netdev},id=plug", "-netdev", "hubport,hubid=0,netdev=plug,id=first",
+                     "-netdev", "user,restrict=on,id=leases", "-netdev", "hubport,hubid=0,netdev=leases,id=second"]
+            netdev = "hubport,hubid=0"
         self.started = time.monotonic()
         self.text = ""    # all that came
         self.seen = 0     # up to where it was looked at
         self.process = subprocess.Popen(
             [*inside, "qemu-system-x86_64", "-machine", "q35,graphics=off", "-accel", "tcg", "-m", str(memory), "-nodefaults", "-vga", "std", "-display", "none",
              "-serial", "stdio", "-no-reboot", "-boot", "n", *firmware, "-device", "virtio-rng-pci", *first,
-             "-netdev", f"{netdev},id=net", "-device", "virtio-net-pci,netdev=net,bootindex=1", *options],
+             "-netdev", f"{netdev},id=net", "-device", f"virtio-net-pci,netdev=net,bootindex=1{',romfile=' if uefi else ''}", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def stop(self):

@@ -92,7 +92,7 @@ class TestBuild(Case):
         one, two = tree_of(self.scratch / "one"), tree_of(self.scratch / "two")
         one.pop("dnsmasq.conf"), two.pop("dnsmasq.conf")  # it names the folder
         self.assertEqual(one, two)
-        self.assertLessEqual({"boot.ipxe", "pxelinux.0", "ldlinux.c32", "pxelinux.cfg/default", "grubx64.efi", "grub.pxe", "grub/grub.cfg"}, set(one))
+        self.assertLessEqual({"boot.ipxe", "pxelinux.0", "ldlinux.c32", "pxelinux.cfg/default", "grubx64.efi", "grub.pxe", "grub/grub.cfg", "ipxe.efi"}, set(one))
 
     def test_it_is_small(self):
         made = json.loads(self.ok(build(self.scratch / "folder", "--modules", "none", "--json")).stdout)
@@ -283,6 +283,7 @@ class TestServe(Case):
         folder = self.scratch / "folder"
         self.ok(build(folder, "--modules", "none"))
         self.refused(slipway("netboot", "serve", folder, "--dhcp", "10.0.0.5,10.0.0.9"), 2, "interface that was named", "--interface")
+        self.refused(slipway("netboot", "serve", folder, "--interface", "lo", "--dhcp", "10.0.0.0,proxy"), 2, "lo has no address in the network 10.0.0.0")
         self.refused(slipway("netboot", "serve", folder, "--interface", "nowhere0"), 4, "no interface nowhere0")
         self.refused(slipway("netboot", "serve", folder, "--interface", "lo", "--dhcp", "all of them"), 2, "no range of addresses", "proxy")
         self.refused(slipway("netboot", "serve", self.scratch / "none"), 4, "none")
@@ -324,6 +325,18 @@ class TestMachines(Case):
                 machine.expect(PROMPT, 120)
                 machine.expect(r"eth0 has 10\.0\.2\.15", 60)
                 machine.stop()
+
+    def test_beside_the_network_s_own_dhcp_server(self):
+        """A proxy tells what to boot, to iPXE and to UEFI; addresses are of the other server."""
+        network = Network("10.0.2.9")
+        self.addCleanup(network.remove)
+        with serving(self.folder, "--interface", "tap0", "--dhcp", "10.0.2.0,proxy", inside=network.inside):
+            for uefi in (False, True):
+                with self.subTest(uefi=uefi):
+                    machine = self.machine(network=network, leases=True, uefi=uefi)
+                    machine.expect(PROMPT, 120)
+                    machine.expect(r"eth0 has 10\.0\.2\.15", 60)
+                    machine.stop()
 
     def test_load_and_return_again_and_again(self):
         """With our own DHCP and TFTP servers and iPXE: systemd to its login, and back in each of the ways; then other images."""

@@ -30,10 +30,11 @@ TEST(BootFiles, EveryLoaderGetsKernelInitramfsAndCommandLine) {
     EXPECT_THAT(pxelinux_config(files), HasSubstr("  KERNEL slipway/6.1-ab/vmlinuz\n"
                                                   "  INITRD slipway/6.1-ab/initramfs.img\n"
                                                   "  APPEND console=ttyS0 quiet\n"));
-    EXPECT_THAT(grub_config(files),
-                HasSubstr("  linux /slipway/6.1-ab/vmlinuz slipway.from=tftp://$net_default_server/ "
-                          "console=ttyS0 quiet\n"
-                          "  initrd /slipway/6.1-ab/initramfs.img\n"));
+    EXPECT_THAT(
+        grub_config(files),
+        HasSubstr("  linux /slipway/6.1-ab/vmlinuz slipway.from=tftp://$net_default_server/ "
+                  "console=ttyS0 quiet\n"
+                  "  initrd /slipway/6.1-ab/initramfs.img\n"));
 }
 
 TEST(BootFiles, DnsmasqTellsFirmwareApart) {
@@ -45,9 +46,11 @@ TEST(BootFiles, DnsmasqTellsFirmwareApart) {
           "\ndhcp-boot=tag:!ipxe,tag:efi,grubx64.efi\n"})
         EXPECT_THAT(leasing, HasSubstr(line));
     EXPECT_THAT(leasing, Not(HasSubstr("pxe-service")));
-    auto proxy = dnsmasq_config({"/srv/boot", "eth1", "10.0.0.0,proxy"});
+    auto proxy = dnsmasq_config({"/srv/boot", "eth1", "10.0.0.0,proxy", "10.0.0.9"});
     EXPECT_THAT(proxy, HasSubstr("\ndhcp-range=10.0.0.0,proxy\n"));
-    EXPECT_THAT(proxy, HasSubstr("\npxe-service=tag:!ipxe,X86-64_EFI,\"Slipway\",grubx64.efi\n"));
+    EXPECT_THAT(proxy, HasSubstr("\npxe-service=tag:!ipxe,X86-64_EFI,\"Slipway\",ipxe.efi\n"));
+    EXPECT_THAT(proxy, HasSubstr("\ndhcp-boot=tag:ipxe,boot.ipxe,,10.0.0.9\n"));
+    EXPECT_THAT(proxy, Not(HasSubstr("grubx64.efi")));
 }
 
 // The file that stands in the folder must not serve a network that nobody named.
