@@ -27,7 +27,7 @@ Result<int> build(Invocation& invocation, const ops::NetbootBuildRequest& reques
         result.directory, format_seconds(seconds_since(start)), result.kernel_release,
         format_size(result.initramfs_bytes), result.modules,
         result.firmware == 0 ? "" : fmt::format("{} files of firmware, ", result.firmware),
-        result.compression, join(result.files, ", "), result.directory)));
+        result.compression, join(result.files, ", "), shell_quote(result.directory))));
     return 0;
 }
 

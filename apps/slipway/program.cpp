@@ -54,6 +54,18 @@ int report_error(Invocation& invocation, const Error& error) {
     return runs && error.code != Code::Cancelled ? 125 : exit_code_of(error.code);
 }
 
+// An option that was given without a value: a variable of a shell that is not set, most often.
+const CLI::Option* find_empty(const CLI::App& command) {
+    for (const auto* option : command.get_options()) {
+        const auto& values = option->results();
+        if (option->nonpositional() && option->get_expected_max() > 0 &&
+            option->get_name() != "--append" &&
+            std::find(values.begin(), values.end(), "") != values.end())
+            return option;
+    }
+    return nullptr;
+}
+
 bool takes_program(const CLI::App& command) {
     return command.get_name() == "run" || command.get_name() == "boot";
 }
@@ -105,6 +117,12 @@ int run_program(const std::vector<std::string>& argv, Terminal& terminal, const 
             {.code = Code::InvalidArgument,
              .what = fmt::format("{} starts no program: nothing may stand after --",
                                  chosen.back()->get_name())});
+    for (const auto* command : chosen_commands(app))
+        if (const auto* empty = find_empty(*command))
+            return invocation.say_usage(
+                {.code = Code::InvalidArgument,
+                 .what = fmt::format("{} was given nothing", empty->get_name()),
+                 .hint = "is the variable set that stands there?"});
     auto status = invocation.action();
     terminal.clear_progress();
     if (status)

@@ -120,11 +120,24 @@ Result<KernelKind> kind_of_elf(std::string_view content) {
     return KernelKind::Vmlinux;
 }
 
+// What its header says it has (Linux x86 boot protocol: setup_sects, syssize in 16 bytes).
+bool is_whole_image(std::string_view content) {
+    constexpr std::uint64_t setup_sectors_at = 0x1f1, size_at = 0x1f4, sector = 512, unit = 16;
+    auto sectors = record_at<std::uint8_t>(content, setup_sectors_at);
+    auto size = record_at<std::uint32_t>(content, size_at);
+    if (!sectors || !size)
+        return false;
+    auto setup = *sectors == 0 ? 4U : *sectors; // of old
+    return content.size() >= (setup + 1) * sector + std::uint64_t{*size} * unit;
+}
+
 } // namespace
 
 Result<KernelKind> kernel_kind(std::string_view content) {
     if (has_at(content, boot_magic_at, "HdrS"))
-        return KernelKind::BzImage;
+        return is_whole_image(content)
+                   ? Result<KernelKind>(KernelKind::BzImage)
+                   : fail(Code::Corrupt, "this kernel is cut off", "copy it again");
     if (has_at(content, 0, ELFMAG))
         return kind_of_elf(content);
     if (has_at(content, 0, "!<arch>\ndebian-binary"))

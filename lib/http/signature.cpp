@@ -49,6 +49,11 @@ Result<std::string> sign(std::string_view bytes, std::string_view private_key) {
     return signature;
 }
 
+Status check_public_key(std::string_view public_key) {
+    SLIPWAY_TRY(auto key, read_key<PEM_read_bio_PUBKEY>(public_key, "public"));
+    return {};
+}
+
 Result<bool> is_signed(std::string_view bytes, std::string_view signature,
                        std::string_view public_key) {
     SLIPWAY_TRY(auto key, read_key<PEM_read_bio_PUBKEY>(public_key, "public"));

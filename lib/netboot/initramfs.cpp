@@ -9,6 +9,7 @@
 #include "archive/compress.hpp"
 #include "base/strings.hpp"
 #include "boot/remote_protocol.hpp"
+#include "http/signature.hpp"
 #include "netboot/kernel_needs.hpp"
 #include "sys/fd.hpp"
 
@@ -36,10 +37,9 @@ Status add_keys(const std::vector<std::string>& keys, archive::CpioTree& tree) {
             return fail(Code::InvalidArgument, fmt::format("{} is a private key", keys[i]),
                         "what goes into an initramfs is public: openssl pkey -pubout makes the "
                         "public key of it");
-        if (text.find("-----BEGIN PUBLIC KEY-----") == std::string::npos)
-            return fail(Code::InvalidArgument, fmt::format("{} is no public key in PEM", keys[i]),
-                        "openssl genpkey -algorithm ed25519 makes a key, openssl pkey -pubout its "
-                        "public one");
+        if (auto checked = http::check_public_key(text); !checked)
+            return fail(Code::InvalidArgument, fmt::format("{}: {}", keys[i], checked.error().what),
+                        checked.error().hint);
         tree.add(fmt::format("/etc/slipway/keys/{}.pem", i + 1), S_IFREG | 0644, std::move(text));
     }
     return {};

@@ -81,8 +81,13 @@ Result<ModuleChoice> parse_module_choice(std::string_view text) {
                         fmt::format("'{}' is no list of modules", printable(text)),
                         "use net, storage, all, none, or names of modules, with commas");
     }
-    if (choice.names == std::vector<std::string>{"none"})
+    if (auto none = std::find(choice.names.begin(), choice.names.end(), "none");
+        none != choice.names.end()) {
+        if (choice.all || choice.net || choice.storage || choice.names.size() > 1)
+            return fail(Code::InvalidArgument,
+                        fmt::format("'{}': none stands alone", printable(text)));
         choice.names.clear();
+    }
     return choice;
 }
 

@@ -10,6 +10,7 @@
 #include "archive/digest.hpp"
 #include "base/json.hpp"
 #include "base/strings.hpp"
+#include "boot/options.hpp"
 #include "http/url.hpp"
 #include "netboot/boot_files.hpp"
 #include "netboot/initramfs.hpp"
@@ -39,6 +40,25 @@ std::string trusted_authorities() {
     return {};
 }
 
+// What is added to the kernel's command line, by boot loaders that have a syntax of their own.
+Status check_append(const std::string& text) {
+    constexpr std::size_t longest = 1500; // of the 2047 bytes of x86; loaders add to it
+    if (text.find_first_of("\n\r") != std::string::npos)
+        return fail(Code::InvalidArgument, "a kernel's command line is one line");
+    if (auto at = text.find_first_of(";&|$<>{}\\"); at != std::string::npos)
+        return fail(Code::InvalidArgument,
+                    fmt::format("--append: '{}' means something to boot loaders", text[at]),
+                    "leave it out");
+    if (text.size() > longest)
+        return fail(Code::InvalidArgument,
+                    fmt::format("--append has {} bytes, and {} is the most", text.size(), longest));
+    auto options = boot::read_boot_options(text);
+    return options.complaints.empty()
+               ? Status{}
+               : Status(fail(Code::InvalidArgument, "--append: " + options.complaints.front(),
+                             "docs/netboot.md has the options of the bootstrap"));
+}
+
 class Build {
 public:
     Build(const Context& context, const NetbootBuildRequest& request)
@@ -46,8 +66,9 @@ public:
 
     Result<NetbootBuildResult> run() {
         SLIPWAY_TRY(auto choice, netboot::parse_module_choice(request_.modules));
-        if (request_.append.find_first_of("\n\r") != std::string::npos)
-            return fail(Code::InvalidArgument, "a kernel's command line is one line");
+        SLIPWAY_CHECK(check_append(request_.append));
+        if (top_.empty())
+            return fail(Code::InvalidArgument, "the folder has no name");
         SLIPWAY_CHECK(check_place());
         SLIPWAY_CHECK(prepare_server());
         SLIPWAY_TRY(auto kernel, appliance::find_tested_kernel(context_.host, request_.kernel));
@@ -66,6 +87,9 @@ public:
                                                : "use a distribution's kernel");
         for (const auto& lack : lacks.wished)
             result_.notes.push_back(fmt::format("the kernel has not {}", lack));
+        if (kernel.modules.empty() && request_.modules != "none")
+            result_.notes.emplace_back("no modules were found beside the kernel: what it has not "
+                                       "built in will not be there");
         if (kernel.config.empty())
             result_.notes.emplace_back(
                 "the kernel's configuration was not found, so what it has was checked in part");
@@ -114,6 +138,10 @@ private:
             return fail(Code::InvalidArgument,
                         fmt::format("{}: machines take orders by https only", url.str()),
                         "--server https://ADDRESS:8443, with this host's address");
+        if (url.target != "/")
+            return fail(Code::InvalidArgument,
+                        fmt::format("{}: orders are asked for at a server's top", url.str()),
+                        fmt::format("--server https://{}", url.authority()));
         SLIPWAY_TRY(auto place, ControlPlace::at(request_.state));
         SLIPWAY_CHECK(place.prepare());
         server_ = "https://" + url.authority();
@@ -204,7 +232,8 @@ private:
         auto path = fmt::format("{}/{}", top_, name);
         SLIPWAY_CHECK(sys::make_directories(std::string(dirname_of(path))));
         SLIPWAY_TRY(auto file, sys::OutputFile::create(path, {.replace = true}));
-        SLIPWAY_CHECK(sys::write_all(file.fd(), content));
+        if (auto written = sys::write_all(file.fd(), content); !written)
+            return fail(std::move(written).error().in("writing " + path));
         return file.publish();
     }
 

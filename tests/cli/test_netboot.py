@@ -27,8 +27,8 @@ def tree_of(folder):
             for path in sorted(Path(folder).rglob("*")) if path.is_file()}
 
 
-def build(folder, *options):
-    return slipway("netboot", "build", "--kernel", kernel.cached(kernel.STANDARD), "--output", folder, "--append", "panic=-1", *options)
+def build(folder, *options, append="panic=-1"):
+    return slipway("netboot", "build", "--kernel", kernel.cached(kernel.STANDARD), "--output", folder, "--append", append, *options)
 
 
 @contextlib.contextmanager
@@ -146,7 +146,18 @@ class TestBuild(Case):
         self.refused(slipway("netboot", "build", "--kernel", "/usr/bin/linux.uml", "--output", folder), 3, "not a kernel that boot loaders start")
         self.refused(build(folder, "--modules", "flux_capacitor"), 4, "no module flux_capacitor")
         self.refused(build(folder, "--key", private), 2, "private key", "pubout")
-        self.refused(build(folder, "--key", garbage), 2, "no public key")
+        self.refused(build(folder, "--key", garbage), 2, str(garbage), "no public ed25519 key")
+        other_kind = self.scratch / "rsa.pem"
+        subprocess.run(f"openssl genrsa 2048 2>/dev/null | openssl pkey -pubout -out {other_kind}", shell=True, check=True)
+        self.refused(build(folder, "--key", other_kind), 2, "no public ed25519 key")
+        other_kind.unlink()
+        self.refused(build(""), 2, "--output was given nothing", "variable")
+        for words, told in (("root=/dev/sda; reboot", "means something to boot loaders"), ("x" * 2000, "1500 is the most"),
+                            ("slipway.deadline=soon", "slipway.deadline=soon"), ("slipway.warp=9", "slipway.warp")):
+            self.refused(build(folder, append=words), 2, "--append", told)
+        self.refused(build(folder, "--server", "https://10.0.0.1:8443/here"), 2, "--server https://10.0.0.1:8443")
+        for option in ("--key", "--ca"):
+            self.refused(build(folder, option, ""), 2, f"{option} was given nothing", "variable")
         self.refused(build(folder, "--ca", garbage), 2, "no certificates")
         self.assertEqual(sorted(self.names()), ["garbage", "other", "private.pem"])
         self.assertEqual(sorted(tree_of(other)), ["thesis.txt"])

@@ -60,7 +60,13 @@ std::string elf(unsigned machine, bool pvh, std::string_view section, std::strin
 constexpr std::string_view banner = "Linux version 6.1.0-test (me@here)";
 
 TEST(KernelFile, KindsByContent) {
-    EXPECT_EQ(kernel_kind(with_text_at(0x202, "HdrS")).value(), KernelKind::BzImage);
+    auto boots = with_text_at(0x202, "HdrS");
+    boots[0x1f1] = 1;    // sectors after the first
+    boots[0x1f4] = 0x10; // of 16 bytes
+    boots.resize(2 * 512 + 256);
+    EXPECT_EQ(kernel_kind(boots).value(), KernelKind::BzImage);
+    boots.pop_back();
+    EXPECT_THAT(kernel_kind(boots).error().what, testing::HasSubstr("cut off"));
     EXPECT_EQ(kernel_kind("!<arch>\ndebian-binary   1").value(), KernelKind::Package);
     EXPECT_EQ(kernel_kind(elf(EM_X86_64, true, ".text", banner)).value(), KernelKind::Vmlinux);
     EXPECT_EQ(kernel_kind(elf(EM_X86_64, false, ".uml.setup.init", banner)).value(),

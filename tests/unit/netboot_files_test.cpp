@@ -101,7 +101,7 @@ TEST(Modules, GroupsNamesAndWhatTheBootstrapNeeds) {
     EXPECT_THAT(chosen("snd"), Contains("kernel/sound/snd.ko.xz"));
     EXPECT_EQ(chosen("ext4"), chosen("none")); // built in
     EXPECT_THAT(chosen("net,warp"), ElementsAre(StartsWith("the kernel has no module warp")));
-    for (const auto* bad : {"", "net,,storage", "../x", "a b"})
+    for (const auto* bad : {"", "net,,storage", "../x", "a b", "none,net", "none,ext4"})
         EXPECT_FALSE(parse_module_choice(bad)) << bad;
 }
 
