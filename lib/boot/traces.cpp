@@ -62,6 +62,10 @@ std::set<std::string> block_devices(std::string_view prefix, const std::string& 
     return found;
 }
 
+std::set<std::string> device_mappings() {
+    return block_devices("dm-", "dm");
+}
+
 std::set<std::string> first_words(const char* file, std::size_t skipped_lines) {
     std::set<std::string> found;
     auto text = sys::read_file(file).value_or("");
@@ -144,17 +148,7 @@ public:
         each_new(before_.swaps, now_.swaps, "the swap", [](const std::string& path) -> Status {
             return ::swapoff(path.c_str()) == 0 ? Status{} : Status(fail_errno("swapoff"));
         });
-        // Mappings may lie on mappings: as often as there are levels.
-        for (int level = 0; level < 8; ++level) {
-            auto mappings = look_at_machine().mappings;
-            for (const auto& name : mappings)
-                if (!before_.mappings.contains(name))
-                    std::ignore = remove_mapping(name);
-        }
-        auto left = look_at_machine().mappings;
-        each_new(before_.mappings, now_.mappings, "the mapping", [&](const std::string& name) {
-            return left.contains(name) ? remove_mapping(name) : Status{};
-        });
+        remove_mappings();
         each_new(before_.arrays, now_.arrays, "the array", [](const std::string& name) {
             return control("/dev/" + name, STOP_ARRAY, nullptr);
         });
@@ -186,6 +180,20 @@ private:
                 continue;
             changes_.push_back(change_of(fmt::format("{} {}", kind, name), action(name)));
         }
+    }
+
+    // Mappings may lie on mappings: as often as there are levels.
+    void remove_mappings() {
+        auto left = now_.mappings;
+        for (int level = 0; level < 8 && left != before_.mappings; ++level) {
+            for (const auto& name : left)
+                if (!before_.mappings.contains(name))
+                    std::ignore = remove_mapping(name);
+            left = device_mappings();
+        }
+        each_new(before_.mappings, now_.mappings, "the mapping", [&](const std::string& name) {
+            return left.contains(name) ? remove_mapping(name) : Status{};
+        });
     }
 
     void allow_addresses() const {
@@ -247,7 +255,7 @@ private:
 
 MachineState look_at_machine() {
     return {.loops = block_devices("loop", "loop/backing_file"),
-            .mappings = block_devices("dm-", "dm"),
+            .mappings = device_mappings(),
             .arrays = block_devices("md", "md"),
             .swaps = first_words("/proc/swaps", 1),
             .modules = first_words("/proc/modules", 0),
