@@ -113,9 +113,14 @@ private:
     // A folder of ours, an empty one, or none yet.
     Status check_place() {
         std::error_code failed;
-        if (auto record = sys::read_file(fmt::format("{}/{}", top_, record_name))) {
-            SLIPWAY_TRY(auto known, parse_json(*record, record_name));
-            old_ = json_get<std::string>(known, "files");
+        auto path = fmt::format("{}/{}", top_, record_name);
+        if (auto record = sys::read_file(path)) {
+            auto known = parse_json(*record, path);
+            if (!known)
+                return fail(std::move(known.error())
+                                .advise("it tells that the folder is ours: delete the folder, or "
+                                        "name another one"));
+            old_ = json_get<std::string>(*known, "files");
             return {};
         }
         if (!fs::exists(top_, failed))

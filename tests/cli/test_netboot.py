@@ -159,6 +159,11 @@ class TestBuild(Case):
         for option in ("--key", "--ca"):
             self.refused(build(folder, option, ""), 2, f"{option} was given nothing", "variable")
         self.refused(build(folder, "--ca", garbage), 2, "no certificates")
+        damaged = self.scratch / "damaged/slipway"
+        damaged.mkdir(parents=True)
+        (damaged / "netboot.json").write_text("{")
+        self.refused(build(damaged.parent), 4, str(damaged / "netboot.json"), "delete the folder")
+        shutil.rmtree(damaged.parent)
         self.assertEqual(sorted(self.names()), ["garbage", "other", "private.pem"])
         self.assertEqual(sorted(tree_of(other)), ["thesis.txt"])
 
