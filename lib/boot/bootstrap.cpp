@@ -201,14 +201,14 @@ private:
         say("by remote control: " + order.text);
         run(*command, "", order.number);
     }
-    // Of a native system that does not end: nothing else is left.
+    // Of a system that does not end: nothing else is left.
     void offer_reboot() {
-        if (!visit_->is_stuck() || told_of_stuck_)
+        auto why = visit_->stuck();
+        if (why.empty() || told_of_stuck_)
             return;
         told_of_stuck_ = true;
         consoles_.take_back();
-        say("the image's system does not end. It is the machine's PID 1, which cannot be killed: "
-            "wait for it, or `reboot`");
+        say(fmt::format("the image's system does not end: {}. Wait for it, or `reboot`", why));
     }
     void say(const std::string& text) {
         log_.push_back(text);

@@ -10,18 +10,29 @@
 
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
 #include "boot/polls.hpp"
 
 namespace slipway::boot {
 namespace {
 
-constexpr char interrupt = 3;         // Ctrl-C
+constexpr char interrupt = 3; // Ctrl-C
+constexpr std::chrono::seconds between_looks{1};
 constexpr int longest_write_ms = 200; // to a line that does not take more: a hung one is left alone
 constexpr std::size_t most_waiting = 64 << 10, most_mirrored = 256 << 10; // bytes
 
 // "tty0", "tty1": the screen.
 bool is_screen(std::string_view name) {
     return name.size() > 3 && name.starts_with("tty") && name[3] >= '0' && name[3] <= '9';
+}
+
+Result<sys::OwnedFd> open_terminal(const std::string& devices, const std::string& name) {
+    auto path = fmt::format("{}/{}", devices, name);
+    // Not as our controlling terminal: Ctrl-C is a key here.
+    SLIPWAY_TRY(auto opened, sys::open_file(path, O_RDWR | O_NOCTTY | O_NONBLOCK));
+    if (::isatty(opened.raw()) != 1)
+        return fail(Code::Unsupported, fmt::format("{} is no terminal", printable(path)));
+    return opened;
 }
 
 } // namespace
@@ -34,11 +45,9 @@ Consoles::~Consoles() {
 std::vector<Error> Consoles::open(const std::vector<std::string>& names) {
     std::vector<Error> errors;
     for (const auto& name : names) {
-        // Not as our controlling terminal: Ctrl-C is a key here.
-        auto opened = sys::open_file("/dev/" + name, O_RDWR | O_NOCTTY | O_NONBLOCK);
-        if (opened && ::isatty(opened->raw()) == 1)
+        if (auto opened = open_terminal(devices_, name))
             add(name, std::move(*opened));
-        else if (!opened)
+        else if (opened.error().code != Code::Unsupported) // "console=null" is none
             errors.push_back(std::move(opened.error()));
     }
     return errors;
@@ -115,7 +124,8 @@ void Consoles::add_polls(std::vector<pollfd>& polls) const {
     for (const auto& terminal : terminals_) {
         if (terminal.is_lent && !terminal.lent.valid())
             continue;
-        polls.push_back({terminal.fd.raw(), POLLIN, 0});
+        if (!terminal.lost) // poll would say at once that it is hung up
+            polls.push_back({terminal.fd.raw(), POLLIN, 0});
         // poll says at once that one is hung up, for as long as it is.
         if (terminal.lent.valid() && !terminal.is_hung_up)
             polls.push_back({terminal.lent.raw(), POLLIN, 0});
@@ -127,14 +137,12 @@ std::vector<Consoles::Heard> Consoles::hear(const std::vector<pollfd>& polls) {
     for (auto& terminal : terminals_) {
         if (terminal.is_lent && !terminal.lent.valid())
             continue;
+        look_for(terminal);
         std::array<char, 4096> bytes{};
         if (is_ready(polls, terminal.fd.raw())) {
             auto got = ::read(terminal.fd.raw(), bytes.data(), bytes.size());
-            if (!terminal.is_lent && (got == 0 || (got < 0 && errno == EIO))) {
-                // A native system that does not end hangs it up while it is ours again.
-                restore(terminal);
-                make_raw(terminal);
-            }
+            if (got == 0 || (got < 0 && (errno == EIO || errno == ENODEV)))
+                terminal.lost = Clock::now();
             if (got > 0)
                 take_typed(terminal, {bytes.data(), static_cast<std::size_t>(got)}, heard);
         }
@@ -212,11 +220,25 @@ Result<std::vector<Consoles::Lent>> Consoles::lend(const std::string& only) {
     return lent;
 }
 
-void Consoles::restore(Terminal& terminal) {
-    if (!is_screen(terminal.name))
+bool Consoles::restore(Terminal& terminal) const {
+    bool is_gone = terminal.lost.has_value();
+    if (is_screen(terminal.name) || is_gone) {
+        auto again = is_screen(terminal.name) ? restore_screen(terminal.screen)
+                                              : open_terminal(devices_, terminal.name);
+        is_gone = is_gone && !again;
+        if (again)
+            terminal.fd = std::move(*again);
+    }
+    make_raw(terminal);
+    return !is_gone;
+}
+
+void Consoles::look_for(Terminal& terminal) const {
+    if (!terminal.lost || Clock::now() - *terminal.lost < between_looks)
         return;
-    if (auto again = restore_screen(terminal.screen))
-        terminal.fd = std::move(*again);
+    terminal.lost = Clock::now();
+    if (restore(terminal))
+        terminal.lost.reset();
 }
 
 void Consoles::take_back() {
@@ -228,7 +250,6 @@ void Consoles::take_back() {
         terminal.waiting.clear();
         terminal.word = WordMatcher();
         restore(terminal);
-        make_raw(terminal);
         write(terminal, "\r\x1b[0m\n" + terminal.editor.show());
     }
 }

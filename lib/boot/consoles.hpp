@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include <termios.h>
 
 #include "base/error.hpp"
+#include "base/units.hpp"
 #include "boot/line_editor.hpp"
 #include "boot/screen.hpp"
 #include "boot/triggers.hpp"
@@ -21,7 +23,9 @@ namespace slipway::boot {
 
 class Consoles {
 public:
-    explicit Consoles(std::string prompt) : prompt_(std::move(prompt)) {}
+    /// `devices`: another place than /dev for tests.
+    explicit Consoles(std::string prompt, std::string devices = "/dev")
+        : prompt_(std::move(prompt)), devices_(std::move(devices)) {}
     Consoles(const Consoles&) = delete;
     Consoles& operator=(const Consoles&) = delete;
     /// Gives the terminals back as they were.
@@ -75,6 +79,8 @@ private:
         LineEditor editor;
         std::size_t columns = 80;
         bool is_lent = false;
+        /// Hung up by a system that does not end, or pulled out: when it was last looked for.
+        std::optional<Clock::time_point> lost{};
         ScreenState screen{};    ///< when it was lent
         sys::OwnedFd lent{};     ///< the pseudo-terminal's master
         bool is_hung_up = false; ///< nobody has its other end open, just now
@@ -83,12 +89,14 @@ private:
     };
     void pass_on(Terminal& terminal, const std::vector<pollfd>& polls);
     void take_typed(Terminal& terminal, std::string_view typed, std::vector<Heard>& heard);
-    static void restore(Terminal& terminal);
+    bool restore(Terminal& terminal) const;
+    /// Opens one again that is lost, once in a while.
+    void look_for(Terminal& terminal) const;
     static void make_raw(Terminal& terminal);
     void write(Terminal& terminal, std::string_view text);
     Terminal* shared();
 
-    std::string prompt_;
+    std::string prompt_, devices_;
     std::vector<Terminal> terminals_;
     std::string mirrored_;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/first_process.hpp"
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -19,7 +21,9 @@
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "boot/machine.hpp"
+#include "boot/traces_mounts.hpp"
 #include "sys/mount.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -127,14 +131,13 @@ Error become_init(const TargetSpec& spec, pid_t keeper, bool& moved) {
 }
 
 void kill_all_but(pid_t keeper) {
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator("/proc", failed)) {
-        auto pid = parse_number(entry.path().filename().string());
+    for (const auto& name : sys::names_in("/proc")) {
+        auto pid = parse_number(name);
         if (!pid || *pid == 1 || static_cast<pid_t>(*pid) == keeper)
             continue;
         // Threads of the kernel have no program.
         std::error_code none;
-        auto program = fs::read_symlink(entry.path() / "exe", none);
+        auto program = fs::read_symlink("/proc/" + name + "/exe", none);
         if (!none && !program.empty())
             ::kill(static_cast<pid_t>(*pid), SIGKILL);
     }
@@ -153,13 +156,25 @@ void return_to_root_of(pid_t keeper) {
 }
 
 // The image's system runs at the root of the control groups, where its root can also stop, starve
-// or end the bootstrap's group: this process is in none, and takes such things back.
-void free_keeper() {
-    for (const auto& [file, value] : {std::pair("cgroup.freeze", "0"),
-                                      {"memory.max", "max"},
-                                      {"memory.high", "max"},
-                                      {"pids.max", "max"},
-                                      {"cpu.max", "max"}})
+// or end the bootstrap's group: this process is in none, and takes the bootstrap out of its own. At
+// the groups' root nothing can be done to it; it goes into its own again before the next image.
+void free_keeper(pid_t keeper) {
+    using Limit = std::pair<const char*, const char*>; // a file, and what is no limit
+    auto is_changed = [](const Limit& limit) {
+        auto value = sys::read_file(fmt::format("{}/{}", own_cgroup, limit.first));
+        return value && trim(*value) != limit.second;
+    };
+    constexpr std::array limits{Limit{"cgroup.freeze", "0"}, Limit{"memory.max", "max"},
+                                Limit{"memory.high", "max"}, Limit{"pids.max", "max"},
+                                Limit{"cpu.max", "max 100000"}};
+    if (std::none_of(limits.begin(), limits.end(), is_changed))
+        return;
+    auto move = [&] {
+        return sys::write_file("/sys/fs/cgroup/cgroup.procs", fmt::to_string(keeper));
+    };
+    if (!move() && make_writable("/sys/fs/cgroup"))
+        std::ignore = move();
+    for (const auto& [file, value] : limits)
         std::ignore = sys::write_file(fmt::format("{}/{}", own_cgroup, file), value);
 }
 
@@ -180,7 +195,7 @@ public:
                 ::poll(nullptr, 0, look_interval_ms);
             else if (is_readable(connection_, std::chrono::milliseconds(look_interval_ms)))
                 obey(receive(connection_));
-            free_keeper();
+            free_keeper(keeper_);
             for (int pid = 0; (pid = ::waitpid(-1, nullptr, WNOHANG)) > 0;)
                 if (pid == keeper_)
                     begin_again();

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 
 #include <fcntl.h>
 #include <linux/input.h>
@@ -11,20 +10,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boot/device_node.hpp"
 #include "boot/polls.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::boot {
-
-namespace fs = std::filesystem;
 
 void Keyboards::open() {
     watch_ = sys::OwnedFd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     ::mkdir(directory_.c_str(), 0755); // the kernel makes it with its first device
     // With its attributes: a device appears before its mode is set.
     ::inotify_add_watch(watch_.raw(), directory_.c_str(), IN_CREATE | IN_ATTRIB);
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(directory_, failed))
-        add(entry.path().filename());
+    for (const auto& name : sys::names_in(directory_))
+        add(name);
+}
+
+Result<sys::OwnedFd> Keyboards::open_input(const std::string& path) {
+    return open_device(path, DeviceMajor::Input, O_RDONLY | O_NONBLOCK);
 }
 
 void Keyboards::add(const std::string& name) {
@@ -32,7 +34,7 @@ void Keyboards::add(const std::string& name) {
                              [&](const auto& device) { return device.second.first == name; });
     if (known || !name.starts_with("event"))
         return;
-    auto opened = sys::open_file(directory_ + "/" + name, O_RDONLY | O_NONBLOCK);
+    auto opened = open_(directory_ + "/" + name);
     if (!opened)
         return;
     auto number = opened->raw();

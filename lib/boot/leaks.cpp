@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <tuple>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -14,6 +17,7 @@
 #include "base/units.hpp"
 #include "sys/fd.hpp"
 #include "sys/mount.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -51,13 +55,12 @@ std::uint64_t visible_tmpfs(const std::vector<sys::MountPoint>& mounts) {
 // A thread of the kernel has no program.
 std::map<std::string, unsigned> processes() {
     std::map<std::string, unsigned> found;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator("/proc", failed)) {
-        auto name = entry.path().filename().string();
+    for (const auto& name : sys::names_in("/proc")) {
+        auto place = "/proc/" + name;
         std::error_code none;
-        if (!parse_number(name) || fs::read_symlink(entry.path() / "exe", none).empty())
+        if (!parse_number(name) || fs::read_symlink(place + "/exe", none).empty())
             continue;
-        auto command = sys::read_file(entry.path() / "comm").value_or("");
+        auto command = sys::read_file(place + "/comm").value_or("");
         ++found[fmt::format("{} ({})", printable(trim(command)), name)];
     }
     return found;
@@ -66,10 +69,9 @@ std::map<std::string, unsigned> processes() {
 // Without numbers: "socket:[123]".
 std::map<std::string, unsigned> files() {
     std::map<std::string, unsigned> found;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator("/proc/self/fd", failed)) {
+    for (const auto& number : sys::names_in("/proc/self/fd")) {
         std::error_code none;
-        auto name = fs::read_symlink(entry.path(), none).string();
+        auto name = fs::read_symlink("/proc/self/fd/" + number, none).string();
         if (!none)
             ++found[name.substr(0, name.find('['))];
     }
@@ -78,9 +80,12 @@ std::map<std::string, unsigned> files() {
 
 unsigned cgroups() {
     unsigned count = 0;
-    std::error_code failed;
-    for (const auto& entry : fs::recursive_directory_iterator("/sys/fs/cgroup", failed))
-        count += entry.is_directory(failed) ? 1 : 0;
+    auto top = sys::open_file("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY);
+    if (top)
+        std::ignore = sys::walk_tree(*top, {.enter = [&](const auto& entry) -> Result<bool> {
+            count += entry.type == DT_DIR ? 1 : 0;
+            return true;
+        }});
     return count;
 }
 

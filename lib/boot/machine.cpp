@@ -2,17 +2,22 @@
 #include "boot/machine.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 #include <tuple>
 
 #include <linux/magic.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -29,6 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr auto next_root = "/.slipway-root";
 constexpr std::uint64_t memory_of_a_process = 512 << 10; // bytes, four times what the least takes
+constexpr std::chrono::milliseconds longest_write_back{30'000}, between_looks{20};
 constexpr std::uint64_t fewest_processes = 1000;
 
 // The kernel's own limit lets processes that do nothing but fork take all memory, and then it is
@@ -40,6 +46,43 @@ Status limit_processes() {
     if (parse_number(trim(text)).value_or(0) <= most)
         return {};
     return sys::write_file(file, fmt::format("{}\n", most));
+}
+
+// sched_attr of linux/sched/types.h, which cannot be included beside sched.h.
+struct SchedulingOrder {
+    std::uint32_t size = sizeof(SchedulingOrder);
+    std::uint32_t policy = 0;
+    std::uint64_t flags = 0;
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t runtime = 0, deadline = 0, period = 0; ///< ns
+};
+
+// Before all of the other classes, whatever their priority: half of a processor. Threads and
+// children are usual ones again. A kernel that refuses leaves it at that.
+void go_before_all() {
+    constexpr std::uint64_t period = 20'000'000;
+    SchedulingOrder order{.policy = SCHED_DEADLINE,
+                          .flags = SCHED_FLAG_RESET_ON_FORK,
+                          .runtime = period / 2,
+                          .deadline = period,
+                          .period = period};
+    ::syscall(SYS_sched_setattr, 0, &order, 0);
+}
+
+// What cannot be written now may never be, such as to a disk that was pulled out.
+void write_back() {
+    auto child = ::fork();
+    if (child == 0) {
+        ::sync();
+        std::ignore = sys::unmount_tree("/run/slipway/disks"); // clean for the next start
+        ::_exit(0);
+    }
+    for (auto left = longest_write_back; child > 0 && left.count() > 0; left -= between_looks) {
+        if (::waitpid(child, nullptr, WNOHANG) != 0)
+            return;
+        std::this_thread::sleep_for(between_looks);
+    }
 }
 
 } // namespace
@@ -90,11 +133,7 @@ Status protect_this_process() {
     // A target that forks without end has no more than its share of the processor.
     if (::setpriority(PRIO_PROCESS, 0, -20) != 0)
         return fail_errno("going before all others");
-    // Before all that are not of this class; threads and children are usual ones again. A kernel
-    // that refuses leaves it at that.
-    sched_param first{};
-    first.sched_priority = 1;
-    ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
+    go_before_all();
     SLIPWAY_CHECK(limit_processes());
     return sys::write_file("/proc/self/oom_score_adj", "-1000");
 }
@@ -106,8 +145,7 @@ void let_be_killed(pid_t process) {
 }
 
 void end_machine(const std::string& how) {
-    ::sync();
-    std::ignore = sys::unmount_tree("/run/slipway/disks"); // clean for the next start
+    write_back();
     ::reboot(how == "poweroff" ? RB_POWER_OFF : how == "halt" ? RB_HALT_SYSTEM : RB_AUTOBOOT);
     while (true)
         ::pause(); // PID 1 never ends

@@ -10,6 +10,8 @@
 #include <linux/vt.h>
 #include <sys/ioctl.h>
 
+#include "boot/device_node.hpp"
+
 namespace slipway::boot {
 namespace {
 
@@ -18,7 +20,8 @@ constexpr std::string_view reset = "\x1b"
                                    "c"; // colours, scrolling, characters
 
 Result<sys::OwnedFd> open_terminal(unsigned number) {
-    return sys::open_file(fmt::format("/dev/tty{}", number), O_RDWR | O_NOCTTY | O_NONBLOCK);
+    return open_device(fmt::format("/dev/tty{}", number), DeviceMajor::Terminal,
+                       O_RDWR | O_NOCTTY | O_NONBLOCK);
 }
 
 std::map<std::pair<unsigned, unsigned>, int> read_keys(sys::BorrowedFd terminal) {

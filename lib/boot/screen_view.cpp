@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "boot/device_node.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
@@ -94,13 +95,15 @@ void add_utf8(std::string& text, std::uint32_t character) {
 
 bool shows_pictures() {
     int mode = KD_TEXT;
-    auto front = sys::open_file("/dev/tty0", O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    auto front = open_device("/dev/tty0", DeviceMajor::Terminal, O_RDONLY | O_NOCTTY | O_NONBLOCK);
     return front && ::ioctl(front->raw(), KDGETMODE, &mode) == 0 && mode == KD_GRAPHICS;
 }
 
 Result<ScreenView> look_at_text() {
-    SLIPWAY_TRY(auto attributed, sys::read_file("/dev/vcsa", largest_text));
-    SLIPWAY_TRY(auto cells, sys::read_file("/dev/vcsu", largest_text));
+    SLIPWAY_TRY(auto screen, open_device("/dev/vcsa", DeviceMajor::Screen, O_RDONLY));
+    SLIPWAY_TRY(auto characters, open_device("/dev/vcsu", DeviceMajor::Screen, O_RDONLY));
+    SLIPWAY_TRY(auto attributed, sys::read_all(screen, largest_text));
+    SLIPWAY_TRY(auto cells, sys::read_all(characters, largest_text));
     if (attributed.size() < 4 || attributed[1] == 0)
         return fail(Code::Unsupported, "the screen has no columns");
     return ScreenView{"text/plain; charset=utf-8",
@@ -115,7 +118,7 @@ unsigned part_of(std::uint32_t pixel, const fb_bitfield& field) {
 }
 
 Result<ScreenView> look_at_pixels() {
-    SLIPWAY_TRY(auto file, sys::open_file("/dev/fb0", O_RDONLY));
+    SLIPWAY_TRY(auto file, open_device("/dev/fb0", DeviceMajor::FrameBuffer, O_RDONLY));
     fb_var_screeninfo about{};
     fb_fix_screeninfo fixed{};
     if (::ioctl(file.raw(), FBIOGET_VSCREENINFO, &about) != 0 ||

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/target.hpp"
 
+#include <array>
 #include <csignal>
-#include <filesystem>
+#include <cstring>
+#include <functional>
+#include <tuple>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -17,12 +22,14 @@
 #include "boot/machine.hpp"
 #include "boot/system_mounts.hpp"
 #include "sys/mount.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::boot {
 namespace {
 
-namespace fs = std::filesystem;
 constexpr auto cgroups = "/sys/fs/cgroup";
+constexpr int longest_start_ms = 2000;
+constexpr std::size_t longest_complaint = 4096; // bytes
 
 Status enter(const TargetSpec& spec) {
     SLIPWAY_CHECK(prepare_root(spec));
@@ -41,19 +48,10 @@ Status enter(const TargetSpec& spec) {
     ::_exit(127);
 }
 
-void remove_cgroup(const fs::path& group, std::size_t& count) {
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(group, failed))
-        if (entry.is_directory(failed) && !entry.is_symlink(failed))
-            remove_cgroup(entry.path(), count);
-    std::ignore = sys::write_file(group / "cgroup.kill", "1");
-    if (::rmdir(group.c_str()) == 0)
-        ++count;
-}
-
 class Contained final : public RunningSystem {
 public:
-    Contained(pid_t pid, sys::OwnedFd fd) : pid_(pid), fd_(std::move(fd)) {}
+    Contained(pid_t pid, sys::OwnedFd fd, sys::OwnedFd errors)
+        : pid_(pid), fd_(std::move(fd)), errors_(std::move(errors)) {}
     ~Contained() override {
         if (pid_ <= 0)
             return;
@@ -76,38 +74,68 @@ public:
                                                 : TargetEnd::Killed;
         return TargetEnd::Failed;
     }
+    std::string complaint() override {
+        auto said = sys::read_all(errors_, longest_complaint);
+        return said ? printable(*said) : "";
+    }
+    /// Waits so long for its init to start. False: it did not.
+    [[nodiscard]] bool has_started() const {
+        pollfd poll{errors_.raw(), POLLIN, 0};
+        // Its end closes with the start of another program.
+        return ::poll(&poll, 1, longest_start_ms) <= 0 || (poll.revents & POLLIN) == 0;
+    }
 
 private:
     pid_t pid_;
     sys::OwnedFd fd_;
+    sys::OwnedFd errors_; ///< of what happens before its init starts
 };
+
+// Returns where it does not come to be the new process.
+Result<pid_t> make_process(sys::BorrowedFd group, const std::function<void()>& run) {
+    SLIPWAY_TRY(auto pipe, sys::make_pipe());
+    // Through a process with one thread: what another thread of this one has locked just now, such
+    // as malloc's memory, stays so for ever in a child that the C library does not make.
+    auto between = ::fork();
+    if (between < 0)
+        return fail_errno("starting the image's system");
+    if (between == 0) {
+        clone_args arguments{};
+        arguments.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PARENT |
+                          CLONE_INTO_CGROUP; // an init expects to be at the groups' root
+        arguments.cgroup = static_cast<std::uint64_t>(group.raw());
+        auto made = ::syscall(SYS_clone3, &arguments, sizeof arguments);
+        if (made == 0)
+            run();
+        std::array<long, 2> said{made, errno};
+        std::ignore =
+            sys::write_all(pipe.second, {reinterpret_cast<const char*>(said.data()), sizeof said});
+        ::_exit(0);
+    }
+    pipe.second.reset();
+    std::array<long, 2> said{-1, EIO};
+    auto got = sys::read_all(pipe.first, sizeof said);
+    if (got && got->size() == sizeof said)
+        std::memcpy(said.data(), got->data(), sizeof said);
+    ::waitpid(between, nullptr, 0);
+    if (said[0] < 0)
+        return fail_errno("starting the image's system", static_cast<int>(said[1]));
+    return static_cast<pid_t>(said[0]);
+}
 
 } // namespace
 
 Result<std::unique_ptr<RunningSystem>> start_contained(const TargetSpec& spec) {
+    SLIPWAY_CHECK(leave_root_cgroup());
     SLIPWAY_TRY(auto pipe, sys::make_pipe());
-    int pidfd = -1;
-    clone_args arguments{};
-    arguments.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD;
-    arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-    arguments.exit_signal = SIGCHLD;
-    // It starts at the root of the control groups, where an init expects to be.
     SLIPWAY_TRY(auto group, sys::open_file(cgroups, O_RDONLY | O_DIRECTORY));
-    arguments.flags |= CLONE_INTO_CGROUP;
-    arguments.cgroup = static_cast<std::uint64_t>(group.raw());
-    auto pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-    if (pid < 0)
-        return fail_errno("starting the image's system");
-    if (pid == 0) {
-        pipe.first.reset();
-        become(spec, pipe.second);
-    }
+    SLIPWAY_TRY(auto pid, make_process(group, [&] { become(spec, pipe.second); }));
     pipe.second.reset();
-    auto target = std::make_unique<Contained>(static_cast<pid_t>(pid), sys::OwnedFd(pidfd));
-    SLIPWAY_TRY(auto said, sys::read_all(pipe.first, 4096));
-    if (!said.empty())
+    sys::OwnedFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    auto target = std::make_unique<Contained>(pid, std::move(process), std::move(pipe.first));
+    if (!target->has_started())
         return fail(Code::Unsupported,
-                    fmt::format("the image's system did not start: {}", printable(said)));
+                    fmt::format("the image's system did not start: {}", target->complaint()));
     return target;
 }
 
@@ -123,10 +151,19 @@ Status leave_root_cgroup() {
 
 std::size_t remove_other_cgroups() {
     std::size_t count = 0;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(cgroups, failed))
-        if (entry.is_directory(failed) && entry.path() != own_cgroup)
-            remove_cgroup(entry.path(), count);
+    auto top = sys::open_file(cgroups, O_RDONLY | O_DIRECTORY);
+    if (!top)
+        return 0;
+    auto enter = [](const sys::WalkEntry& entry) -> Result<bool> {
+        return entry.type == DT_DIR && entry.path != basename_of(own_cgroup);
+    };
+    auto leave = [&](const sys::WalkEntry& entry) -> Status {
+        if (auto kill = sys::open_at(entry.directory, entry.name + "/cgroup.kill", O_WRONLY))
+            std::ignore = sys::write_all(*kill, "1");
+        count += ::unlinkat(entry.directory.raw(), entry.name.c_str(), AT_REMOVEDIR) == 0 ? 1 : 0;
+        return {};
+    };
+    std::ignore = sys::walk_tree(*top, {.enter = enter, .leave = leave});
     return count;
 }
 

@@ -33,11 +33,15 @@ public:
     virtual bool kill() = 0;
     /// Nothing while it runs.
     [[nodiscard]] virtual std::optional<TargetEnd> poll_end() = 0;
+    /// After its end: why it never started; "" if it did.
+    [[nodiscard]] virtual std::string complaint() { return ""; }
 };
 
 /// Starts its init as PID 1 of new PID, mount, UTS and IPC namespaces, at the real root of the
-/// control groups: in a cgroup namespace systemd takes itself for a container's. The caller has
-/// moved itself out of that, see leave_root_cgroup. CAP_SYS_ADMIN.
+/// control groups: in a cgroup namespace systemd takes itself for a container's. The caller moves
+/// itself out of that, see leave_root_cgroup. Whatever keeps the init from starting is an error
+/// here, or, where that takes its time (an image that is fetched meanwhile), its complaint at its
+/// end. CAP_SYS_ADMIN.
 [[nodiscard]] Result<std::unique_ptr<RunningSystem>> start_contained(const TargetSpec& spec);
 
 /// Of the bootstrap.

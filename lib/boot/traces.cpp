@@ -22,6 +22,7 @@
 
 #include "base/strings.hpp"
 #include "base/units.hpp"
+#include "boot/block_devices.hpp"
 #include "sys/fd.hpp"
 
 namespace slipway::boot {
@@ -50,21 +51,6 @@ constexpr std::array volatile_settings{"/proc/sys/kernel/random/",
                                        "/proc/sys/kernel/cad_pid",
                                        "/proc/sys/kernel/tainted",
                                        "/proc/sys/kernel/sched_domain/"};
-
-std::set<std::string> block_devices(std::string_view prefix, const std::string& sign) {
-    std::set<std::string> found;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator("/sys/block", failed)) {
-        auto name = entry.path().filename().string();
-        if (name.starts_with(prefix) && fs::exists(entry.path() / sign, failed))
-            found.insert(std::move(name));
-    }
-    return found;
-}
-
-std::set<std::string> device_mappings() {
-    return block_devices("dm-", "dm");
-}
 
 std::set<std::string> first_words(const char* file, std::size_t skipped_lines) {
     std::set<std::string> found;
@@ -122,38 +108,22 @@ std::map<std::string, std::string> settings() {
     return found;
 }
 
-template <class Argument>
-Status control(const std::string& device, unsigned long call, Argument argument) {
-    SLIPWAY_TRY(auto opened, sys::open_file(device, O_RDWR | O_NONBLOCK));
-    if (::ioctl(opened.raw(), call, argument) != 0)
-        return fail_errno(device);
-    return {};
-}
-
-Status remove_mapping(const std::string& name) {
-    dm_ioctl request{};
-    request.version[0] = DM_VERSION_MAJOR;
-    request.data_size = sizeof request;
-    auto mapped = sys::read_file(fmt::format("/sys/block/{}/dm/name", name)).value_or("");
-    std::string(trim(mapped)).copy(request.name, sizeof request.name - 1);
-    return control("/dev/mapper/control", DM_DEV_REMOVE, &request);
-}
-
 class Undo {
 public:
     explicit Undo(const MachineState& before) : before_(before), now_(look_at_machine()) {}
 
     std::vector<Change> run() {
+        append(undo_read_only(before_.read_only)); // nothing else can be put back otherwise
         // In this order: the later ones are below the earlier ones.
         each_new(before_.swaps, now_.swaps, "the swap", [](const std::string& path) -> Status {
             return ::swapoff(path.c_str()) == 0 ? Status{} : Status(fail_errno("swapoff"));
         });
         remove_mappings();
-        each_new(before_.arrays, now_.arrays, "the array", [](const std::string& name) {
-            return control("/dev/" + name, STOP_ARRAY, nullptr);
+        each_new(before_.arrays, now_.arrays, "the array",
+                 [](const std::string& name) { return control_device(name, STOP_ARRAY, nullptr); });
+        each_new(before_.loops, now_.loops, "the loop device", [](const std::string& name) {
+            return control_device(name, LOOP_CLR_FD, nullptr);
         });
-        each_new(before_.loops, now_.loops, "the loop device",
-                 [](const std::string& name) { return control("/dev/" + name, LOOP_CLR_FD, 0); });
         allow_addresses();
         append(undo_network(before_.network));
         append(undo_devices(before_.devices));
@@ -188,11 +158,11 @@ private:
         for (int level = 0; level < 8 && left != before_.mappings; ++level) {
             for (const auto& name : left)
                 if (!before_.mappings.contains(name))
-                    std::ignore = remove_mapping(name);
+                    std::ignore = control_mapping(name, DM_DEV_REMOVE);
             left = device_mappings();
         }
         each_new(before_.mappings, now_.mappings, "the mapping", [&](const std::string& name) {
-            return left.contains(name) ? remove_mapping(name) : Status{};
+            return left.contains(name) ? control_mapping(name, DM_DEV_REMOVE) : Status{};
         });
     }
 
@@ -261,6 +231,7 @@ MachineState look_at_machine() {
             .modules = first_words("/proc/modules", 0),
             .network = look_at_network(),
             .devices = look_at_devices(),
+            .read_only = read_only_mounts(),
             .settings = settings(),
             .controllers = controllers(),
             .clock = clock_distance()};

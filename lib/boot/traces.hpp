@@ -10,6 +10,7 @@
 
 #include "boot/changes.hpp"
 #include "boot/traces_devices.hpp"
+#include "boot/traces_mounts.hpp"
 #include "boot/traces_network.hpp"
 
 namespace slipway::boot {
@@ -23,6 +24,7 @@ struct MachineState {
     std::set<std::string> modules{};
     NetworkState network{};
     DeviceFiles devices{};
+    std::set<std::string> read_only{}; ///< where filesystems are mounted that cannot be written to
     std::map<std::string, std::string>
         settings{};                      ///< of /proc/sys, that do not change by themselves
     std::set<std::string> controllers{}; ///< of control groups, for those of others

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/strings.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::boot {
 namespace {
@@ -16,20 +17,20 @@ namespace {
 namespace fs = std::filesystem;
 
 void look(const fs::path& top, const fs::path& directory, dev_t filesystem, DeviceFiles& files) {
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(directory, failed)) {
+    for (const auto& name : sys::names_in(directory)) {
+        auto path = directory / name;
         struct stat info {};
-        if (::lstat(entry.path().c_str(), &info) != 0 || info.st_dev != filesystem)
+        if (::lstat(path.c_str(), &info) != 0 || info.st_dev != filesystem)
             continue; // /dev/pts, /dev/shm
         std::error_code none;
-        files[entry.path().lexically_relative(top)] = {
+        files[path.lexically_relative(top)] = {
             .mode = info.st_mode,
             .device = S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode) ? info.st_rdev : 0,
             .owner = info.st_uid,
             .group = info.st_gid,
-            .target = S_ISLNK(info.st_mode) ? fs::read_symlink(entry.path(), none).string() : ""};
+            .target = S_ISLNK(info.st_mode) ? fs::read_symlink(path, none).string() : ""};
         if (S_ISDIR(info.st_mode))
-            look(top, entry.path(), filesystem, files);
+            look(top, path, filesystem, files);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "boot/holds.hpp"
 #include "boot/kexec.hpp"
 #include "boot/polls.hpp"
 #include "sys/mount.hpp"
@@ -17,6 +18,7 @@ namespace slipway::boot {
 namespace {
 
 constexpr std::chrono::milliseconds longest_release{700}, between_looks{100};
+constexpr std::chrono::seconds between_releases{1}, longest_death{10};
 constexpr std::uint64_t sees_namespaces = 257; // of systemd
 constexpr auto helpers = "/run/slipway/helpers";
 // Small: the target's root may write there.
@@ -108,14 +110,30 @@ void Visit::turn(const std::vector<pollfd>& polls) {
         come_back("/.bootstrap-return");
     if (entrance_.return_after && now - began_ >= *entrance_.return_after)
         come_back("the time is over");
-    if (asked_ && now - *asked_ >= entrance_.deadline && !was_killed_ && !is_stuck_) {
-        if (lazy != nullptr)
-            lazy->give_up(); // what waits for a block cannot end
-        was_killed_ = target_->kill();
-        is_stuck_ = !was_killed_;
-    }
     if (!end_)
         end_ = target_->poll_end();
+    if (asked_ && now - *asked_ >= entrance_.deadline && !end_)
+        end_it(now);
+}
+
+void Visit::end_it(Clock::time_point now) {
+    if (!killed_) {
+        if (!stuck_.empty())
+            return;
+        if (auto* lazy = entrance_.root.lazy())
+            lazy->give_up(); // what waits for a block cannot end
+        if (target_->kill())
+            killed_ = released_ = now;
+        else
+            stuck_ = "it is the machine's PID 1, which cannot be killed";
+        return;
+    }
+    if (now - *released_ >= between_releases) {
+        release_killed();
+        released_ = now;
+    }
+    if (now - *killed_ >= longest_death)
+        stuck_ = "it was killed, and the kernel waits for something that it does";
 }
 
 void Visit::come_back(const std::string& why) {
@@ -132,9 +150,11 @@ std::chrono::seconds Visit::age() const {
 
 Visit::Ended Visit::finish(Consoles& consoles) {
     Ended ended{.how = fmt::format("back after {} s: {}", age().count(),
-                                   was_killed_ ? "it did not end in time, and was killed"
-                                   : end_      ? text_of(*end_)
-                                               : "")};
+                                   killed_ ? "it did not end in time, and was killed"
+                                   : end_  ? text_of(*end_)
+                                           : "")};
+    if (auto complaint = target_->complaint(); !complaint.empty())
+        ended.how += ", which did not start: " + complaint;
     if (!why_.empty())
         ended.how += fmt::format(" ({})", why_);
     helper_.reset();

@@ -34,8 +34,8 @@ public:
     /// Asks it to end, and kills it, if it can be killed, when it has not at its deadline.
     void come_back(const std::string& why);
     [[nodiscard]] bool is_over() const { return end_.has_value(); }
-    /// Its deadline is over, and it cannot be killed.
-    [[nodiscard]] bool is_stuck() const { return is_stuck_ && !end_; }
+    /// It should have ended: why it has not, for people. "" otherwise.
+    [[nodiscard]] std::string stuck() const { return end_ ? "" : stuck_; }
     struct Ended {
         std::string how;  ///< "back after 12 s: it has switched itself off", and what is there now
         std::string left; ///< what it left behind, in lines; "" for nothing
@@ -48,6 +48,7 @@ public:
     [[nodiscard]] std::chrono::seconds age() const;
 
 private:
+    void end_it(Clock::time_point now);
     /// What the kernel had before it.
     struct Before {
         MachineState machine = look_at_machine();
@@ -65,7 +66,8 @@ private:
     Clock::time_point began_ = Clock::now();
     std::optional<Clock::time_point> asked_{};
     std::string why_{};
-    bool was_killed_ = false, is_stuck_ = false;
+    std::optional<Clock::time_point> killed_{}, released_{};
+    std::string stuck_{};
     std::optional<TargetEnd> end_{};
 };
 

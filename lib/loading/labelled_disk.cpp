@@ -2,7 +2,6 @@
 #include "loading/labelled_disk.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "base/units.hpp"
 #include "sys/directories.hpp"
 #include "sys/mount.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::loading {
 namespace {
@@ -41,9 +41,7 @@ bool is_memory(const std::string& name) {
 
 Look look_for(const DiskWish& wish) {
     Look look;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator("/sys/class/block", failed)) {
-        auto name = entry.path().filename().string();
+    for (const auto& name : sys::names_in("/sys/class/block")) {
         if (is_memory(name) || (!wish.loops && name.starts_with("loop")))
             continue;
         auto node = "/dev/" + replace_all(name, "!", "/");

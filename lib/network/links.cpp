@@ -14,11 +14,13 @@
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "base/strings.hpp"
 #include "sys/fd.hpp"
+#include "sys/tree_walk.hpp"
 
 namespace slipway::network {
 namespace {
@@ -88,9 +90,10 @@ std::string to_text(const MacAddress& mac) {
 
 Result<std::vector<Link>> ethernet_links() {
     std::vector<Link> links;
-    std::error_code failed;
-    for (const auto& entry : fs::directory_iterator(top, failed)) {
-        Link link{.name = entry.path().filename()};
+    if (::access(top, R_OK | X_OK) != 0)
+        return fail_errno(fmt::format("reading {}", top));
+    for (const auto& name : sys::names_in(top)) {
+        Link link{.name = name};
         auto mac = parse_mac(attribute(link.name, "address"));
         if (attribute(link.name, "type") != std::to_string(ARPHRD_ETHER) || !mac)
             continue;
@@ -99,11 +102,11 @@ Result<std::vector<Link>> ethernet_links() {
         link.is_up =
             (std::strtoul(attribute(link.name, "flags").c_str(), nullptr, 16) & IFF_UP) != 0;
         link.has_carrier = attribute(link.name, "carrier") == "1";
-        link.driver = fs::read_symlink(entry.path() / "device/driver", failed).filename();
+        std::error_code none;
+        link.driver =
+            fs::read_symlink(fmt::format("{}/{}/device/driver", top, name), none).filename();
         links.push_back(std::move(link));
     }
-    if (failed && links.empty())
-        return fail_errno(fmt::format("reading {}", top), failed.value());
     std::sort(links.begin(), links.end(), [](const auto& a, const auto& b) {
         return std::pair(!a.has_carrier, a.index) < std::pair(!b.has_carrier, b.index);
     });

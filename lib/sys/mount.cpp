@@ -81,9 +81,11 @@ Result<std::vector<MountPoint>> read_mounts() {
         if (end == std::string_view::npos || words.size() < 5)
             continue;
         auto more = split_words(line.substr(end + 3));
-        points.push_back({.target = unescape(words[4]),
-                          .root = unescape(words[3]),
-                          .source = more.size() > 1 ? unescape(more[1]) : ""});
+        points.push_back(
+            {.target = unescape(words[4]),
+             .root = unescape(words[3]),
+             .source = more.size() > 1 ? unescape(more[1]) : "",
+             .is_read_only = more.size() > 2 && (more[2] == "ro" || more[2].starts_with("ro,"))});
     }
     return points;
 }

@@ -23,8 +23,9 @@ struct MountSpec {
 [[nodiscard]] Status bind_mount(const std::string& source, const std::string& target);
 struct MountPoint {
     std::string target;
-    std::string root;   ///< the directory of its filesystem that is there: "/", or "/@"
-    std::string source; ///< as whoever mounted it called it: "/dev/sda1", "proc"
+    std::string root;          ///< the directory of its filesystem that is there: "/", or "/@"
+    std::string source;        ///< as whoever mounted it called it: "/dev/sda1", "proc"
+    bool is_read_only = false; ///< the filesystem, and so all its mounts
 };
 /// All of this process's namespace, in order (proc_pid_mountinfo(5)).
 [[nodiscard]] Result<std::vector<MountPoint>> read_mounts();

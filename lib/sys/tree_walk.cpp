@@ -150,4 +150,14 @@ Status walk_tree(BorrowedFd top, const TreeVisitor& visitor) {
     return Walk(visitor).run(top);
 }
 
+std::vector<std::string> names_in(const std::string& directory) {
+    std::vector<std::string> names;
+    auto opened = open_file(directory, O_RDONLY | O_DIRECTORY);
+    auto entries = opened ? read_directory(*opened) : Result<std::vector<DirEntry>>{};
+    if (entries)
+        for (auto& entry : *entries)
+            names.push_back(std::move(entry.name));
+    return names;
+}
+
 } // namespace slipway::sys

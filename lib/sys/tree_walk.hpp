@@ -38,5 +38,8 @@ struct TreeVisitor {
 /// Entries of an open directory, without "." and "..", in the order of the filesystem. Cancelled.
 [[nodiscard]] Result<std::vector<DirEntry>> read_directory(BorrowedFd directory,
                                                            const Cancel& cancel = {});
+/// Of a directory that may change, or go away, while it is looked at: what could be read, perhaps
+/// nothing.
+[[nodiscard]] std::vector<std::string> names_in(const std::string& directory);
 
 } // namespace slipway::sys

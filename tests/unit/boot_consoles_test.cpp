@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
 #include <tuple>
 
 #include <fcntl.h>
@@ -144,6 +145,46 @@ TEST(Consoles, OneThatIsNotThereIsTold) {
     EXPECT_EQ(consoles.open({"no-such-terminal"}).size(), 1);
     EXPECT_TRUE(consoles.open({"null"}).empty()) << "no terminal, and left out";
     EXPECT_TRUE(consoles.empty());
+}
+
+// As vhangup(2) and an adapter that is pulled out do it.
+TEST(ConsolesThatAreLost, ComeBackAndCostNothingMeanwhile) {
+    std::string devices = "/var/tmp/slipway-devices-XXXXXX";
+    ASSERT_NE(::mkdtemp(devices.data()), nullptr);
+    auto node = devices + "/ttyUSB0";
+    auto plug_in = [&](const Person& person) {
+        ::unlink(node.c_str());
+        ASSERT_EQ(::symlink(::ptsname(person.master.raw()), node.c_str()), 0);
+    };
+    Consoles consoles("# ", devices);
+    auto turns = [&](std::chrono::milliseconds length) {
+        auto until = Clock::now() + length;
+        for (int count = 0;; ++count) {
+            if (Clock::now() >= until)
+                return count;
+            std::vector<pollfd> polls;
+            consoles.add_polls(polls);
+            ::poll(polls.data(), polls.size(), 100);
+            std::ignore = consoles.hear(polls);
+        }
+    };
+    {
+        Person first;
+        plug_in(first);
+        EXPECT_THAT(consoles.open({"ttyUSB0"}), testing::IsEmpty());
+    }
+    EXPECT_LT(turns(std::chrono::milliseconds(500)), 10); // it is gone, and poll(2) says so always
+    Person second;
+    plug_in(second);
+    EXPECT_LT(turns(std::chrono::milliseconds(1500)), 30);
+    second.type("status\r");
+    std::vector<pollfd> polls;
+    consoles.add_polls(polls);
+    ::poll(polls.data(), polls.size(), 1000);
+    auto heard = consoles.hear(polls);
+    ASSERT_EQ(heard.size(), 1U);
+    EXPECT_EQ(heard[0].line, "status");
+    std::filesystem::remove_all(devices);
 }
 
 } // namespace

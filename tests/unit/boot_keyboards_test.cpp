@@ -27,6 +27,9 @@ protected:
         EXPECT_EQ(::mkfifo((top_ / name).c_str(), 0600), 0);
         return sys::open_file(top_ / name, O_RDWR).value();
     }
+    static Result<sys::OwnedFd> open_pipe(const std::string& path) {
+        return sys::open_file(path, O_RDONLY | O_NONBLOCK);
+    }
     static void press(sys::BorrowedFd device, std::uint16_t code, std::int32_t value = 1) {
         input_event event{};
         event.type = EV_KEY;
@@ -46,7 +49,7 @@ protected:
 TEST_F(KeyboardsOf, TheMachineAndThoseThatComeLater) {
     auto first = plug_in("event0");
     auto mouse = plug_in("mice");
-    Keyboards keyboards(top_);
+    Keyboards keyboards(top_, open_pipe);
     keyboards.open();
     EXPECT_EQ(keyboards.count(), 1);
     press(first, KEY_LEFTCTRL);
@@ -64,7 +67,7 @@ TEST_F(KeyboardsOf, TheMachineAndThoseThatComeLater) {
 TEST_F(KeyboardsOf, OneThatIsPulledOutHoldsNoKeys) {
     auto first = plug_in("event0");
     auto second = plug_in("event1");
-    Keyboards keyboards(top_);
+    Keyboards keyboards(top_, open_pipe);
     keyboards.open();
     press(first, KEY_RIGHTCTRL);
     press(first, KEY_RIGHTALT);
@@ -74,6 +77,16 @@ TEST_F(KeyboardsOf, OneThatIsPulledOutHoldsNoKeys) {
     EXPECT_EQ(keyboards.count(), 1);
     press(second, KEY_F12);
     EXPECT_FALSE(look(keyboards));
+}
+
+// A system may put there what it likes: each pipe would cost a descriptor for ever.
+TEST_F(KeyboardsOf, NothingButInputDevicesIsOpened) {
+    auto pipe = plug_in("event0");
+    fs::create_symlink("/dev/null", top_ / "event1");
+    fs::create_symlink("/dev/zero", top_ / "event2");
+    Keyboards keyboards(top_);
+    keyboards.open();
+    EXPECT_EQ(keyboards.count(), 0);
 }
 
 } // namespace
