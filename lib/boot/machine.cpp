@@ -58,18 +58,6 @@ struct SchedulingOrder {
     std::uint64_t runtime = 0, deadline = 0, period = 0; ///< ns
 };
 
-// Before all of the other classes, whatever their priority: half of a processor. Threads and
-// children are usual ones again. A kernel that refuses leaves it at that.
-void go_before_all() {
-    constexpr std::uint64_t period = 20'000'000;
-    SchedulingOrder order{.policy = SCHED_DEADLINE,
-                          .flags = SCHED_FLAG_RESET_ON_FORK,
-                          .runtime = period / 2,
-                          .deadline = period,
-                          .period = period};
-    ::syscall(SYS_sched_setattr, 0, &order, 0);
-}
-
 // What cannot be written now may never be, such as to a disk that was pulled out.
 void write_back() {
     auto child = ::fork();
@@ -133,7 +121,7 @@ Status protect_this_process() {
     // A target that forks without end has no more than its share of the processor.
     if (::setpriority(PRIO_PROCESS, 0, -20) != 0)
         return fail_errno("going before all others");
-    go_before_all();
+    go_before_all(0);
     SLIPWAY_CHECK(limit_processes());
     return sys::write_file("/proc/self/oom_score_adj", "-1000");
 }
@@ -142,6 +130,16 @@ void let_be_killed(pid_t process) {
     auto whose = process == 0 ? "self" : fmt::to_string(process);
     [[maybe_unused]] auto done = sys::write_file(fmt::format("/proc/{}/oom_score_adj", whose), "0");
     ::setpriority(PRIO_PROCESS, static_cast<id_t>(process), 0);
+}
+
+void go_before_all(pid_t process) {
+    constexpr std::uint64_t period = 20'000'000;
+    SchedulingOrder order{.policy = SCHED_DEADLINE,
+                          .flags = SCHED_FLAG_RESET_ON_FORK,
+                          .runtime = period * 2 / 5, // of one processor two may have it
+                          .deadline = period,
+                          .period = period};
+    ::syscall(SYS_sched_setattr, process, &order, 0);
 }
 
 void end_machine(const std::string& how) {

@@ -27,6 +27,10 @@ namespace slipway::boot {
 [[nodiscard]] Status protect_this_process();
 /// 0: this process.
 void let_be_killed(pid_t process = 0);
+/// Before all whose class is not SCHED_DEADLINE, whatever their priority, for two fifths of a
+/// processor; its threads and children are as others are. A kernel that refuses leaves it at that.
+/// 0: this process.
+void go_before_all(pid_t process);
 
 /// Syncs and ends the machine: "poweroff", "reboot" or "halt". Does not come back.
 [[noreturn]] void end_machine(const std::string& how);

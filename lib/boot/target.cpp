@@ -61,7 +61,11 @@ public:
     [[nodiscard]] sys::BorrowedFd fd() const override { return fd_; }
     [[nodiscard]] pid_t pid() const override { return pid_; }
     void ask_to_end() override { ::kill(pid_, SIGRTMIN + 3); }
-    bool kill() override { return ::kill(pid_, SIGKILL) == 0; }
+    bool kill() override {
+        // It ends the others, which may be before it in everything that a priority can choose.
+        go_before_all(pid_);
+        return ::kill(pid_, SIGKILL) == 0;
+    }
     std::optional<TargetEnd> poll_end() override {
         int status = 0;
         if (pid_ <= 0 || ::waitpid(pid_, &status, WNOHANG) != pid_)

@@ -24,6 +24,8 @@ def unfriendly(place, mode):
     tree = small_tree(place, INIT.read_bytes())
     (tree / "etc/mode").write_text(mode + "\n")
     (tree / "bin/ip").symlink_to("sh")
+    if mode == "hold":
+        subprocess.run(["mkfs.ext4", "-q", tree / "image.ext4", "2M"], check=True, stderr=subprocess.DEVNULL)
     return tree
 
 
@@ -31,7 +33,7 @@ def unfriendly(place, mode):
 class TestMachine(Case):
     """All on one machine: each begins and ends at the prompt."""
 
-    MODES = ("screen", "memory", "fork", "traces", "harm", "end")
+    MODES = ("screen", "memory", "fork", "traces", "harm", "hold", "starve", "end")
 
     @classmethod
     def setUpClass(cls):
@@ -211,6 +213,24 @@ class TestMachine(Case):
         self.assertIn("frozen: 1", said)  # the bootstrap's group, which does not last
         self.machine.send("RETURN_TO_BOOTSTRAP\r")
         self.assertNotIn("LEFT BEHIND", self.back("killed"))
+
+    def test_trap16_killed_processes_that_the_kernel_holds(self):
+        self.load("hold.tar", "I hold on")
+        said = self.machine.text[self.machine.text.rindex("mode hold"):]
+        self.assertEqual(said.count(": done"), 4, said)
+        self.machine.expect("the bootstrap is free", 30)
+        self.machine.send("RETURN_TO_BOOTSTRAP\r")
+        said = self.back("killed")
+        self.assertIn("/dev, which was read-only", said)
+        self.assertNotIn("LEFT BEHIND", said)
+
+    def test_trap16_a_system_that_never_gives_the_processor_away(self):
+        self.load("starve.tar", "I starve all others: 1")
+        time.sleep(5)
+        self.monitor.press(*HOTKEY)
+        said = self.back("killed")
+        self.assertIn("kernel.sched_rt_runtime_us 950000 -> -1", said)
+        self.assertNotIn("LEFT BEHIND", said)
 
     def test_trap16_a_system_that_ends_the_bootstrap_ends_with_it(self):
         """PID 1 begins again."""

@@ -14,8 +14,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/fuse.h>
 #include <linux/kd.h>
+#include <linux/loop.h>
 #include <linux/vt.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -198,6 +202,109 @@ void harm() {
     stay("harm was tried");
 }
 
+// --- what a killed process waits for ---
+
+void say_done(const char* what, bool done) {
+    std::printf("%s: %s\n", what, done ? "done" : std::strerror(errno));
+    std::fflush(stdout);
+}
+
+// cgroup-v1's, where even SIGKILL waits.
+bool freeze_a_child() {
+    ::mkdir("/freezer", 0755);
+    if (::mount("freezer", "/freezer", "cgroup", 0, "freezer") != 0 ||
+        ::mkdir("/freezer/cold", 0755) != 0)
+        return false;
+    auto child = ::fork();
+    while (child == 0)
+        ::pause();
+    return write_to("/freezer/cold/tasks", std::to_string(child)) &&
+           write_to("/freezer/cold/freezer.state", "FROZEN");
+}
+
+// A child writes to a filesystem that is frozen.
+bool freeze_a_filesystem() {
+    ::mkdir("/frozen", 0755);
+    int loop = ::open("/dev/loop7", O_RDWR | O_CLOEXEC),
+        image = ::open("/image.ext4", O_RDWR | O_CLOEXEC);
+    if (::ioctl(loop, LOOP_SET_FD, image) != 0 ||
+        ::mount("/dev/loop7", "/frozen", "ext4", 0, nullptr) != 0)
+        return false;
+    int top = ::open("/frozen", O_RDONLY | O_CLOEXEC);
+    bool done = ::ioctl(top, FIFREEZE, 0) == 0;
+    if (::fork() == 0) {
+        ::close(::open("/frozen/file", O_CREAT | O_WRONLY, 0600));
+        ::_exit(0);
+    }
+    return done;
+}
+
+// A child asks a server that never answers, and holds the server's end itself.
+bool wait_for_fuse() {
+    ::mkdir("/silent", 0755);
+    ::mount("silent", "/silent", "fuse", 0, nullptr); // for its module, which makes the device
+    int device = ::open("/dev/fuse", O_RDWR);
+    auto options = "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0";
+    if (::mount("silent", "/silent", "fuse", 0, options.c_str()) != 0)
+        return false;
+    alignas(8) static std::array<char, 1 << 17> bytes{};
+    if (::read(device, bytes.data(), bytes.size()) <= 0)
+        return false;
+    fuse_in_header asked{};
+    std::memcpy(&asked, bytes.data(), sizeof asked);
+    struct {
+        fuse_out_header header{};
+        fuse_init_out body{};
+    } answer;
+    answer.header = {.len = sizeof answer, .error = 0, .unique = asked.unique};
+    answer.body.major = FUSE_KERNEL_VERSION;
+    answer.body.minor = FUSE_KERNEL_MINOR_VERSION;
+    answer.body.max_write = 4096;
+    if (::write(device, &answer, sizeof answer) != static_cast<ssize_t>(sizeof answer))
+        return false;
+    if (::fork() == 0) {
+        struct stat info {};
+        ::stat("/silent/file", &info);
+        ::_exit(0);
+    }
+    return ::read(device, bytes.data(), bytes.size()) > 0; // taken, so that no signal ends it
+}
+
+// Its processes end only when somebody lets them, and the bootstrap's cannot work.
+void hold() {
+    say_done("a child is frozen", freeze_a_child());
+    say_done("a filesystem is frozen", freeze_a_filesystem());
+    say_done("a child waits for FUSE", wait_for_fuse());
+    say_done("/dev is read-only",
+             ::mount(nullptr, "/dev", nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0);
+    std::printf("I hold on\n");
+    std::fflush(stdout);
+    ::sleep(1); // until it is read
+    write_to(std::string(cgroups) + "/slipway-bootstrap/cgroup.freeze", "1");
+    ::mount(nullptr, cgroups, nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
+    ::sleep(2);
+    stay(read_from(std::string(cgroups) + "/slipway-bootstrap/cgroup.freeze") == "0\n"
+             ? "the bootstrap is free"
+             : "the bootstrap is frozen");
+}
+
+// The processor is never anybody else's: of the classes that a priority can choose, the first.
+void starve() {
+    bool done = write_to("/proc/sys/kernel/sched_rt_runtime_us", "-1");
+    std::printf("I starve all others: %d\n", done ? 1 : 0);
+    std::fflush(stdout);
+    ::sleep(1); // until it is read
+    for (int each = 0; each < 4; ++each)
+        if (::fork() == 0) {
+            sched_param first{};
+            first.sched_priority = ::sched_get_priority_max(SCHED_FIFO);
+            ::sched_setscheduler(0, SCHED_FIFO, &first);
+            while (true)
+                ::getppid();
+        }
+    stay("");
+}
+
 } // namespace
 
 int main() {
@@ -218,6 +325,10 @@ int main() {
         leave_traces();
     if (mode == "harm")
         harm();
+    if (mode == "hold")
+        hold();
+    if (mode == "starve")
+        starve();
     if (mode == "end") {
         std::printf("I end the bootstrap\n");
         std::fflush(stdout);
